@@ -1,0 +1,35 @@
+"""Where the time of a run goes."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+import fourier_lightning
+
+
+class Clock(pl.Callback):
+    """Times the fit, and how long the user waited for its first step.
+
+    Attributes:
+        train_seconds: from the start of the fit to its end, validation included.
+        first_step_seconds: from the start of the process to the end of the first training step.
+        steps: optimizer steps done.
+    """
+
+    def __init__(self) -> None:
+        self.train_seconds = 0.0
+        self.first_step_seconds: float | None = None
+        self.steps = 0
+        self._began = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        if self.first_step_seconds is None:
+            self.first_step_seconds = time.perf_counter() - fourier_lightning.STARTED
+        self.steps = trainer.global_step
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.train_seconds = time.perf_counter() - self._began

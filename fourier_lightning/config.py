@@ -1,0 +1,168 @@
+"""Where the configuration lives, how it is composed, and the check that runs before anything else.
+
+Every node with a ``_target_`` is bound against that target's signature: unknown names and wrong types are
+reported all at once, each under its command-line key, before a directory is made or a weight is read.
+"""
+
+import inspect
+import typing
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from beartype import BeartypeConf
+from beartype.door import is_bearable
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fourier_lightning.errors import ConfigError
+
+PACKAGE_DIR = Path(__file__).resolve().parent
+# In a wheel conf/ sits inside the package; in a checkout it is beside it.
+CONF_DIR = next((d for d in (PACKAGE_DIR / "conf", PACKAGE_DIR.parent / "conf") if d.is_dir()), PACKAGE_DIR / "conf")
+
+# Top-level settings that belong to no `_target_`.
+RUN_SETTINGS: dict[str, Any] = {
+    "seed": int,
+    "fit": bool,
+    "test": bool,
+    "ckpt_path": str | None,
+    "name": str,
+    "group": str | None,
+    "tags": list[str],
+}
+_NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a valid float, as everywhere in Python
+
+
+def asset_path(name: str) -> str:
+    """Path of a directory that ships with the package, e.g. ``whisper-tiny-en-text``."""
+    return str(PACKAGE_DIR / "assets" / name)
+
+
+def auto_precision(accelerator: str) -> str:
+    """bf16 autocast where the GPU computes in it, float32 everywhere else (this CPU-sized work gains nothing)."""
+    import torch
+
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+
+
+def register_resolvers() -> None:
+    """Make ``${asset:...}`` and ``${auto_precision:...}`` available to the YAML files. Safe to call twice."""
+    OmegaConf.register_new_resolver("asset", asset_path, replace=True)
+    OmegaConf.register_new_resolver("auto_precision", auto_precision, replace=True)
+
+
+def load_config(overrides: list[str] | None = None, output_dir: str | Path = ".") -> DictConfig:
+    """Compose the training configuration in process, as ``python train.py OVERRIDES`` would.
+
+    Args:
+        overrides: command-line overrides, e.g. ``["model=scratch", "seed=1"]``.
+        output_dir: the run directory (the command line gets it from ``hydra.run.dir``).
+    """
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = compose("train", overrides=overrides or [])
+    cfg.paths.output_dir = str(output_dir)
+    return cfg
+
+
+def check_config(cfg: DictConfig) -> None:
+    """Bind every ``_target_`` node to its signature and check the run's own settings.
+
+    Raises:
+        ConfigError: one line for each setting that is unknown or of the wrong type.
+    """
+    try:
+        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(error.full_key or "config", str(error).splitlines()[0], "give it a value") from error
+    assert isinstance(values, dict)
+    problems = [*_run_problems(values), *_node_problems("", values)]
+    if problems:
+        raise problems[0] if len(problems) == 1 else ConfigErrors(problems)
+
+
+class ConfigErrors(ConfigError):
+    """Several settings are wrong: one line each."""
+
+    def __init__(self, problems: list[ConfigError]) -> None:
+        Exception.__init__(self, "\n".join(str(p) for p in problems))
+
+
+def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
+    for key, value in values.items():
+        if key in RUN_SETTINGS:
+            if not is_bearable(value, RUN_SETTINGS[key], conf=_NUMERIC_TOWER):
+                yield _type_error(key, value, RUN_SETTINGS[key])
+        elif not isinstance(value, dict):
+            yield ConfigError(f"{key}={value}", "no such setting", suggestion(key, list(values)))
+    if isinstance(values.get("seed"), int) and not 0 <= values["seed"] < 2**32:
+        yield ConfigError(f"seed={values['seed']}", "out of range", "use 0 or a positive integer below 2^32")
+
+
+def _node_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
+    if "_target_" in node:
+        yield from _signature_problems(prefix, node)
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _node_problems(f"{prefix}.{key}" if prefix else str(key), value)
+
+
+def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
+    try:
+        target = get_object(node["_target_"])
+    except Exception as error:  # hydra wraps whatever the import raised
+        yield ConfigError(f"{prefix}._target_={node['_target_']}", "can't be imported", f"correct it ({error})")
+        return
+    function = target.__init__ if inspect.isclass(target) else target
+    parameters = inspect.signature(function).parameters
+    hints = _type_hints(function)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for key, value in node.items():
+        if key.startswith("_") and key.endswith("_"):
+            continue
+        full_key = f"{prefix}.{key}"
+        if key not in parameters:
+            if not takes_any:
+                names = [f"{prefix}.{name}" for name in parameters if name != "self"]
+                yield ConfigError(f"{full_key}={value}", "no such setting", suggestion(full_key, names))
+        elif key in hints and not isinstance(value, dict) and not _fits(value, hints[key]):
+            yield _type_error(full_key, value, hints[key])
+
+
+def _type_hints(function: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except NameError:  # a library's annotation for type checkers alone: its names are still bound, types are not
+        return {}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    return is_bearable(value, hint, conf=_NUMERIC_TOWER)
+
+
+def _type_error(key: str, value: Any, hint: Any) -> ConfigError:
+    return ConfigError(f"{key}={value}", f"{type(value).__name__} is not allowed here", f"use {_describe(hint)}")
+
+
+def _describe(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    arguments = typing.get_args(hint)
+    if arguments and type(None) in arguments:
+        return " or ".join(_describe(a) for a in arguments if a is not type(None)) + ", or null"
+    if typing.get_origin(hint) in (typing.Union, __import__("types").UnionType):
+        return " or ".join(_describe(a) for a in arguments)
+    return getattr(hint, "__name__", str(hint)) if not arguments else str(hint).replace("typing.", "")
+
+
+def suggestion(key: str, known: list[str]) -> str:
+    """The end of an error line for an unknown key: the nearest known ones, or all of them."""
+    near = get_close_matches(key, known, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(known)}"

@@ -1,0 +1,57 @@
+"""What a run prints: the model before, the results after."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.metrics import NumberMetrics
+
+
+def print_setup(parameters: list[dict[str, Any]], data: AdditionDataModule, title: str) -> None:
+    """The parameter table (trainable and frozen) and the data in a line."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("part")
+    for column in ("parameters", "trainable", "frozen"):
+        table.add_column(column, justify="right")
+    for row in parameters:
+        table.add_row(
+            row["part"],
+            f"{row['parameters']:,}",
+            f"{row['trainable']:,}",
+            f"{row['parameters'] - row['trainable']:,}",
+        )
+    total, trainable = (sum(row[key] for row in parameters) for key in ("parameters", "trainable"))
+    table.add_section()
+    table.add_row("all", f"{total:,}", f"{trainable:,}", f"{total - trainable:,}")
+    console = Console()
+    console.print(table)
+    sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in data.split.items())
+    console.print(f"{len(data.pairs):,} pairs: {sizes}; sums 0..{data.p - 1}; {len(data.vocabulary)} tokens")
+
+
+def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds: float) -> None:
+    """Final metrics by split, and where everything lies."""
+    console = Console()
+    splits = [split for split in ("train", "val", "test") if f"{split}/accuracy" in metrics]
+    table = Table(title=f"Results after {train_seconds:.0f} s of training", title_justify="left")
+    table.add_column("metric")
+    for split in splits:
+        table.add_column(split, justify="right")
+    for name in NumberMetrics.names:
+        style = "bold" if name == "accuracy" else None
+        table.add_row(name, *(f"{metrics[f'{split}/{name}']:.4f}" for split in splits), style=style)
+    console.print(table)
+    console.print(f"Everything this run wrote: {run_dir}", soft_wrap=True)
+
+
+def print_rows(rows: list[dict[str, Any]], title: str) -> None:
+    """Any table of dictionaries with the same keys."""
+    table = Table(title=title, title_justify="left")
+    for column in rows[0]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)

@@ -1,0 +1,52 @@
+"""How right an answer is: exactly, nearly, and modulo the periods that the paper talks about."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+WITHIN = (2, 10)
+MODULI = (2, 5, 10)
+
+
+class NumberMetrics(Metric):
+    """Means over examples of: loss, accuracy, within_2, within_10, mod_2, mod_5, mod_10, mae.
+
+    ``accuracy`` is exact match of the likeliest token of the whole vocabulary (paper section 1). The others ask
+    how far off the model is as a calculator, so they look at the likeliest *number* token: ``within_n`` is
+    |error| <= n, ``mod_n`` is error = 0 modulo n, ``mae`` is the mean |error|.
+    """
+
+    full_state_update = False
+    names = ("loss", "accuracy", *(f"within_{n}" for n in WITHIN), *(f"mod_{n}" for n in MODULI), "mae")
+
+    sums: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("sums", torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, answers: Tensor, numbers: Tensor, loss: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            logits: (B, V) at the answer position.
+            answers: (B,) the right numbers.
+            numbers: (p,) vocabulary rows of the numbers 0..p-1.
+            loss: (B,) or scalar mean loss of these examples.
+        """
+        exact = logits.argmax(dim=1) == numbers[answers]
+        error = logits[:, numbers].argmax(dim=1) - answers
+        rows = [loss.detach().expand(len(answers)), exact]
+        rows += [error.abs() <= n for n in WITHIN]
+        rows += [error % n == 0 for n in MODULI]
+        rows += [error.abs()]
+        # float64 is not available on MPS; sums of 34,191 terms are safe in float32 there
+        dtype = torch.float32 if logits.device.type == "mps" else torch.float64
+        self.sums += torch.stack([row.to(dtype) for row in rows]).sum(dim=1).to(self.sums.dtype)
+        self.count += len(answers)
+
+    def compute(self) -> dict[str, Tensor]:
+        """The means, by name."""
+        return dict(zip(self.names, (self.sums / self.count).float(), strict=True))

@@ -1,0 +1,105 @@
+"""The LightningModule of all three arms."""
+
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from fourier_lightning.data.datamodule import Batch
+from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.models.forward import answer_logits
+from fourier_lightning.models.network import freeze
+from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_schedule
+
+
+class AdditionModule(pl.LightningModule):
+    """A GPT-2 that answers an addition prompt with one number token.
+
+    The constructor takes plain values only, so ``load_from_checkpoint(path)`` needs nothing else: no backbone, no
+    configuration. Starting weights are written afterwards by ``network.initialise``.
+
+    Args:
+        network: a ``GPT2Config`` as a dictionary.
+        token_ids: backbone token id of each row of the model's vocabulary.
+        numbers: vocabulary rows of the numbers 0..p-1.
+        optimizer: the fields of ``OptimizerSettings``.
+        freeze_table: keep the input table fixed.
+        loss: ``answer`` or ``sequence``, see ``ModelSettings``.
+    """
+
+    numbers: Tensor
+    token_ids: Tensor
+
+    def __init__(
+        self,
+        network: dict[str, Any],
+        token_ids: list[int],
+        numbers: list[int],
+        optimizer: dict[str, Any],
+        freeze_table: bool,
+        loss: Literal["answer", "sequence"] = "answer",
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        self.net = GPT2LMHeadModel(GPT2Config(**network))
+        freeze(self.net, freeze_table)
+        self.loss_scope = loss
+        self.optimizer_settings = OptimizerSettings(**optimizer)
+        self.register_buffer("token_ids", torch.tensor(token_ids), persistent=False)
+        self.register_buffer("numbers", torch.tensor(numbers), persistent=False)
+        self.metrics = nn.ModuleDict({f"{split}_metrics": NumberMetrics() for split in ("train", "val", "test")})
+
+    def forward(self, prompt: Tensor) -> Tensor:
+        """Answer logits (B, V) of prompts (B, L)."""
+        return answer_logits(self.net, prompt)
+
+    def loss_and_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean loss of a batch and its answer logits (B, V)."""
+        prompt, target = batch["prompt"], self.numbers[batch["sum"]]
+        if self.loss_scope == "answer":
+            logits = self(prompt)
+            return F.cross_entropy(logits, target), logits
+        logits = self.net(prompt).logits  # (B, L, V): each position predicts the next token
+        targets = torch.cat([prompt[:, 1:], target[:, None]], dim=1)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten()), logits[:, -1]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss, logits = self.loss_and_logits(batch)
+        self.metrics["train_metrics"].update(logits.detach(), batch["sum"], self.numbers, loss)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        self._log_metrics("train")
+        self.log("train/lr", self.lr_schedulers().get_last_lr()[-1])  # type: ignore[union-attr]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("val", batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("val", prog_bar=True)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("test", batch)
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test")
+
+    def _evaluate(self, split: str, batch: Batch) -> None:
+        loss, logits = self.loss_and_logits(batch)
+        self.metrics[f"{split}_metrics"].update(logits, batch["sum"], self.numbers, loss)
+
+    def _log_metrics(self, split: str, prog_bar: bool = False) -> None:
+        metrics = self.metrics[f"{split}_metrics"]
+        for name, value in metrics.compute().items():
+            # the bar has room for what one watches; everything goes to the record
+            self.log(f"{split}/{name}", value, prog_bar=prog_bar and name in ("loss", "accuracy"))
+        metrics.reset()
+
+    def configure_optimizers(self) -> Any:
+        optimizer = build_optimizer(self.net, self.optimizer_settings)
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        schedule = build_schedule(optimizer, self.optimizer_settings, total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,172 @@
+"""Muon for matrices with AdamW for the rest, in one optimizer, and the settings of both.
+
+`torch.optim.Muon`, timm's and pytorch-optimizer's orthogonalise in bfloat16 with no setting for it: very slow on
+a CPU without bf16 units. So Muon is written here, with the precision as a setting; in bfloat16 it gives what
+torch's gives (a test compares them). AdamW is torch's own.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import get_constant_schedule_with_warmup, get_linear_schedule_with_warmup
+
+from fourier_lightning.errors import ConfigError
+
+NS_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Keller Jordan's quintic, as in torch.optim.Muon
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """Settings of the optimizer and its schedule.
+
+    Attributes:
+        name: ``adamw`` (the paper's) or ``muon`` (the matrices of the blocks with Muon, all else with AdamW).
+        lr: peak learning rate of AdamW.
+        muon_lr: peak learning rate of Muon.
+        betas: of AdamW.
+        weight_decay: decoupled, of every trained parameter.
+        momentum: of Muon (Nesterov).
+        schedule: ``linear`` decay to 0 over the whole run (the paper's), or ``constant``.
+        warmup_steps: linear warm-up.
+    """
+
+    name: Literal["adamw", "muon"]
+    lr: float
+    muon_lr: float = 0.02
+    betas: list[float] | tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    momentum: float = 0.95
+    schedule: Literal["linear", "constant"] = "linear"
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("lr", "muon_lr"):
+            if getattr(self, key) <= 0:
+                raise ConfigError(f"optimizer.{key}={getattr(self, key)}", "not positive", "use a rate above 0")
+        for key in ("weight_decay", "warmup_steps"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"optimizer.{key}={getattr(self, key)}", "negative", "use 0 or more")
+        if len(self.betas) != 2 or not all(0 <= b < 1 for b in self.betas):
+            raise ConfigError(f"optimizer.betas={self.betas}", "not two values from 0 to 1", "use e.g. [0.9,0.999]")
+        if not 0 <= self.momentum < 1:
+            raise ConfigError(f"optimizer.momentum={self.momentum}", "not in 0..1", "use e.g. 0.95")
+
+
+def build_optimizer(net: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """The optimizer of a GPT-2's trainable parameters. Muon's share: every matrix inside a block."""
+    betas = (settings.betas[0], settings.betas[1])
+    trained = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    if settings.name == "adamw":
+        return torch.optim.AdamW(trained.values(), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay)
+    matrices = [p for name, p in trained.items() if p.ndim == 2 and ".h." in name]
+    others = [p for name, p in trained.items() if not (p.ndim == 2 and ".h." in name)]
+    groups = [
+        {"params": matrices, "muon": True, "lr": settings.muon_lr, "momentum": settings.momentum},
+        {"params": others, "muon": False, "lr": settings.lr, "betas": betas},
+    ]
+    return Muon([group for group in groups if group["params"]], weight_decay=settings.weight_decay)
+
+
+def build_schedule(optimizer: torch.optim.Optimizer, settings: OptimizerSettings, total_steps: int) -> LambdaLR:
+    """Learning-rate factor by step: warm-up, then linear decay to 0 at ``total_steps`` or constant."""
+    if settings.schedule == "constant":
+        schedule: LambdaLR = get_constant_schedule_with_warmup(optimizer, settings.warmup_steps)
+    else:
+        schedule = get_linear_schedule_with_warmup(optimizer, settings.warmup_steps, total_steps)
+    return schedule
+
+
+def orthogonalise(matrix: Tensor, steps: int = 5, eps: float = 1e-7, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Newton-Schulz iteration towards the nearest semi-orthogonal matrix (singular values to about 0.7..1.2).
+
+    Args:
+        matrix: (m, n).
+        dtype: precision of the iteration, and of the (m, n) result.
+    """
+    a, b, c = NS_COEFFICIENTS
+    x = matrix.to(dtype)
+    tall = x.shape[0] > x.shape[1]
+    if tall:
+        x = x.T
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon in the parameter groups with ``muon=True``, AdamW in the others.
+
+    Step lengths use the original scaling, sqrt(max(1, rows / columns)) of the stored matrix, as torch's Muon does.
+
+    Args:
+        params: parameter groups; ``muon`` groups hold matrices only.
+        lr, momentum, betas, eps, weight_decay: defaults of the groups.
+        dtype: precision of the orthogonalisation.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**defaults, "muon": True})
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; ``closure`` recomputes the loss."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            grads = [p.grad for p in params]
+            (self._muon_step if group["muon"] else self._adamw_step)(group, params, grads)
+        return loss
+
+    def _muon_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        for p, grad in zip(params, grads, strict=True):
+            if not self.state[p]:
+                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+            buffer = self.state[p]["momentum_buffer"]
+            buffer.lerp_(grad, 1 - group["momentum"])
+            update = orthogonalise(grad.lerp(buffer, group["momentum"]), dtype=self.dtype)
+            p.mul_(1 - group["lr"] * group["weight_decay"])
+            p.add_(update, alpha=-group["lr"] * math.sqrt(max(1, p.shape[0] / p.shape[1])))
+
+    def _adamw_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        for p in params:
+            if not self.state[p]:
+                zeros = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+                self.state[p].update(zeros, step=torch.tensor(0.0))
+        states = [self.state[p] for p in params]
+        adamw(
+            params,
+            grads,
+            [s["exp_avg"] for s in states],
+            [s["exp_avg_sq"] for s in states],
+            [],
+            [s["step"] for s in states],
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )

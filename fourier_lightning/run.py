@@ -1,0 +1,207 @@
+"""One run: check, build, fit, test, record, clean up."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from transformers import GPT2Config
+
+from fourier_lightning import console
+from fourier_lightning.callbacks.clock import Clock
+from fourier_lightning.config import check_config
+from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.models.embedding import EmbeddingSettings
+from fourier_lightning.models.module import AdditionModule
+from fourier_lightning.models.network import ModelSettings, initialise, network_config, parameter_table
+from fourier_lightning.optim import OptimizerSettings
+from fourier_lightning.tracking.record import RecordLogger, RunRecord
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, checked, with no weight read and no file written."""
+
+    backbone: Backbone
+    data: AdditionDataModule
+    model: ModelSettings
+    embedding: EmbeddingSettings
+    optimizer: OptimizerSettings
+    network: GPT2Config
+
+
+def make(node: DictConfig, **kwargs: Any) -> Any:
+    """Instantiate a config node as plain Python, so that what its constructor raises arrives unwrapped."""
+    return instantiate(node, _partial_=True, _convert_="all")(**kwargs)
+
+
+def prepare(cfg: DictConfig) -> Parts:
+    """Check every setting and build what costs nothing to build. Writes no file.
+
+    Raises:
+        ConfigError: with one line for each setting that can't work.
+    """
+    check_config(cfg)
+    optimizer, embedding, model = make(cfg.optimizer), make(cfg.embedding), make(cfg.model)
+    make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
+    backbone = make(cfg.backbone)
+    data = make(cfg.data, tokenizer=backbone.tokenizer(), seed=cfg.seed)
+    longest = max(group.prompt.shape[1] for group in data.examples("test"))
+    network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
+    parts = Parts(backbone, data, model, embedding, optimizer, network)
+    if cfg.ckpt_path is not None:
+        check_checkpoint(cfg.ckpt_path, parts)
+    return parts
+
+
+def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
+    """The Lightning trainer of ``cfg.trainer``; its complaints become ConfigErrors."""
+    for key in ("devices", "num_nodes"):
+        if cfg.trainer.get(key, 1) != 1:
+            raise ConfigError(
+                f"trainer.{key}={cfg.trainer[key]}",
+                "a run uses one device: the whole data set lives on it",
+                f"use trainer.{key}=1 and run seeds side by side with -m",
+            )
+    try:
+        return make(cfg.trainer, **kwargs)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError("trainer", reason, "correct that key under trainer.*") from error
+
+
+def check_checkpoint(path: str, parts: Parts) -> None:
+    """Refuse a checkpoint that is missing, unreadable or of another shape than the configuration."""
+    if not Path(path).is_file():
+        raise ConfigError(
+            f"ckpt_path={path}", "no such file", "give the path of a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt"
+        )
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["hyper_parameters"]["network"]
+    except Exception as error:  # torch raises anything from KeyError to UnpicklingError on a file of another kind
+        raise ConfigError(
+            f"ckpt_path={path}", "not a checkpoint of this project", "give a .ckpt file that train.py wrote"
+        ) from error
+    wanted = parts.network.to_dict()
+    keys = ("vocab_size", "n_embd", "n_layer", "n_head", "tie_word_embeddings")
+    different = [f"{k} {saved.get(k)} there, {wanted[k]} here" for k in keys if saved.get(k) != wanted[k]]
+    if different:
+        raise ConfigError(
+            f"ckpt_path={path}",
+            f"made with other settings ({'; '.join(different)})",
+            "repeat the command-line settings of the run that wrote it",
+        )
+
+
+def build_module(parts: Parts, seed: int) -> AdditionModule:
+    """The LightningModule with its starting weights; the same seed gives the same weights."""
+    pl.seed_everything(seed, workers=True, verbose=False)
+    vocabulary = parts.data.vocabulary
+    module = AdditionModule(
+        network=parts.network.to_dict(),
+        token_ids=vocabulary.token_ids.tolist(),
+        numbers=vocabulary.numbers.tolist(),
+        optimizer=asdict(parts.optimizer),
+        freeze_table=parts.embedding.freeze,
+        loss=parts.model.loss,
+    )
+    initialise(module.net, parts.backbone, vocabulary, parts.model, parts.embedding, seed)
+    return module
+
+
+def make_loggers(cfg: DictConfig, record: RunRecord) -> list[Any]:
+    """The record's logger, then whatever ``logger=`` asks for."""
+    resolved = OmegaConf.to_container(cfg, resolve=True)
+    extra = {"wandb": {"config": resolved}}
+    loggers = [make(node, **extra.get(name, {})) for name, node in cfg.logger.items()]
+    return [RecordLogger(record), *(logger for logger in loggers if logger is not None)]
+
+
+def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Run one job.
+
+    Args:
+        cfg: the composed configuration (``config.load_config`` or Hydra).
+        overrides: the command-line overrides that made it, for the record.
+
+    Returns:
+        The objects of the run, for tests and notebooks: cfg, data, module, trainer, record, metrics.
+
+    Raises:
+        ConfigError: before anything is written.
+    """
+    quiet_libraries()
+    parts = prepare(cfg)
+    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
+    record = RunRecord(cfg.paths.output_dir, resolved, list(overrides))
+    trainer = None
+    try:
+        module = build_module(parts, cfg.seed)
+        parameters = parameter_table(module.net)
+        record.update(parameters=parameters, leaked_rows=parts.data.leaked())
+        console.print_setup(parameters, parts.data, cfg.name)
+        clock = Clock()
+        callbacks = [clock, *(make(node) for node in cfg.callbacks.values())]
+        trainer = make_trainer(cfg, logger=make_loggers(cfg, record), callbacks=callbacks)
+        metrics = fit_and_test(cfg, trainer, module, parts.data)
+        record.update(
+            status="finished",
+            metrics=metrics,
+            train_seconds=clock.train_seconds,
+            first_step_seconds=clock.first_step_seconds,
+            steps=clock.steps,
+        )
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt) or (trainer is not None and trainer.interrupted)
+        stopped = stopped and not isinstance(error, Exception)
+        record.update(status="interrupted" if stopped else "failed", error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        finish_wandb()
+    console.print_results(metrics, cfg.paths.output_dir, clock.train_seconds)
+    return {
+        "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": record, "metrics": metrics
+    }  # fmt: skip
+
+
+def fit_and_test(
+    cfg: DictConfig, trainer: pl.Trainer, module: AdditionModule, data: AdditionDataModule
+) -> dict[str, float]:
+    """Fit (from a checkpoint if one is given), then measure the final weights on validation and test."""
+    if cfg.fit:
+        trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path)
+    ckpt_path = None if cfg.fit else cfg.ckpt_path
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics |= trainer.validate(module, datamodule=data, ckpt_path=ckpt_path, verbose=False)[0]
+    if cfg.test:
+        metrics |= trainer.test(module, datamodule=data, ckpt_path=ckpt_path, verbose=False)[0]
+    return metrics
+
+
+def finish_wandb() -> None:
+    """Close W&B's run, whatever happened: the next job of a sweep must not write into it."""
+    import wandb
+
+    wandb.finish()
+
+
+def quiet_libraries() -> None:
+    """Keep the terminal for what the user asked for."""
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
+    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Ours is no DataLoader and needs no workers.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

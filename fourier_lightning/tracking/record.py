@@ -1,0 +1,125 @@
+"""The record: a run's own files, in plain formats, are the truth; W&B and the rest are mirrors.
+
+<run dir>/record/run.json          configuration, versions, seed, device, times, status, final metrics
+<run dir>/record/metrics.jsonl     one line a step or epoch: {"step": ..., "epoch": ..., "val/accuracy": ...}
+<run dir>/record/tables/<name>.jsonl   one row a line
+"""
+
+import json
+import platform
+import subprocess
+from argparse import Namespace
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "hydra-core", "wandb")
+
+
+class RunRecord:
+    """Writes a run's record. Every file is complete after each call.
+
+    Args:
+        run_dir: the run directory; ``record/`` is made inside it, replacing an earlier run's metrics and tables.
+        config: the resolved configuration.
+        overrides: the command-line overrides that made it.
+    """
+
+    def __init__(self, run_dir: str | Path, config: dict[str, Any], overrides: list[str]) -> None:
+        self.dir = Path(run_dir) / "record"
+        self.dir.mkdir(parents=True, exist_ok=True)
+        for stale in [self.dir / "metrics.jsonl", *self.dir.glob("tables/*.jsonl")]:
+            stale.unlink(missing_ok=True)
+        self.run: dict[str, Any] = {
+            "status": "running",
+            "name": config["name"],
+            "seed": config["seed"],
+            "overrides": overrides,
+            "metrics": {},
+            "device": describe_device(),
+            "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+            "git": git_revision(),
+            "config": config,
+        }
+        self.update()
+
+    def update(self, **values: Any) -> None:
+        """Set entries of run.json and write it, in one move."""
+        self.run.update(values)
+        part = self.dir / "run.json.part"
+        part.write_text(json.dumps(self.run, indent=2) + "\n")
+        part.replace(self.dir / "run.json")
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None) -> None:
+        """Append a line to metrics.jsonl."""
+        epoch = {"epoch": int(metrics["epoch"])} if "epoch" in metrics else {}
+        values = {name: float(value) for name, value in metrics.items() if name != "epoch"}
+        with (self.dir / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **epoch, **values}) + "\n")
+
+    def write_table(self, name: str, rows: Iterable[dict[str, Any]]) -> Path:
+        """Write tables/<name>.jsonl, one row a line."""
+        path = self.dir / "tables" / f"{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+
+def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a table, or lines of metrics.jsonl."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+class RecordLogger(Logger):
+    """Lightning logger that writes ``self.log`` into the record."""
+
+    def __init__(self, record: RunRecord) -> None:
+        super().__init__()
+        self._record = record
+
+    @property
+    def name(self) -> str:
+        return "record"
+
+    @property
+    def version(self) -> int:
+        return 0
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self._record.log_metrics(metrics, step)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The configuration is in run.json already."""
+
+
+def describe_device() -> str:
+    """The machine's accelerator, or its CPU and the threads that torch uses."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    if torch.backends.mps.is_available():
+        return "Apple GPU (mps)"
+    return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def git_revision() -> str | None:
+    """Commit of the code, with ``+changes`` if the tree differs from it; None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = subprocess.run(
+            ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "-C", root, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+changes" if changed else "")

@@ -1,0 +1,83 @@
+"""A sweep's summary: mean and standard deviation over seeds, read from the records of its jobs."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+SHOWN = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_10")
+
+
+def read_runs(sweep_dir: str | Path) -> list[dict[str, Any]]:
+    """run.json of every job of a sweep, in the order of their numbers; a job without one counts as failed."""
+    runs = []
+    for job in sorted((d for d in Path(sweep_dir).iterdir() if (d / ".hydra").is_dir()), key=_job_number):
+        path = job / "record" / "run.json"
+        run = json.loads(path.read_text()) if path.is_file() else {"status": "failed", "metrics": {}}
+        runs.append({**run, "job": job.name, "overrides": run.get("overrides") or _overrides(job)})
+    return runs
+
+
+def summarise(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each combination of overrides other than the seed.
+
+    Returns:
+        rows with ``settings``, ``seeds`` (finished), ``failed``, and mean and sample standard deviation of each
+        metric that every finished run has (None for a single seed's deviation).
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        settings = " ".join(o for o in run["overrides"] if not o.startswith("seed="))
+        groups.setdefault(settings or "(default)", []).append(run)
+    rows = []
+    for settings, members in groups.items():
+        done = [run for run in members if run["status"] == "finished"]
+        row: dict[str, Any] = {"settings": settings, "seeds": len(done), "failed": len(members) - len(done)}
+        shared = set.intersection(*(set(run["metrics"]) for run in done)) if done else set()
+        for name in sorted(shared):
+            values = [run["metrics"][name] for run in done]
+            row[f"{name}/mean"] = statistics.fmean(values)
+            row[f"{name}/std"] = statistics.stdev(values) if len(values) > 1 else None
+        rows.append(row)
+    return rows
+
+
+def write_summary(sweep_dir: str | Path) -> list[dict[str, Any]]:
+    """Write ``summary.json`` (all metrics) and ``summary.md`` into the sweep directory.
+
+    Returns:
+        the short rows, as the table shows them.
+    """
+    rows = summarise(read_runs(sweep_dir))
+    (Path(sweep_dir) / "summary.json").write_text(json.dumps(rows, indent=2) + "\n")
+    short = [
+        {**{k: row[k] for k in ("settings", "seeds", "failed")}, **{name: _mean_std(row, name) for name in SHOWN}}
+        for row in rows
+    ]
+    (Path(sweep_dir) / "summary.md").write_text(markdown_table(short))
+    return short
+
+
+def markdown_table(rows: list[dict[str, Any]]) -> str:
+    """Rows with the same keys as a Markdown table."""
+    if not rows:
+        return ""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(v) for v in row.values()] for row in rows)]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def _mean_std(row: dict[str, Any], name: str) -> str:
+    mean, std = row.get(f"{name}/mean"), row.get(f"{name}/std")
+    if mean is None:
+        return "-"
+    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
+
+
+def _job_number(job: Path) -> tuple[int, str]:
+    return (int(job.name), "") if job.name.isdigit() else (10**9, job.name)
+
+
+def _overrides(job: Path) -> list[str]:
+    from omegaconf import OmegaConf
+
+    return [str(o) for o in OmegaConf.load(job / ".hydra" / "overrides.yaml")]
