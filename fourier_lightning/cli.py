@@ -2,20 +2,29 @@
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
 from fourier_lightning.config import CONF_DIR, load_config, register_resolvers, suggestion
 from fourier_lightning.errors import ConfigError
 
-_sweep_dirs: list[Path] = []  # of the sweep that this process runs, if it runs one
+
+@dataclass
+class Session:
+    """How far this process has come: Hydra calls the hooks and jobs below with no other thread between them."""
+
+    job_started: bool = False
+    sweep_dir: Path | None = None
+
+
+_session = Session()
 
 
 class Lifecycle(Callback):
@@ -27,8 +36,9 @@ class Lifecycle(Callback):
 
         quiet_libraries()
         settings = config.copy()
+        OmegaConf.set_struct(settings, False)
         settings.pop("hydra")
-        settings.paths.output_dir = config.hydra.run.dir
+        OmegaConf.update(settings, "paths.output_dir", config.hydra.run.dir)
         try:
             prepare(settings)
         except ConfigError as error:
@@ -37,20 +47,22 @@ class Lifecycle(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Remember where the sweep lies: its summary is written also when a job fails."""
-        _sweep_dirs.append(Path(config.hydra.sweep.dir))
+        _session.sweep_dir = Path(config.hydra.sweep.dir)
 
 
 def job(cfg: DictConfig) -> float | None:
     """One job. Returns the validation accuracy, for Hydra sweepers that optimise."""
     from fourier_lightning.run import train
 
+    _session.job_started = True
     settings = HydraConfig.get()
-    if settings.mode == RunMode.MULTIRUN and cfg.group is None:
+    in_sweep = settings.mode == RunMode.MULTIRUN
+    if in_sweep and cfg.get("group") is None:
         cfg.group = Path(settings.sweep.dir).name
     try:
         return train(cfg, overrides=list(settings.overrides.task))["metrics"].get("val/accuracy")
     except ConfigError as error:
-        if settings.mode == RunMode.MULTIRUN:  # the sweep goes on; say at once which job can't
+        if in_sweep:  # the sweep goes on; say at once which job can't
             fail(error, prefix=f"job {settings.job.num}: ")
         raise
 
@@ -64,21 +76,24 @@ def fail(error: Exception, prefix: str = "") -> int:
 def main() -> None:
     """Entry point of ``train.py`` and of the console command."""
     register_resolvers()
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    _session.job_started, _session.sweep_dir = False, None
+    traceback_wanted = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra re-raises, so that the lines and the exit code are ours
-    code: int | None = None
+    code = 0
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
     except ConfigError as error:
-        code = 2 if _sweep_dirs else fail(error)  # a sweep has said it already
-    except (HydraException, OmegaConfBaseException) as error:
-        if wants_traceback:
+        code = 2 if _session.sweep_dir else fail(error)  # in a sweep each job has said its own
+    except Exception as error:
+        if _session.job_started or traceback_wanted == "1":  # not the command line's fault: show where it happened
             raise
-        code = fail(ConfigError(*explain(error)))
+        code = fail(explain(error))
     finally:
-        for sweep_dir in _sweep_dirs:
-            if sweep_dir.is_dir():
-                show_summary(sweep_dir)
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if traceback_wanted is not None:
+            os.environ["HYDRA_FULL_ERROR"] = traceback_wanted
+        if _session.sweep_dir is not None and _session.sweep_dir.is_dir():
+            show_summary(_session.sweep_dir)
     if code:
         raise SystemExit(code)
 
@@ -93,26 +108,30 @@ def show_summary(sweep_dir: Path) -> None:
         print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
 
 
-def explain(error: Exception) -> tuple[str, str, str]:
-    """(key, problem, remedy) of an error from Hydra or OmegaConf while it composes the configuration."""
-    text = " ".join(str(error).split("Config search path")[0].split())
-    cause = error.__cause__
-    quoted = text.split("'")[1] if "'" in text else "config"
-    if "Could not override" in text or ("Key" in text and "not in" in text):
-        key = getattr(error, "full_key", None) or getattr(cause, "full_key", None) or quoted
-        return key, "no such setting", suggestion(key, known_keys())
+def explain(error: Exception) -> ConfigError:
+    """The line for an error that Hydra or OmegaConf raised while it composed the configuration."""
+    text = " ".join(str(error).split("Config search path")[0].split("See https")[0].split())
+    if isinstance(error, OverrideParseException):
+        problem = text.removeprefix(f"Error parsing override '{error.override}'").strip()
+        remedy = "quote values with = or spaces, as in 'key=\"a=b\"'"
+        return ConfigError(error.override, f"not KEY=VALUE ({problem})", remedy)
+    if "Ambiguous value for argument" in text:
+        return ConfigError(text.split("'")[1], "several values", "add -m to run one job for each")
     if "Could not find" in text:
-        group, _, option = text.split("Could not find '")[-1].split("'")[0].partition("/")
-        available = text.partition("Available options in")[2].partition(":")[2].split()
-        remedy = f"choose from {', '.join(available)}" if available else "see python train.py --help"
-        return f"{group}={option}" if option else group, "no such choice", remedy
-    return "command line", text, "see python train.py --help"
+        group, _, option = text.split("Could not find '")[-1].split("'")[0].rpartition("/")
+        options = [
+            str(path.relative_to(CONF_DIR / group).with_suffix("")) for path in (CONF_DIR / group).rglob("*.yaml")
+        ]
+        remedy = f"choose from {', '.join(sorted(options))}" if group else "see python train.py --help"
+        return ConfigError(f"{group}={option}", "no such choice", remedy)
+    if "Could not override" in text or "Could not delete" in text or "not in struct" in text:
+        key = text.split("'")[1]
+        return ConfigError(key, "no such setting", suggestion(key, known_keys()))
+    return ConfigError("command line", text or type(error).__name__, "see python train.py --help")
 
 
 def known_keys() -> list[str]:
     """Every key of the default configuration, dotted, and every config group."""
-    from omegaconf import OmegaConf
-
     keys: list[str] = [d.name for d in CONF_DIR.iterdir() if d.is_dir()]
 
     def walk(prefix: str, node: object) -> None:

@@ -5,6 +5,7 @@ reported all at once, each under its command-line key, before a directory is mad
 """
 
 import inspect
+import types
 import typing
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -35,6 +36,8 @@ RUN_SETTINGS: dict[str, Any] = {
     "group": str | None,
     "tags": list[str],
 }
+TARGETS = ("backbone", "data", "embedding", "model", "optimizer", "trainer")
+NODES = ("paths", *TARGETS, "callbacks", "logger")
 _NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a valid float, as everywhere in Python
 
 
@@ -100,8 +103,16 @@ def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
         if key in RUN_SETTINGS:
             if not is_bearable(value, RUN_SETTINGS[key], conf=_NUMERIC_TOWER):
                 yield _type_error(key, value, RUN_SETTINGS[key])
-        elif not isinstance(value, dict):
-            yield ConfigError(f"{key}={value}", "no such setting", suggestion(key, list(values)))
+        elif key not in NODES:
+            yield ConfigError(f"{key}={value}", "no such setting", suggestion(key, [*RUN_SETTINGS, *NODES]))
+    for key in [*RUN_SETTINGS, *NODES]:
+        if key not in values or (key in TARGETS and "_target_" not in (values[key] or {})):
+            yield ConfigError(key, "missing", "it is needed: choose one of its options, see python train.py --help")
+    for group in ("callbacks", "logger"):
+        for name, node in (values.get(group) or {}).items():
+            if not isinstance(node, dict) or "_target_" not in node:
+                key = f"{group}.{name}"
+                yield ConfigError(f"{key}={node}", "not a node with a _target_", f"to remove it use ~{key}")
     if isinstance(values.get("seed"), int) and not 0 <= values["seed"] < 2**32:
         yield ConfigError(f"seed={values['seed']}", "out of range", "use 0 or a positive integer below 2^32")
 
@@ -130,8 +141,8 @@ def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigErr
         full_key = f"{prefix}.{key}"
         if key not in parameters:
             if not takes_any:
-                names = [f"{prefix}.{name}" for name in parameters if name != "self"]
-                yield ConfigError(f"{full_key}={value}", "no such setting", suggestion(full_key, names))
+                known = [f"{prefix}.{name}" for name in node if name in parameters]
+                yield ConfigError(f"{full_key}={value}", "no such setting", suggestion(full_key, known))
         elif key in hints and not isinstance(value, dict) and not _fits(value, hints[key]):
             yield _type_error(full_key, value, hints[key])
 
@@ -152,17 +163,16 @@ def _type_error(key: str, value: Any, hint: Any) -> ConfigError:
 
 
 def _describe(hint: Any) -> str:
-    if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(hint)))
     arguments = typing.get_args(hint)
-    if arguments and type(None) in arguments:
-        return " or ".join(_describe(a) for a in arguments if a is not type(None)) + ", or null"
-    if typing.get_origin(hint) in (typing.Union, __import__("types").UnionType):
-        return " or ".join(_describe(a) for a in arguments)
-    return getattr(hint, "__name__", str(hint)) if not arguments else str(hint).replace("typing.", "")
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(dict.fromkeys(map(str, arguments)))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join("null" if a is type(None) else _describe(a) for a in arguments)
+    return str(hint).replace("typing.", "") if arguments else getattr(hint, "__name__", str(hint))
 
 
 def suggestion(key: str, known: list[str]) -> str:
     """The end of an error line for an unknown key: the nearest known ones, or all of them."""
+    known = list(dict.fromkeys(known))
     near = get_close_matches(key, known, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(known)}"

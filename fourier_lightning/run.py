@@ -16,9 +16,10 @@ from transformers import GPT2Config
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
-from fourier_lightning.config import check_config
+from fourier_lightning.config import check_config, suggestion
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.models.module import AdditionModule
@@ -52,6 +53,7 @@ def prepare(cfg: DictConfig) -> Parts:
     """
     check_config(cfg)
     optimizer, embedding, model = make(cfg.optimizer), make(cfg.embedding), make(cfg.model)
+    check_monitors(cfg)
     make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     backbone = make(cfg.backbone)
     data = make(cfg.data, tokenizer=backbone.tokenizer(), seed=cfg.seed)
@@ -61,6 +63,15 @@ def prepare(cfg: DictConfig) -> Parts:
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg.ckpt_path, parts)
     return parts
+
+
+def check_monitors(cfg: DictConfig) -> None:
+    """Refuse a callback that watches a metric which no run logs, before an epoch is spent on it."""
+    known = [f"{split}/{name}" for split in ("val", "train") for name in NumberMetrics.names]
+    for name, node in cfg.callbacks.items():
+        if node.get("monitor") is not None and node.monitor not in known:
+            key = f"callbacks.{name}.monitor={node.monitor}"
+            raise ConfigError(key, "no such metric", suggestion(node.monitor, known))
 
 
 def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
@@ -200,7 +211,7 @@ def quiet_libraries() -> None:
 
     hf_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
-    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+    for name in ("pytorch_lightning", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Ours is no DataLoader and needs no workers.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

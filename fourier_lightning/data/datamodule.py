@@ -65,10 +65,10 @@ class Batches:
         return sum(-(-len(group) // self.batch_size) for group in self.groups)
 
     def __iter__(self) -> Iterator[Batch]:
-        if self.seed is None:
-            rng = None
-        else:  # on the CPU: the same stream on every device; one seed for each (run seed, epoch)
-            rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch())
+        rng = None
+        if self.seed is not None:  # a CPU stream, so that every device sees the same batches
+            rng = torch.Generator()
+            rng.manual_seed(self.seed * 1_000_003 + self.epoch())
         chunks: list[Batch] = []
         for group in self.groups:
             chunks += self._chunks(group, rng)

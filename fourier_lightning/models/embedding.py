@@ -61,41 +61,43 @@ def narrow_to(table: Tensor, positions: Tensor, numbers: Tensor, width: int) -> 
 
 def install_table(
     net: GPT2LMHeadModel,
-    source: GPT2LMHeadModel,
+    source: GPT2LMHeadModel | None,
     settings: EmbeddingSettings,
     token_ids: Tensor,
     numbers: Tensor,
     body_is_pretrained: bool,
     seed: int,
 ) -> None:
-    """Write the pretrained table (and positions) into ``net``, prepared as ``settings`` says.
+    """Write the token table and the position embeddings into ``net``, prepared as ``settings`` says.
 
     Args:
-        net: the model that is being built; its width may be smaller than the source's.
-        source: the pretrained backbone.
+        net: the model that is being built, randomly initialised; its width may be smaller than the source's.
+        source: the pretrained backbone, if the settings need it.
         token_ids: (V,) backbone rows that ``net`` holds.
         numbers: (p,) rows of ``net``'s table that are the numbers.
         body_is_pretrained: keep the model's function when centring.
         seed: of the shuffled-rows control.
     """
-    table = source.transformer.wte.weight.detach()[token_ids].float()
-    positions = source.transformer.wpe.weight.detach()[: net.config.n_positions].float()
-    if settings.centre:
-        mean = table[numbers].mean(dim=0)
-        table = table - mean
-        if body_is_pretrained:
-            positions = positions + mean
-    table, positions = narrow_to(table, positions, numbers, net.config.n_embd)
+    table, positions = net.transformer.wte.weight.detach(), net.transformer.wpe.weight.detach()
+    if source is not None:
+        rows = source.transformer.wte.weight.detach()[token_ids]
+        places = source.transformer.wpe.weight.detach()[: net.config.n_positions]
+        if settings.centre:
+            mean = rows[numbers].mean(dim=0)
+            rows = rows - mean
+            places = places + mean if body_is_pretrained else places
+        rows, places = narrow_to(rows, places, numbers, net.config.n_embd)
+        table = rows if settings.source == "pretrained" else table
+        positions = places if settings.positions == "pretrained" else positions
     if settings.scale != "raw":
         target = net.config.initializer_range if settings.scale == "init" else settings.scale
         factor = float(target) / root_mean_square(table[numbers])
-        table, positions = table * factor, positions * factor
+        table = table * factor
+        positions = positions * factor if settings.positions == "pretrained" else positions
     if settings.control == "shuffled_rows":
         table = permute_rows(table, numbers, seed)
 
-    if settings.source == "pretrained":
-        net.transformer.wte.weight.data.copy_(table)
-        if body_is_pretrained and not settings.tie:
-            net.lm_head.weight.data.copy_(table)
-    if settings.positions == "pretrained":
-        net.transformer.wpe.weight.data.copy_(positions)
+    net.transformer.wte.weight.data.copy_(table)
+    net.transformer.wpe.weight.data.copy_(positions)
+    if body_is_pretrained and not settings.tie:
+        net.lm_head.weight.data.copy_(table)

@@ -107,13 +107,12 @@ def initialise(
     ``net`` comes with GPT-2's random initialisation. Pretrained parts are written over it; random parts of a
     pretrained body (a random table, say) are left as they are.
     """
-    if model.body == "random" and not embedding.needs_backbone:
-        return
-    source = backbone.load()
-    if model.body == "pretrained":
+    pretrained = model.body == "pretrained"
+    source = backbone.load() if pretrained or embedding.needs_backbone else None
+    if source is not None and pretrained:
         net.transformer.h.load_state_dict(source.transformer.h.state_dict())
         net.transformer.ln_f.load_state_dict(source.transformer.ln_f.state_dict())
-    install_table(net, source, embedding, vocabulary.token_ids, vocabulary.numbers, model.body == "pretrained", seed)
+    install_table(net, source, embedding, vocabulary.token_ids, vocabulary.numbers, pretrained, seed)
 
 
 def freeze(net: GPT2LMHeadModel, freeze_table: bool) -> None:

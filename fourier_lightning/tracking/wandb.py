@@ -39,7 +39,9 @@ def wandb_logger(
     notes: str | None = None,
     config: dict[str, Any] | None = None,
 ) -> WandbLogger | None:
-    """A Lightning logger for W&B with all its metadata set at init, or None when disabled.
+    """Start a W&B run and wrap it for Lightning; None when disabled.
+
+    All metadata is set at init, because an offline run can't be renamed or regrouped later.
 
     Args:
         project: W&B project.
@@ -55,14 +57,21 @@ def wandb_logger(
     resolved = resolve_mode(mode)
     if resolved == "disabled":
         return None
-    return WandbLogger(
+    import wandb
+
+    run = wandb.init(
         project=project,
-        save_dir=save_dir,
+        dir=save_dir,
         name=name,
-        mode=resolved,
+        mode=resolved,  # type: ignore[arg-type]
         group=group,
         tags=tags,
         entity=entity,
         notes=notes,
         config=config,
+        reinit="finish_previous",
+        settings=wandb.Settings(quiet=True),  # the run prints its own results
     )
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    return WandbLogger(experiment=run, save_dir=save_dir, project=project)
