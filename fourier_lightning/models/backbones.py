@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from huggingface_hub import constants, snapshot_download
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from fourier_lightning.errors import ConfigError
@@ -61,7 +62,7 @@ class Backbone:
         directory = self.path if Path(self.path).is_dir() else _snapshot(self.path, weights)
         try:
             return auto_class.from_pretrained(directory, **kwargs)
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             raise ConfigError(f"backbone.path={self.path}", f"not a loadable model ({reason})", REMEDY) from error
 

@@ -6,12 +6,12 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config
 
 from fourier_lightning.data.datamodule import Batch
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.forward import answer_logits
-from fourier_lightning.models.network import freeze
+from fourier_lightning.models.network import blank_network, freeze
 from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_schedule
 
 
@@ -44,7 +44,7 @@ class AdditionModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
-        self.net = GPT2LMHeadModel(GPT2Config(**network))
+        self.net = blank_network(GPT2Config(**network))
         freeze(self.net, freeze_table)
         self.loss_scope = loss
         self.optimizer_settings = OptimizerSettings(**optimizer)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from fourier_lightning.data.number_tokens import Vocabulary
@@ -94,6 +95,27 @@ def network_config(
     return config
 
 
+def blank_network(config: GPT2Config) -> GPT2LMHeadModel:
+    """A GPT-2 with randomly initialised blocks and positions; ``initialise`` fills its table.
+
+    The table is put in after the blocks are drawn, so that the same seed gives the same blocks whatever the
+    vocabulary: compact and full runs can be compared.
+    """
+    size, config.vocab_size = config.vocab_size, 1
+    net = GPT2LMHeadModel(config)
+    config.vocab_size = size
+    net.set_input_embeddings(nn.Embedding(size, config.n_embd))
+    net.set_output_embeddings(nn.Linear(config.n_embd, size, bias=False))
+    net.tie_weights()
+    return net
+
+
+def random_table(config: GPT2Config, backbone_rows: int, token_ids: Tensor, seed: int) -> Tensor:
+    """GPT-2's initialisation of a token table: the rows ``token_ids`` of one drawn for the whole vocabulary."""
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(backbone_rows, config.n_embd, generator=rng)[token_ids] * config.initializer_range
+
+
 def initialise(
     net: GPT2LMHeadModel,
     backbone: Backbone,
@@ -102,11 +124,10 @@ def initialise(
     embedding: EmbeddingSettings,
     seed: int,
 ) -> None:
-    """Give ``net`` its starting weights.
-
-    ``net`` comes with GPT-2's random initialisation. Pretrained parts are written over it; random parts of a
-    pretrained body (a random table, say) are left as they are.
-    """
+    """Give a blank network its starting weights: pretrained parts over random ones, then the table."""
+    rows = backbone.config().vocab_size
+    net.lm_head.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed + 1))
+    net.transformer.wte.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed))  # wins if tied
     pretrained = model.body == "pretrained"
     source = backbone.load() if pretrained or embedding.needs_backbone else None
     if source is not None and pretrained:
@@ -120,7 +141,7 @@ def freeze(net: GPT2LMHeadModel, freeze_table: bool) -> None:
     net.transformer.wte.weight.requires_grad_(not freeze_table)
 
 
-def parameter_table(net: torch.nn.Module) -> list[dict[str, Any]]:
+def parameter_table(net: nn.Module) -> list[dict[str, Any]]:
     """One row for each top part of the network: parameters, and whether they train. Tied weights count once."""
     parts: dict[str, dict[str, Any]] = {}
     for name, parameter in net.named_parameters():

@@ -1,0 +1,84 @@
+"""Shared fixtures: the embedded backbone, small configurations, and the command line in process."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from fourier_lightning import cli
+from fourier_lightning.config import asset_path, load_config
+from fourier_lightning.models.backbones import Backbone
+
+# A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.
+TINY = [
+    "data.max_operand=20",
+    "data.batch_size=32",
+    "data.train_fraction=0.8",
+    "model.n_layer=1",
+    "model.width=16",
+    "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
+    "optimizer.warmup_steps=2",
+    "~callbacks.progress_bar",
+]
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No log-in of the developer's reaches a test, and none of W&B's caches is touched."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "HYDRA_FULL_ERROR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path_factory.getbasetemp() / "no-netrc"))
+
+
+@pytest.fixture(scope="session")
+def backbone() -> Backbone:
+    return Backbone("whisper_tiny_en_text", asset_path("whisper-tiny-en-text"))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(backbone: Backbone):
+    return backbone.tokenizer()
+
+
+@pytest.fixture(scope="session")
+def pretrained(backbone: Backbone):
+    """The embedded backbone's model. Session-wide: never change it."""
+    return backbone.load().eval()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path):
+    """Compose the tiny run with further overrides."""
+
+    def compose(*overrides: str, run_dir: Path = tmp_path) -> DictConfig:
+        return load_config([*TINY, *overrides], run_dir)
+
+    return compose
+
+
+@dataclass
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """`python train.py ARGS` in this process: exit code and what it printed."""
+
+    def call(*args: str) -> Finished:
+        monkeypatch.setattr(sys, "argv", ["train.py", *args])
+        capfd.readouterr()
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        return Finished(code, out, err)
+
+    return call
