@@ -85,7 +85,7 @@ def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
             )
     try:
         return make(cfg.trainer, **kwargs)
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError("trainer", reason, "correct that key under trainer.*") from error
 

@@ -65,6 +65,7 @@ class Batches:
         return sum(-(-len(group) // self.batch_size) for group in self.groups)
 
     def __iter__(self) -> Iterator[Batch]:
+        # A generator: the epoch is asked for at the first batch. Lightning calls iter() before a resume is complete.
         rng = None
         if self.seed is not None:  # a CPU stream, so that every device sees the same batches
             rng = torch.Generator()
@@ -73,7 +74,7 @@ class Batches:
         for group in self.groups:
             chunks += self._chunks(group, rng)
         order = range(len(chunks)) if rng is None else torch.randperm(len(chunks), generator=rng).tolist()
-        return (chunks[i] for i in order)
+        yield from (chunks[i] for i in order)
 
     def _chunks(self, group: Examples, rng: torch.Generator | None) -> list[Batch]:
         prompt, total = group.prompt, group.sum

@@ -10,13 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def principal_directions(rows: Float[Tensor, "p d"]) -> Float[Tensor, "d k"]:
-    """Right singular vectors of ``rows``, strongest first (k = min(p, d)).
+def principal_directions(rows: Float[Tensor, "p d"]) -> Float[Tensor, "d d"]:
+    """Right singular vectors of ``rows``, strongest first: an orthonormal basis, also where p < d.
 
     No mean is subtracted here: centre the rows first to get principal components. Computed in float64; the sign of
     each direction makes its largest entry positive, so every machine gives the same table.
     """
-    _, _, vh = torch.linalg.svd(rows.double(), full_matrices=False)
+    _, _, vh = torch.linalg.svd(rows.double(), full_matrices=True)
     signs = vh.gather(1, vh.abs().argmax(dim=1, keepdim=True)).sign()
     directions: Tensor = (vh * signs).T
     return directions

@@ -1,0 +1,140 @@
+"""The command line in process: one line for each mistake, exit codes, sweeps."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY
+from tests.wandb_files import wandb_run
+
+MISTAKES = {
+    "modl=scratch": "modl: no such setting; did you mean model?",
+    "data.batchsize=3": "data.batchsize: no such setting; did you mean data.batch_size",
+    "+data.foo=1": "data.foo=1: no such setting",
+    "+foo=1": "foo=1: no such setting",
+    "~callbacks.foo": "callbacks.foo: no such setting",
+    "~data": "data: missing",
+    "model=foo": "model=foo: no such choice; choose from pretrained, scratch, scratch_pretrained_emb",
+    "experiment=foo": "experiment=foo: no such choice; choose from paper/finetune_small",
+    "model=scratch,pretrained": "model=scratch,pretrained: several values; add -m",
+    "a=b=c": "a=b=c: not KEY=VALUE",
+    "data.batch_size=abc": "data.batch_size=abc: str is not allowed here; use int",
+    "trainer.max_epochs=1.5": "trainer.max_epochs=1.5: float is not allowed here; use int or null",
+    "data.templates=total": "data.templates=total: str is not allowed here; use list[str]",
+    "data.pairs=sorted": "data.pairs=sorted: str is not allowed here; use one of unordered, ordered",
+    "logger.wandb.mode=on": "logger.wandb.mode=on: str is not allowed here; use one of auto, online",
+    "callbacks.best_checkpoint=null": "callbacks.best_checkpoint=None: not a node with a _target_; to remove it use",
+    "callbacks.best_checkpoint.monitor=val/acc": "callbacks.best_checkpoint.monitor=val/acc: no such metric; did you",
+    "seed=-1": "seed=-1: out of range",
+    "optimizer.lr=-1": "optimizer.lr=-1: not positive",
+    "data.max_operand=300": "data.number_style=bare: 14 of the sums 0..600 are not single tokens",
+    "data.train_fraction=0.9": "data.train_fraction=0.9: it is a share of all pairs",
+    "data.max_operand=1": "data.train_fraction=0.2: 3 pairs split into 0 training, 0 validation",
+    "model.width=129": "model.width=129: not divisible by model.n_head=2; use a multiple of 2",
+    "ckpt_path=/no/such.ckpt": "ckpt_path=/no/such.ckpt: no such file",
+    "backbone.path=/no/such": "backbone.path=/no/such: no such directory",
+    "backbone.path=conf": "backbone.path=conf: holds no config.json",
+    "trainer.devices=2": "trainer.devices=2: a run uses one device",
+    "trainer.max_epochs=-7": "trainer: `max_epochs` must be",
+    "trainer.accelerator=tpu": "trainer: ",
+    "hydra.run.dir=/dev/null/x": "command line: [Errno 20] Not a directory",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_with_exit_code_2_and_nothing_is_written(command_line, tmp_path, monkeypatch, mistake):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()  # a directory that is no model
+    done = command_line(mistake)
+    assert done.code == 2
+    assert done.err.startswith(f"error: {MISTAKES[mistake]}"), done.err
+    assert done.err.count("\n") == 1 and "Traceback" not in done.err and not done.out.strip()
+    assert list(tmp_path.iterdir()) == [tmp_path / "conf"]
+
+
+def test_several_mistakes_of_type_are_named_together(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = command_line("seed=x", "data.batch_size=y", "model.dropout=z")
+    assert done.code == 2
+    named = sorted(re.findall(r"error: (\S+)=", done.err))
+    assert named == ["data.batch_size", "model.dropout", "seed"]
+
+
+def test_a_bug_is_not_hidden_as_a_mistake(command_line, tmp_path):
+    """A crash inside a run keeps its traceback and is not exit code 2."""
+    callback = "+callbacks.fails={_target_: tests.test_run.Fails, error: crash}"
+    with pytest.raises(RuntimeError, match="boom"):
+        command_line(*TINY, "logger=none", callback, f"hydra.run.dir={tmp_path}")
+    assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+def test_help_is_for_people(command_line):
+    done = command_line("--help")
+    assert done.code == 0
+    assert "model: pretrained, scratch, scratch_pretrained_emb" in done.out
+    for key in ("data.train_fraction", "embedding.freeze", "hydra.run.dir", "-m model=scratch", "Exit codes"):
+        assert key in done.out
+
+
+def test_help_names_only_settings_that_exist(command_line):
+    from omegaconf import OmegaConf
+
+    from fourier_lightning.config import load_config
+
+    cfg = load_config(["ckpt_path=x"])
+    keys = re.findall(r"(?<![~\w.])((?:data|model|embedding|optimizer|trainer|logger|backbone)\.[\w.]+)=", help_text())
+    assert len(keys) > 20
+    for key in keys:
+        assert OmegaConf.select(cfg, key, default="missing") != "missing", key
+
+
+def help_text() -> str:
+    from fourier_lightning.config import CONF_DIR
+
+    return (CONF_DIR / "hydra" / "help" / "fourier_lightning.yaml").read_text()
+
+
+def test_hydra_run_dir_moves_everything(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    target = tmp_path / "here"
+    done = command_line(*TINY, f"hydra.run.dir={target}")
+    assert done.code == 0, done.err
+    assert list(tmp_path.iterdir()) == [target]
+    assert {p.name for p in target.iterdir()} == {".hydra", "train.log", "record", "checkpoints", "wandb"}
+    for word in ("wte", "trainable", "frozen", "231 pairs: 184 train, 23 val, 24 test", "accuracy", str(target)):
+        assert word in done.out
+
+
+def test_a_sweep_with_a_failing_job(command_line, tmp_path):
+    """Each job has its own W&B run in one group; the bad one leaves the others alone; the summary is written."""
+    sweep = tmp_path / "sweep-12-34"
+    jobs = ["model=scratch,scratch_pretrained_emb", "seed=0,1", "model.n_head=2,3"]  # 3 heads don't divide width 16
+    done = command_line("-m", *TINY, *jobs, f"hydra.sweep.dir={sweep}")
+    assert done.code != 0
+    lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 4 and all("model.width=16: not divisible by model.n_head=3" in line for line in lines)
+    good = [d for d in sweep.iterdir() if (d / "record" / "run.json").is_file()]
+    assert len(good) == 4
+    names = []
+    for directory in good:
+        assert json.loads((directory / "record" / "run.json").read_text())["status"] == "finished"
+        run, _ = wandb_run(directory)
+        assert run.run_group == "sweep-12-34"
+        names.append(run.display_name)
+    assert sorted(names) == [f"{m}-seed{s}" for m in ("scratch", "scratch_pretrained_emb") for s in (0, 1)]
+    rows = json.loads((sweep / "summary.json").read_text())
+    assert [(row["seeds"], row["failed"]) for row in rows] == [(2, 0), (0, 2), (2, 0), (0, 2)]
+    assert "Sweep of 8 jobs" in done.out and "test/accuracy" in (sweep / "summary.md").read_text()
+
+
+def test_a_clean_sweep_ends_with_0(command_line, tmp_path):
+    done = command_line("-m", *TINY, "logger=none", "seed=0,1", f"hydra.sweep.dir={tmp_path / 's'}")
+    assert done.code == 0, done.err
+    runs = [json.loads(path.read_text()) for path in sorted(Path(tmp_path).glob("s/*/record/run.json"))]
+    (row,) = json.loads((tmp_path / "s" / "summary.json").read_text())
+    values = [run["metrics"]["val/accuracy"] for run in runs]
+    assert row["seeds"] == 2 and row["val/accuracy/mean"] == pytest.approx(sum(values) / 2)
+    assert row["val/accuracy/std"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)

@@ -1,0 +1,96 @@
+"""What the YAML files say: every option composes and passes the check; the paper's numbers are exact."""
+
+import re
+
+import pytest
+
+from fourier_lightning.config import CONF_DIR, auto_precision, check_config, load_config
+from fourier_lightning.errors import ConfigError
+
+EXPERIMENTS = [
+    str(p.relative_to(CONF_DIR / "experiment").with_suffix("")) for p in CONF_DIR.glob("experiment/**/*.yaml")
+]
+PAPER = {  # backbone, model, freeze, epochs, peak learning rate (paper.md section 2)
+    "paper/finetune_xl": ("gpt2_xl", "pretrained", False, 50, 1e-5),
+    "paper/scratch_xl": ("gpt2_xl", "scratch", False, 500, 1e-4),
+    "paper/rescue_small": ("gpt2", "scratch_pretrained_emb", True, 700, 5e-5),
+    "paper/finetune_small": ("gpt2", "pretrained", False, 50, 1e-5),
+}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_passes_the_check_and_opens_with_its_command(experiment):
+    check_config(load_config([f"experiment={experiment}"]))
+    text = (CONF_DIR / "experiment" / f"{experiment}.yaml").read_text()
+    lines = text.splitlines()
+    assert lines[0] == "# @package _global_"
+    assert lines[1].startswith("# python train.py")
+    assert experiment == "quick" or lines[1].endswith(f"experiment={experiment}")
+    assert "Cost" in text or "Expected cost" in text
+    assert re.search(r"The paper", text)
+
+
+@pytest.mark.parametrize("experiment", PAPER)
+def test_the_papers_hyper_parameters(experiment):
+    cfg = load_config([f"experiment={experiment}"])
+    backbone, model, freeze, epochs, lr = PAPER[experiment]
+    assert (cfg.backbone.name, cfg.model.name) == (backbone, model)
+    assert (cfg.trainer.max_epochs, cfg.optimizer.lr, cfg.data.batch_size) == (epochs, lr, 16)
+    assert (cfg.embedding.freeze, cfg.embedding.tie, cfg.embedding.centre, cfg.embedding.scale) == (
+        freeze, True, False, "raw"
+    )  # fmt: skip
+    assert (cfg.optimizer.name, cfg.optimizer.weight_decay, list(cfg.optimizer.betas)) == ("adamw", 0.0, [0.9, 0.999])
+    assert (cfg.optimizer.schedule, cfg.optimizer.warmup_steps) == ("linear", 0)
+    assert (cfg.trainer.gradient_clip_val, cfg.model.dropout, cfg.model.loss) == (1.0, 0.1, "answer")
+    assert [cfg.model[key] for key in ("n_layer", "width", "n_head")] == [None] * 3
+    assert list(cfg.data.templates) == ["total", "add", "calculate", "what", "put"]
+    assert (cfg.data.max_operand, cfg.data.pairs, cfg.data.train_fraction) == (260, "unordered", 0.8)
+
+
+def test_quick_is_the_default():
+    assert load_config() == load_config(["experiment=quick"])
+    cfg = load_config()
+    assert (cfg.model.name, cfg.data.train_fraction, list(cfg.data.templates)) == (
+        "scratch_pretrained_emb", 0.2, ["format"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("group", ["model", "embedding", "optimizer", "data", "logger", "backbone"])
+def test_every_option_of_every_group_passes_the_check(group):
+    for path in (CONF_DIR / group).glob("*.yaml"):
+        check_config(load_config([f"{group}={path.stem}"]))
+
+
+def test_arms_choose_their_embedding_and_the_user_overrides_it():
+    def table(*overrides):
+        cfg = load_config(list(overrides)).embedding
+        return cfg.source, cfg.freeze
+
+    assert table("model=scratch") == ("random", False)
+    assert table("model=scratch_pretrained_emb") == ("pretrained", True)
+    assert table("model=pretrained") == ("pretrained", False)
+    assert table("model=pretrained", "embedding=random") == ("random", False)
+    assert load_config(["model=scratch", "optimizer=adamw"]).optimizer.name == "adamw"  # over the experiment's
+
+
+def test_the_check_reads_third_party_signatures_too():
+    cfg = load_config(["+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStopping, patient: 3}"])
+    with pytest.raises(ConfigError, match=r"callbacks.stop.patient=3: no such setting"):
+        check_config(cfg)
+    cfg = load_config(["+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStoping, monitor: val/mae}"])
+    with pytest.raises(ConfigError, match=r"callbacks.stop._target_=.*can't be imported"):
+        check_config(cfg)
+
+
+def test_precision_is_chosen_by_the_device(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert auto_precision("auto") == auto_precision("gpu") == "bf16-mixed"
+    assert auto_precision("cpu") == "32-true"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    assert auto_precision("auto") == "32-true"
+    monkeypatch.undo()
+    assert load_config(["trainer.accelerator=cpu"]).trainer.precision == "32-true"
+    assert load_config(["trainer.precision=bf16-mixed"]).trainer.precision == "bf16-mixed"

@@ -1,0 +1,191 @@
+"""Whole runs in process: the record, determinism, resuming, loggers, failures."""
+
+import json
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.models.module import AdditionModule
+from fourier_lightning.run import train
+from fourier_lightning.tracking import wandb as mirror
+from fourier_lightning.tracking.record import read_jsonl
+from tests.wandb_files import wandb_run
+
+NO_CHECKPOINTS = ["~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]
+
+
+def run_json(run_dir: Path) -> dict:
+    return json.loads((run_dir / "record" / "run.json").read_text())
+
+
+def test_a_run_leaves_a_complete_record(tiny, tmp_path):
+    result = train(tiny("seed=3"), overrides=["seed=3"])
+    run = run_json(tmp_path)
+    assert run["status"] == "finished" and run["seed"] == 3 and run["overrides"] == ["seed=3"]
+    assert run["name"] == "scratch_pretrained_emb-seed3"
+    wanted = {f"{split}/{name}" for split in ("train", "val", "test") for name in NumberMetrics.names}
+    assert wanted <= run["metrics"].keys()
+    assert run["train_seconds"] > 0 and run["first_step_seconds"] > 0 and run["steps"] == 2 * 6
+    assert {row["part"]: row["trainable"] for row in run["parameters"]}["wte"] == 0
+    assert run["config"]["data"]["max_operand"] == 20 and "${" not in json.dumps(run["config"])
+    assert {"torch", "transformers", "python"} <= run["versions"].keys() and run["device"]
+    lines = read_jsonl(tmp_path / "record" / "metrics.jsonl")
+    validations = [line for line in lines if "val/accuracy" in line]
+    assert [line["epoch"] for line in validations[:2]] == [0, 1] and all("step" in line for line in lines)
+    assert lines[-1]["test/accuracy"] == pytest.approx(run["metrics"]["test/accuracy"])
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert result["metrics"] == run["metrics"]
+
+
+def test_the_task_is_learned(tiny):
+    """Small, but real: sums 0..120 of pairs never seen, half of them right where chance is under 1 %."""
+    size = ["data.max_operand=60", "model.n_layer=2", "model.width=64", "data.batch_size=128"]
+    time = ["trainer.max_epochs=60", "trainer.check_val_every_n_epoch=20", "optimizer.warmup_steps=20"]
+    metrics = train(tiny(*size, *time, "logger=none", *NO_CHECKPOINTS))["metrics"]
+    assert metrics["train/accuracy"] > 0.95
+    assert metrics["test/accuracy"] > 0.5
+
+
+def test_two_runs_with_one_seed_are_bit_identical_and_another_seed_differs(tiny, tmp_path):
+    def weights(seed, where):
+        options = [f"seed={seed}", "logger=none", "model.dropout=0.1", "data=addition", *NO_CHECKPOINTS]
+        return train(tiny(*options, run_dir=tmp_path / where))["module"].net.state_dict()
+
+    one, again, other = weights(0, "a"), weights(0, "b"), weights(1, "c")
+    assert all(one[name].equal(again[name]) for name in one)
+    assert not one["transformer.h.0.mlp.c_fc.weight"].equal(other["transformer.h.0.mlp.c_fc.weight"])
+    assert run_json(tmp_path / "a")["metrics"] == run_json(tmp_path / "b")["metrics"]
+
+
+def test_resuming_continues_the_same_run(tiny, tmp_path):
+    options = ["logger=none", "optimizer.schedule=constant"]
+    train(tiny(*options, "trainer.max_epochs=4", run_dir=tmp_path / "whole"))
+    train(tiny(*options, "trainer.max_epochs=2", run_dir=tmp_path / "half"))
+    checkpoint = tmp_path / "half" / "checkpoints" / "last.ckpt"
+    train(tiny(*options, "trainer.max_epochs=4", f"ckpt_path={checkpoint}", run_dir=tmp_path / "rest"))
+    whole, rest = (run_json(tmp_path / name)["metrics"] for name in ("whole", "rest"))
+    assert rest == pytest.approx(whole, rel=1e-4)
+    assert run_json(tmp_path / "rest")["steps"] == 4 * 6
+
+
+def test_a_checkpoint_needs_nothing_else(tiny, tmp_path):
+    result = train(tiny("logger=none"))
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    torch.load(path, weights_only=True)
+    module = AdditionModule.load_from_checkpoint(path, weights_only=True).eval()
+    prompt = result["data"].examples("test")[0].prompt
+    assert module(prompt).equal(result["module"].eval()(prompt))
+    assert not module.net.transformer.wte.weight.requires_grad
+
+
+def test_evaluating_a_checkpoint_without_training(tiny, tmp_path):
+    trained = train(tiny("logger=none", run_dir=tmp_path / "a"))["metrics"]
+    checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    again = train(tiny("logger=none", "fit=false", f"ckpt_path={checkpoint}", run_dir=tmp_path / "b"))["metrics"]
+    assert again == pytest.approx({name: value for name, value in trained.items() if not name.startswith("train/")})
+    untrained = train(tiny("logger=none", "fit=false", run_dir=tmp_path / "c"))["metrics"]
+    assert untrained["test/loss"] > 3  # about log 43 tokens
+
+
+def test_a_checkpoint_of_another_shape_is_refused(tiny, tmp_path):
+    train(tiny("logger=none", run_dir=tmp_path / "a"))
+    checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    with pytest.raises(ConfigError, match="n_embd 16 there, 32 here"):
+        train(tiny(f"ckpt_path={checkpoint}", "model.width=32", run_dir=tmp_path / "b"))
+    junk = tmp_path / "junk.ckpt"
+    junk.write_text("no checkpoint")
+    with pytest.raises(ConfigError, match="not a checkpoint of this project"):
+        train(tiny(f"ckpt_path={junk}", run_dir=tmp_path / "b"))
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("loss", ["answer", "sequence"])
+def test_loss_scopes_against_hugging_faces_own(tiny, loss):
+    module = train(tiny("logger=none", f"model.loss={loss}", "fit=false"))["module"].eval()
+    prompt, total = torch.tensor([[1, 41, 2, 42], [7, 41, 8, 42]]), torch.tensor([3, 15])
+    ids = torch.cat([prompt, total[:, None]], dim=1)
+    labels = ids.clone()
+    if loss == "answer":
+        labels[:, :-1] = -100
+    expected = module.net(ids, labels=labels).loss
+    torch.testing.assert_close(module.loss_and_logits({"prompt": prompt, "sum": total})[0], expected)
+
+
+def test_wandb_runs_offline_without_asking_and_mirrors_the_record(tiny, tmp_path):
+    train(tiny("group=some-group", "tags=[a,b]"))
+    run, keys = wandb_run(tmp_path)
+    assert (run.display_name, run.run_group, list(run.tags)) == (
+        "scratch_pretrained_emb-seed0", "some-group", ["a", "b"]
+    )  # fmt: skip
+    config = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert config["data"]["max_operand"] == 20
+    assert {"val/accuracy", "train/loss", "test/mod_10", "trainer/global_step"} <= keys
+
+
+def test_wandb_mode_follows_the_log_in(monkeypatch, tmp_path):
+    assert mirror.resolve_mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    assert mirror.resolve_mode("auto") == "online"
+    assert mirror.resolve_mode("offline") == "offline"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert mirror.resolve_mode("auto") == "offline"
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.delenv("WANDB_MODE")
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.wandb.ai login user password " + "x" * 40)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert mirror.resolve_mode("auto") == "online"
+
+
+def test_other_loggers_and_none(tiny, tmp_path):
+    train(tiny("logger=[csv,tensorboard]", run_dir=tmp_path / "a"))
+    header, *rows = (tmp_path / "a" / "csv" / "metrics.csv").read_text().splitlines()
+    assert "val/accuracy" in header and len(rows) >= 2
+    assert list((tmp_path / "a" / "tensorboard").glob("events.out.tfevents.*"))
+    train(tiny("logger.wandb.mode=disabled", run_dir=tmp_path / "b"))
+    assert not (tmp_path / "b" / "wandb").exists()
+    assert run_json(tmp_path / "b")["status"] == "finished"
+
+
+class Fails(pl.Callback):
+    """Raises in the second epoch."""
+
+    def __init__(self, error: str) -> None:
+        self.error = {"crash": RuntimeError("boom"), "ctrl-c": KeyboardInterrupt()}[error]
+
+    def on_train_epoch_end(self, trainer, module):
+        if trainer.current_epoch == 1:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "status"), [("crash", RuntimeError, "failed"), ("ctrl-c", SystemExit, "interrupted")]
+)
+def test_a_run_that_ends_early_says_so_and_closes_wandb(tiny, tmp_path, error, raised, status):
+    import wandb
+
+    callback = f"+callbacks.fails={{_target_: tests.test_run.Fails, error: {error}}}"
+    with pytest.raises(raised):
+        train(tiny(callback))
+    assert run_json(tmp_path)["status"] == status
+    assert wandb.run is None
+    validations = [line for line in read_jsonl(tmp_path / "record" / "metrics.jsonl") if "val/accuracy" in line]
+    assert len(validations) == 2  # what was measured before is kept
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_the_best_checkpoint_and_early_stopping_can_watch_any_metric(tiny):
+    stop = "+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val/mae}"
+    train(tiny("logger=none", "callbacks.best_checkpoint.monitor=val/loss", "callbacks.best_checkpoint.mode=min", stop))
+
+
+def test_all_three_arms_run_on_the_papers_prompts(tiny, tmp_path):
+    for model in ("pretrained", "scratch", "scratch_pretrained_emb"):
+        sizes = ["model.n_layer=null", "model.width=null"] if model == "pretrained" else []
+        options = [f"model={model}", *sizes, "data=addition", "logger=none", "trainer.max_epochs=1"]
+        metrics = train(tiny(*options, "optimizer=adamw", run_dir=tmp_path / model))["metrics"]
+        assert metrics["test/loss"] > 0
