@@ -47,11 +47,25 @@ def asset_path(name: str) -> str:
 
 
 def auto_precision(accelerator: str) -> str:
-    """bf16 autocast where the GPU computes in it, float32 everywhere else (this CPU-sized work gains nothing)."""
+    """bf16 autocast where the device computes in it (recent GPUs, CPUs with AVX512-BF16 or AMX), else float32.
+
+    Weights, gradients and optimizer stay in float32 either way.
+    """
     import torch
 
-    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = accelerator in ("auto", "cpu") and not torch.backends.mps.is_available() and cpu_computes_in_bf16()
+    return "bf16-mixed" if native else "32-true"
+
+
+def cpu_computes_in_bf16() -> bool:
+    """Whether this CPU has bf16 matrix units; without them bf16 is emulated and slow."""
+    import torch
+
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public name for these
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
 def register_resolvers() -> None:

@@ -63,7 +63,9 @@ def build_optimizer(net: nn.Module, settings: OptimizerSettings) -> torch.optim.
     betas = (settings.betas[0], settings.betas[1])
     trained = {name: p for name, p in net.named_parameters() if p.requires_grad}
     if settings.name == "adamw":
-        return torch.optim.AdamW(trained.values(), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay)
+        return torch.optim.AdamW(
+            trained.values(), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True
+        )
     matrices = [p for name, p in trained.items() if p.ndim == 2 and ".h." in name]
     others = [p for name, p in trained.items() if not (p.ndim == 2 and ".h." in name)]
     groups = [
@@ -153,7 +155,7 @@ class Muon(torch.optim.Optimizer):
         for p in params:
             if not self.state[p]:
                 zeros = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
-                self.state[p].update(zeros, step=torch.tensor(0.0))
+                self.state[p].update(zeros, step=torch.zeros((), device=p.device))
         states = [self.state[p] for p in params]
         adamw(
             params,
@@ -162,6 +164,7 @@ class Muon(torch.optim.Optimizer):
             [s["exp_avg_sq"] for s in states],
             [],
             [s["step"] for s in states],
+            fused=True,
             amsgrad=False,
             beta1=group["betas"][0],
             beta2=group["betas"][1],

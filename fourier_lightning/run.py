@@ -1,6 +1,7 @@
 """One run: check, build, fit, test, record, clean up."""
 
 import logging
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from transformers import GPT2Config
 
+import fourier_lightning
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.config import check_config, suggestion
@@ -169,6 +171,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
             metrics=metrics,
             train_seconds=clock.train_seconds,
             first_step_seconds=clock.first_step_seconds,
+            total_seconds=time.perf_counter() - fourier_lightning.STARTED,
             steps=clock.steps,
         )
     except BaseException as error:

@@ -85,12 +85,20 @@ def test_the_check_reads_third_party_signatures_too():
 def test_precision_is_chosen_by_the_device(monkeypatch):
     import torch
 
+    from fourier_lightning import config
+
+    monkeypatch.setattr(config, "cpu_computes_in_bf16", lambda: False)
+    assert auto_precision("cpu") == "32-true"
+    monkeypatch.setattr(config, "cpu_computes_in_bf16", lambda: True)
+    assert auto_precision("cpu") == "bf16-mixed"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    assert auto_precision("auto") == auto_precision("gpu") == "32-true"
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     assert auto_precision("auto") == auto_precision("gpu") == "bf16-mixed"
-    assert auto_precision("cpu") == "32-true"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
-    assert auto_precision("auto") == "32-true"
     monkeypatch.undo()
-    assert load_config(["trainer.accelerator=cpu"]).trainer.precision == "32-true"
-    assert load_config(["trainer.precision=bf16-mixed"]).trainer.precision == "bf16-mixed"
+    assert config.cpu_computes_in_bf16() in (True, False)
+    paper = ["experiment=paper/rescue_small", "trainer.accelerator=cpu"]
+    assert load_config(paper).trainer.precision == auto_precision("cpu")
+    assert load_config([*paper, "trainer.precision=64-true"]).trainer.precision == "64-true"
+    assert load_config().trainer.precision == "32-true"  # the quick run gives the same numbers on every CPU

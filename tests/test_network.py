@@ -7,8 +7,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.forward import answer_logits
-from fourier_lightning.models.network import ModelSettings, parameter_table
-from fourier_lightning.run import build_module, prepare
+from fourier_lightning.models.network import FUSED, ModelSettings, parameter_table
+from fourier_lightning.run import build_module, prepare, train
 
 
 def build(*overrides):
@@ -45,6 +45,23 @@ def test_short_forward_pass_on_the_real_backbone_and_its_hooks(pretrained):
         handle.remove()
     assert len(fired) == len(sites) == 9
     torch.testing.assert_close(ours, pretrained(prompt).logits[:, -1], atol=1e-4, rtol=1e-4)
+
+
+def test_the_fused_activation_is_gpt2s_function():
+    from transformers.activations import ACT2FN
+
+    x = torch.linspace(-8, 8, 4001)
+    for name, fused in FUSED.items():
+        torch.testing.assert_close(ACT2FN[fused](x), ACT2FN[name](x), atol=2e-6, rtol=1e-5)
+
+
+def test_training_in_bf16_keeps_weights_in_float32(tmp_path):
+    from tests.conftest import TINY
+
+    cfg = load_config([*TINY, "trainer.precision=bf16-mixed", "logger=none"], tmp_path)
+    result = train(cfg)
+    assert {p.dtype for p in result["module"].parameters()} == {torch.float32}
+    assert result["metrics"]["train/loss"] < 4
 
 
 def test_dropout_is_on_in_training_and_off_in_evaluation():

@@ -49,7 +49,7 @@ def test_orthogonalise_turns_singular_values_to_about_one_and_keeps_directions(s
 def test_the_other_groups_are_torchs_adamw():
     mine, theirs = fresh([(7,), (5, 3)]), fresh([(7,), (5, 3)])
     ours = Muon([{"params": mine, "muon": False, "betas": (0.9, 0.98)}], lr=0.01, weight_decay=0.1)
-    torchs = torch.optim.AdamW(theirs, lr=0.01, betas=(0.9, 0.98), weight_decay=0.1)
+    torchs = torch.optim.AdamW(theirs, lr=0.01, betas=(0.9, 0.98), weight_decay=0.1, fused=True)
     for a, b in zip(steps(ours, mine), steps(torchs, theirs), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
