@@ -13,22 +13,26 @@ def read_runs(sweep_dir: str | Path) -> list[dict[str, Any]]:
     runs = []
     for job in sorted((d for d in Path(sweep_dir).iterdir() if (d / ".hydra").is_dir()), key=_job_number):
         path = job / "record" / "run.json"
-        run = json.loads(path.read_text()) if path.is_file() else {"status": "failed", "metrics": {}}
-        runs.append({**run, "job": job.name, "overrides": run.get("overrides") or _overrides(job)})
+        if path.is_file():
+            run = json.loads(path.read_text())
+        else:  # it ended before its record began
+            run = {"status": "failed", "metrics": {}, "overrides": _overrides(job)}
+        runs.append({**run, "job": job.name})
     return runs
 
 
 def summarise(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row for each combination of overrides other than the seed.
+    """One row for each combination of the overrides that differ between jobs, other than the seed.
 
     Returns:
         rows with ``settings``, ``seeds`` (finished), ``failed``, and mean and sample standard deviation of each
         metric that every finished run has (None for a single seed's deviation).
     """
+    common = set.intersection(*(set(run["overrides"]) for run in runs)) if runs else set()
     groups: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
-        settings = " ".join(o for o in run["overrides"] if not o.startswith("seed="))
-        groups.setdefault(settings or "(default)", []).append(run)
+        settings = " ".join(o for o in run["overrides"] if o not in common and not o.startswith("seed="))
+        groups.setdefault(settings or "(all)", []).append(run)
     rows = []
     for settings, members in groups.items():
         done = [run for run in members if run["status"] == "finished"]

@@ -1,0 +1,65 @@
+"""Pictures of accuracy: by epoch, and by the number of training pairs."""
+
+from collections import defaultdict
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+COLOURS = {  # one colour an arm, in every picture (Okabe and Ito's palette)
+    "scratch + frozen pretrained table": "#0072B2",
+    "scratch": "#D55E00",
+    "scratch + shuffled pretrained table": "#999999",
+    "pretrained, fine-tuned": "#009E73",
+}
+
+
+def learning_curves(runs: list[dict[str, Any]]) -> Figure:
+    """Validation accuracy by training step: one thin line a seed, a thick one for the mean of each arm.
+
+    Args:
+        runs: rows with ``arm`` and ``curve``, a list of [step, accuracy].
+    """
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for arm, members in by_arm(runs).items():
+        curves = [np.array(run["curve"]) for run in members]  # each (epochs, 2)
+        for curve in curves:
+            axes.plot(curve[:, 0], 100 * curve[:, 1], color=COLOURS[arm], alpha=0.3, linewidth=0.8)
+        mean = np.mean([curve[:, 1] for curve in curves], axis=0)
+        axes.plot(curves[0][:, 0], 100 * mean, color=COLOURS[arm], linewidth=2, label=f"{arm} ({len(curves)} seeds)")
+    axes.set(xlabel="training step", ylabel="validation accuracy, exact (%)", ylim=(-2, 102))
+    axes.legend(frameon=False, loc="center right")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def data_efficiency(runs: list[dict[str, Any]]) -> Figure:
+    """Test accuracy by the number of training pairs: a dot a seed, a line through the means.
+
+    Args:
+        runs: rows with ``arm``, ``train_pairs`` and ``test/accuracy``.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for arm, members in by_arm(runs).items():
+        by_size = defaultdict(list)
+        for run in members:
+            by_size[run["train_pairs"]].append(100 * run["test/accuracy"])
+        sizes = sorted(by_size)
+        axes.plot(sizes, [np.mean(by_size[n]) for n in sizes], color=COLOURS[arm], linewidth=2, label=arm)
+        for n in sizes:
+            axes.scatter([n] * len(by_size[n]), by_size[n], color=COLOURS[arm], s=14, alpha=0.6, linewidths=0)
+    sizes = sorted({run["train_pairs"] for run in runs})
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{n:,}" for n in sizes], minor=False)
+    axes.minorticks_off()
+    axes.set(xlabel="training pairs (of 34,191)", ylabel="test accuracy, exact (%)", ylim=(-2, 102))
+    axes.legend(frameon=False, loc="center left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def by_arm(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Runs grouped by arm, in the order of ``COLOURS``."""
+    groups = {arm: [run for run in runs if run["arm"] == arm] for arm in COLOURS}
+    return {arm: members for arm, members in groups.items() if members}

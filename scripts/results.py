@@ -1,0 +1,117 @@
+"""Turn sweeps into the committed results: rows, a table and a picture, read from the runs' records alone.
+
+    python scripts/results.py quick multirun/DATE/TIME [...]
+    python scripts/results.py data_efficiency multirun/DATE/TIME [...]
+    python scripts/results.py quick             (no sweep: redraw from the committed rows)
+
+Writes docs/results/NAME.jsonl (a row a run), NAME.md (the table) and NAME.png.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from fourier_lightning.figures.accuracy import by_arm, data_efficiency, learning_curves
+from fourier_lightning.tracking.record import read_jsonl
+from fourier_lightning.tracking.sweep import markdown_table, read_runs
+
+OUT = Path("docs/results")
+METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_2", "test/within_10", "train/loss")
+
+
+def arm_of(config: dict[str, Any]) -> str:
+    """The arm in words, from the settings that make it one."""
+    if config["model"]["body"] == "pretrained":
+        return "pretrained, fine-tuned"
+    if config["embedding"]["source"] == "random":
+        return "scratch"
+    return f"scratch + {'shuffled' if config['embedding']['control'] == 'shuffled_rows' else 'frozen'} pretrained table"
+
+
+def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
+    """A row for each finished run of the sweeps.
+
+    Raises:
+        ValueError: a run did not finish: a result must not leave one out unseen.
+    """
+    rows = []
+    for sweep_dir in sweep_dirs:
+        for run in read_runs(sweep_dir):
+            if run["status"] != "finished":
+                raise ValueError(f"{sweep_dir}/{run['job']} is {run['status']}")
+            config = run["config"]
+            lines = read_jsonl(sweep_dir / run["job"] / "record" / "metrics.jsonl")
+            curve = {line["step"]: line["val/accuracy"] for line in lines if "val/accuracy" in line}
+            rows.append(
+                {
+                    "arm": arm_of(config),
+                    "train_fraction": config["data"]["train_fraction"],
+                    "train_pairs": int(34_191 * config["data"]["train_fraction"] + 1e-9),
+                    "seed": run["seed"],
+                    "epochs": config["trainer"]["max_epochs"],
+                    "steps": run["steps"],
+                    "train_seconds": round(run["train_seconds"], 1),
+                    **{name: run["metrics"][name] for name in METRICS},
+                    "git": run["git"],
+                    "device": run["device"],
+                    "overrides": run["overrides"],
+                    "curve": [[step, accuracy] for step, accuracy in sorted(curve.items())],
+                }
+            )
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Mean and standard deviation over seeds for each arm and training share, and the worst seed."""
+    lines = []
+    for arm, members in by_arm(rows).items():
+        for fraction in sorted({row["train_fraction"] for row in members}):
+            group = [row for row in members if row["train_fraction"] == fraction]
+            lowest = min(row["test/accuracy"] for row in group)
+            highest = max(row["test/accuracy"] for row in group)
+            lines.append(
+                {
+                    "arm": arm,
+                    "training pairs": f"{group[0]['train_pairs']:,}",
+                    "steps": group[0]["steps"],
+                    "seeds": len(group),
+                    **{f"{name} %": percent([row[name] for row in group]) for name in METRICS[:5]},
+                    "test lowest..highest %": f"{100 * lowest:.2f}..{100 * highest:.2f}",
+                    "train loss": f"{statistics.fmean(row['train/loss'] for row in group):.3f}",
+                }
+            )
+    return markdown_table(lines)
+
+
+def percent(values: list[float]) -> str:
+    """Mean ± sample standard deviation, in percent."""
+    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * statistics.fmean(values):.2f}{spread}"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=["quick", "data_efficiency"])
+    parser.add_argument("sweeps", nargs="*", type=Path, help="sweep directories")
+    args = parser.parse_args()
+    OUT.mkdir(parents=True, exist_ok=True)
+    path = OUT / f"{args.name}.jsonl"
+    try:
+        rows = collect(args.sweeps) if args.sweeps else read_jsonl(path)
+    except (OSError, ValueError, KeyError) as error:
+        parser.exit(2, f"error: {error}\n")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (OUT / f"{args.name}.md").write_text(f"<!-- made by scripts/results.py {args.name} -->\n\n{table(rows)}")
+    figure = (learning_curves if args.name == "quick" else data_efficiency)(rows)
+    figure.savefig(OUT / f"{args.name}.png", dpi=150)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

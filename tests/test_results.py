@@ -1,0 +1,60 @@
+"""The committed results: pictures and tables are drawn from rows that runs left."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from fourier_lightning.figures.accuracy import COLOURS, data_efficiency, learning_curves
+from fourier_lightning.run import train
+from scripts import results
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_rows_table_and_picture_from_real_runs(tiny, tmp_path, monkeypatch, capsys):
+    sweep = tmp_path / "sweep"
+    for number, seed in enumerate((0, 1)):
+        train(tiny(f"seed={seed}", "logger=none", run_dir=sweep / str(number)), overrides=[f"seed={seed}"])
+        (sweep / str(number) / ".hydra").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("quick", "data_efficiency"):
+        monkeypatch.setattr(sys, "argv", ["results.py", name, str(sweep)])
+        results.main()
+        rows = [json.loads(line) for line in Path(f"docs/results/{name}.jsonl").read_text().splitlines()]
+        run = json.loads((sweep / "1" / "record" / "run.json").read_text())
+        assert rows[1]["test/accuracy"] == run["metrics"]["test/accuracy"]
+        assert rows[1]["arm"] == "scratch + frozen pretrained table" and len(rows[1]["curve"]) == 2
+        assert Path(f"docs/results/{name}.png").read_bytes().startswith(b"\x89PNG")
+    before = Path("docs/results/quick.md").read_text()
+    monkeypatch.setattr(sys, "argv", ["results.py", "quick"])
+    results.main()  # redrawn from the committed rows
+    assert Path("docs/results/quick.md").read_text() == before
+
+
+def test_an_unfinished_run_is_not_left_out_silently(tiny, tmp_path, monkeypatch):
+    train(tiny("logger=none", run_dir=tmp_path / "0"))
+    (tmp_path / "0" / ".hydra").mkdir()
+    path = tmp_path / "0" / "record" / "run.json"
+    path.write_text(path.read_text().replace('"finished"', '"interrupted"'))
+    with pytest.raises(ValueError, match="0 is interrupted"):
+        results.collect([tmp_path])
+
+
+def test_pictures_show_every_arm_and_seed():
+    runs = [
+        {"arm": arm, "curve": [[1, 0.1], [2, 0.5]], "train_pairs": n, "test/accuracy": 0.5}
+        for arm in COLOURS
+        for n in (100, 200)
+    ]
+    curves, sizes = learning_curves(runs).axes[0], data_efficiency(runs).axes[0]
+    assert len(curves.lines) == len(COLOURS) * 3  # two seeds and their mean
+    assert [line.get_label() for line in sizes.lines] == list(COLOURS)
+    assert list(sizes.lines[0].get_ydata()) == [50, 50]
+
+
+@pytest.mark.parametrize("name", ["quick", "data_efficiency"])
+def test_the_committed_table_is_made_from_the_committed_rows(name):
+    rows = [json.loads(line) for line in (ROOT / f"docs/results/{name}.jsonl").read_text().splitlines()]
+    assert results.table(rows) in (ROOT / f"docs/results/{name}.md").read_text()
