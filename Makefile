@@ -1,6 +1,5 @@
 # make run, make test: all that a newcomer needs. Both install into .venv first, with pinned versions.
 PYTHON ?= python3
-export PIP_EXTRA_INDEX_URL
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

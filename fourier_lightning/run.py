@@ -165,7 +165,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
         clock = Clock()
         callbacks = [clock, *(make(node) for node in cfg.callbacks.values())]
         trainer = make_trainer(cfg, logger=make_loggers(cfg, record), callbacks=callbacks)
-        metrics = fit_and_test(cfg, trainer, module, parts.data)
+        metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
         record.update(
             status="finished",
             metrics=metrics,
@@ -188,14 +188,15 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def fit_and_test(
-    cfg: DictConfig, trainer: pl.Trainer, module: AdditionModule, data: AdditionDataModule
+    cfg: DictConfig, trainer: pl.Trainer, module: AdditionModule, data: AdditionDataModule, clock: Clock
 ) -> dict[str, float]:
     """Fit (from a checkpoint if one is given), then measure the final weights on validation and test."""
     if cfg.fit:
         trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path)
     ckpt_path = None if cfg.fit else cfg.ckpt_path
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    metrics |= trainer.validate(module, datamodule=data, ckpt_path=ckpt_path, verbose=False)[0]
+    if clock.validated_at != trainer.global_step or not cfg.fit:  # the last epoch may have gone without
+        metrics |= trainer.validate(module, datamodule=data, ckpt_path=ckpt_path, verbose=False)[0]
     if cfg.test:
         metrics |= trainer.test(module, datamodule=data, ckpt_path=ckpt_path, verbose=False)[0]
     return metrics
