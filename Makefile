@@ -25,7 +25,7 @@ test: $(STAMP) ## Run the whole test suite
 	$(BIN)/python -m pytest
 
 bench: $(STAMP) ## Measure training speed, memory and start-up; writes bench.json
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python -m scripts.bench
 
 lint: $(STAMP) ## ruff, and mypy on the pure-maths floor
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
+from torch.optim.adamw import adamw as adamw_step
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import get_constant_schedule_with_warmup, get_linear_schedule_with_warmup
 
@@ -63,9 +63,13 @@ def build_optimizer(net: nn.Module, settings: OptimizerSettings) -> torch.optim.
     betas = (settings.betas[0], settings.betas[1])
     trained = {name: p for name, p in net.named_parameters() if p.requires_grad}
     if settings.name == "adamw":
-        return torch.optim.AdamW(
+        adamw = torch.optim.AdamW(
             trained.values(), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True
         )
+        # Lightning refuses to clip the gradients of a fused optimizer under mixed precision, lest it unscale them
+        # again inside its step. Without this flag a scaler unscales before the step, as for any other optimizer.
+        adamw._step_supports_amp_scaling = False
+        return adamw
     matrices = [p for name, p in trained.items() if p.ndim == 2 and ".h." in name]
     others = [p for name, p in trained.items() if not (p.ndim == 2 and ".h." in name)]
     groups = [
@@ -157,7 +161,7 @@ class Muon(torch.optim.Optimizer):
                 zeros = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
                 self.state[p].update(zeros, step=torch.zeros((), device=p.device))
         states = [self.state[p] for p in params]
-        adamw(
+        adamw_step(
             params,
             grads,
             [s["exp_avg"] for s in states],

@@ -1,17 +1,15 @@
 """Measure what training costs here: speed and memory against a plain Hugging Face loop, and start-up.
 
-    python scripts/bench.py [--quick] [--out bench.json]
+    python -m scripts.bench [--rounds 5] [--out bench.json]
 
-Both sides train the same GPT-2 on the same prompts with the same batch size and AdamW. The plain loop is what one
-writes first: GPT-2's 50,257-token vocabulary, logits at every position, a DataLoader that pads each batch to its
-longest prompt, float32. Ours is Lightning's own loop over `AdditionModule`. Each side is a process of its own;
-they take turns, a round each, so that a drift of the machine hits both.
+Both sides (bench_worker.py) train the same GPT-2 on the same prompts with the same batch size. They are processes
+of their own and take turns, a round each, so that a drift of the machine hits both; ratios are of the rounds of a
+pair. The plain side always uses AdamW in float32; ours is shown with each optimizer and precision that a run would
+choose by itself on this machine.
 """
 
 import argparse
 import json
-import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,17 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from scripts.bench_worker import SHAPES, our_config
 
-QUIET = ["logger=none", "~callbacks.progress_bar", "~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]
-SHAPES: dict[str, dict[str, Any]] = {
-    "gpt2-small": {
-        "config": ["data=addition", "data.batch_size=64", "model.n_layer=12", "model.width=768", "model.n_head=12"],
-        "steps": 3,
-    },
-    "quick": {"config": ["data=format", "data.batch_size=256"], "steps": 20},
-}
+ROOT = Path(__file__).resolve().parents[1]
 TARGETS = {"gpt2-small": 4, "quick": 20}
 # What `python train.py` imports from others before its first step.
 BIG_LIBRARIES = """
@@ -40,104 +30,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel, g
 """
 
 
-def our_config(shape: str, optimizer: str, precision: str = "32-true") -> Any:
-    """The run's configuration: a scratch model of that shape; 80 % of the pairs."""
-    from fourier_lightning.config import load_config
-
-    sizes = SHAPES[shape]["config"]
-    training = [f"optimizer={optimizer}", "data.train_fraction=0.8", "trainer.max_epochs=1000", "model.dropout=0.0"]
-    training += [f"trainer.precision={precision}"]
-    return load_config(["model=scratch", *sizes, *training, *QUIET, "trainer.limit_val_batches=0"], ".")
-
-
-def take_turns(steps: int) -> Any:
-    """A generator to be advanced after each step: every ``steps`` steps it reports the time and waits for its turn."""
-    done, began = 0, None
-    while True:
-        if done % steps == 0:
-            if began is not None:
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                print(json.dumps({"seconds": time.perf_counter() - began, "peak_kb": peak}), flush=True)
-            if not sys.stdin.readline():
-                os._exit(0)  # the bench has seen enough; a fit has no cleaner way out
-            began = time.perf_counter()
-        yield
-        done += 1
-
-
-def work_ours(shape: str, optimizer: str, precision: str) -> None:
-    """Our side: Lightning's loop."""
-    import pytorch_lightning as pl
-
-    from fourier_lightning.run import build_module, make_trainer, prepare, quiet_libraries
-
-    quiet_libraries()
-    cfg = our_config(shape, optimizer, precision)
-    parts = prepare(cfg)
-    turns = take_turns(SHAPES[shape]["steps"])
-
-    class Turns(pl.Callback):
-        def on_train_batch_start(self, *args: Any) -> None:
-            next(turns)
-
-    trainer = make_trainer(cfg, logger=False, callbacks=[Turns()], enable_checkpointing=False)
-    trainer.fit(build_module(parts, 0), datamodule=parts.data)
-
-
-def work_plain(shape: str) -> None:
-    """The other side: GPT-2's tokens and vocabulary, padding, logits everywhere."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
-    from torch.utils.data import DataLoader
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    from fourier_lightning.config import asset_path
-    from fourier_lightning.run import prepare
-
-    parts = prepare(our_config(shape, "adamw"))
-    # the embedded backbone's tokens are a subset of GPT-2's: map them back
-    gpt2_ids = json.loads(Path(asset_path("whisper-tiny-en-text"), "source_token_ids.json").read_text())
-    to_gpt2 = torch.tensor(gpt2_ids["source_token_ids"])[parts.data.vocabulary.token_ids]
-    answers = to_gpt2[parts.data.vocabulary.numbers]
-    texts = [
-        torch.cat([to_gpt2[prompt], answers[total : total + 1]])
-        for group in parts.data.examples("train")
-        for prompt, total in zip(group.prompt, group.sum, strict=True)
-    ]
-
-    def collate(rows: list[Any]) -> dict[str, Any]:
-        ids = pad_sequence(rows, batch_first=True, padding_value=50256)
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        labels = torch.full_like(ids, -100)
-        for i, row in enumerate(rows):  # loss on the answer, the prompt's last prediction
-            labels[i, len(row) - 1] = row[-1]
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
-
-    size = parts.network
-    torch.manual_seed(0)
-    net = GPT2LMHeadModel(
-        GPT2Config(
-            n_embd=size.n_embd, n_layer=size.n_layer, n_head=size.n_head, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0
-        )
-    )
-    optimizer = torch.optim.AdamW(net.parameters(), lr=5e-5, weight_decay=0.0)
-    loader = DataLoader(texts, batch_size=parts.data.batch_size, shuffle=True, collate_fn=collate)  # type: ignore[arg-type]
-    turns = take_turns(SHAPES[shape]["steps"])
-    while True:
-        for batch in loader:
-            next(turns)
-            net(**batch).loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-
-
 class Worker:
     """One side in its own process."""
 
     def __init__(self, *args: str) -> None:
-        command = [sys.executable, __file__, "--worker", *args]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "scripts.bench_worker", *args]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True)
 
     def round(self) -> dict[str, float]:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -154,7 +52,7 @@ class Worker:
         self.process.wait()
 
 
-def compare(shape: str, optimizer: str, precision: str, rounds: int, ceiling: float) -> dict[str, Any]:
+def compare(shape: str, optimizer: str, precision: str, rounds: int) -> dict[str, Any]:
     """Rounds of both sides in turn; the first of each is a warm-up."""
     ours, plain = Worker("ours", shape, optimizer, precision), Worker("plain", shape)
     try:
@@ -162,23 +60,22 @@ def compare(shape: str, optimizer: str, precision: str, rounds: int, ceiling: fl
     finally:
         ours.close()
         plain.close()
-    batch = 64 if shape == "gpt2-small" else 256
-    examples = SHAPES[shape]["steps"] * batch
-    rates = [[examples / side["seconds"] for side in pair] for pair in pairs]
-    ratio = statistics.median(ours / plain for ours, plain in rates)
+    examples = SHAPES[shape]["steps"] * SHAPES[shape]["batch"]
+    rates = [[examples / side["seconds"] for side in pair] for pair in pairs]  # examples a second
     rate = statistics.median(ours for ours, _ in rates)
-    flop = step_flop(shape) / batch
+    ceiling = matmul_ceiling(precision)
     return {
         "shape": shape,
         "optimizer": optimizer,
         "precision": precision,
-        "examples_per_second": rate,
-        "plain_examples_per_second": statistics.median(plain for _, plain in rates),
-        "times_faster": ratio,
+        "ours examples/s": round(rate, 1),
+        "plain examples/s": round(statistics.median(plain for _, plain in rates), 1),
+        "times faster": round(statistics.median(ours / plain for ours, plain in rates), 2),
         "target": TARGETS[shape],
-        "share_of_matmul_ceiling": rate * flop / 1e9 / ceiling,
-        "peak_mb": pairs[-1][0]["peak_kb"] / 1024,
-        "plain_peak_mb": pairs[-1][1]["peak_kb"] / 1024,
+        "ceiling GFLOP/s": round(ceiling),
+        "share of ceiling": round(rate * step_flop(shape) / SHAPES[shape]["batch"] / 1e9 / ceiling, 3),
+        "ours peak MB": round(pairs[-1][0]["peak_kb"] / 1024),
+        "plain peak MB": round(pairs[-1][1]["peak_kb"] / 1024),
     }
 
 
@@ -196,11 +93,12 @@ def step_flop(shape: str) -> float:
     return counter.get_total_flops()
 
 
-def matmul_ceiling(size: int = 1536, seconds: float = 2.0) -> float:
-    """GFLOP/s of a large float32 matrix product: what this machine could do at best."""
+def matmul_ceiling(precision: str, size: int = 1536, seconds: float = 2.0) -> float:
+    """GFLOP/s of a large matrix product in that precision: what this machine could do at best."""
     import torch
 
-    a, b = torch.randn(size, size), torch.randn(size, size)
+    dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
     best, until = 0.0, time.perf_counter() + seconds
     while time.perf_counter() < until:
         began = time.perf_counter()
@@ -227,19 +125,20 @@ def start_up(rounds: int) -> dict[str, float]:
         subprocess.run([sys.executable, "-c", BIG_LIBRARIES], check=True, capture_output=True)
         imports.append(time.perf_counter() - began)
     total, libraries = statistics.median(totals), statistics.median(imports)
-    return {"first_step_seconds": total, "library_import_seconds": libraries, "ours_seconds": total - libraries}
+    ours = total - libraries
+    return {
+        "first step, s": round(total, 1), "of it libraries' imports, s": round(libraries, 1), "ours, s": round(ours, 1)
+    }  # fmt: skip
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="2 rounds instead of 5: a rough look")
+    parser.add_argument("--rounds", type=int, default=5, help="of each pair, after a warm-up")
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
-    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.worker:
-        (work_ours if args.worker[0] == "ours" else work_plain)(*args.worker[1:])
-        return
+    if args.rounds < 1:
+        parser.error(f"--rounds {args.rounds}: use 1 or more")
     import torch
 
     from fourier_lightning.config import auto_precision
@@ -248,21 +147,17 @@ def main() -> None:
     from fourier_lightning.tracking.record import describe_device
 
     quiet_libraries()
-    rounds = 2 if args.quick else 5
-    ceiling = matmul_ceiling()
     sides = [("gpt2-small", "adamw", "32-true"), ("quick", "adamw", "32-true"), ("quick", "muon", "32-true")]
     if (auto := auto_precision("cpu")) != "32-true":  # what the paper's experiments choose by themselves here
         sides.insert(0, ("gpt2-small", "adamw", auto))
-    rows = [compare(*side, rounds, ceiling) for side in sides]
-    startup = start_up(rounds=2 if args.quick else 3)
-    result = {
-        "machine": describe_device(), "torch": torch.__version__, "matmul_gflops": ceiling,
-        "training": rows, "start_up": startup,
-    }  # fmt: skip
+    rows = [compare(*side, args.rounds) for side in sides]
+    startup = start_up(rounds=3)
+    result = {"machine": describe_device(), "torch": torch.__version__, "training": rows, "start_up": startup}
     args.out.write_text(json.dumps(result, indent=2) + "\n")
-    print_rows([{k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()} for row in rows], "Training")
-    print_rows([{k: round(v, 2) for k, v in startup.items()}], "Start-up (targets: 25 s in all, 5 s ours)")
-    print(f"{result['machine']}; matrix-multiply ceiling {ceiling:.0f} GFLOP/s; written to {args.out}")
+    sides_by_column = [{"": key, **{str(i): row[key] for i, row in enumerate(rows, 1)}} for key in rows[0]]
+    print_rows(sides_by_column, "Training, ours against a plain Hugging Face loop")
+    print_rows([startup], "Start-up (targets: 25 s in all, 5 s ours)")
+    print(f"{result['machine']}, torch {torch.__version__}; written to {args.out}")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,8 @@ Writes docs/results/NAME.jsonl (a row a run), NAME.md (the table) and NAME.png.
 import argparse
 import json
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fourier_lightning.figures.accuracy import by_arm, data_efficiency, learning_curves
 from fourier_lightning.tracking.record import read_jsonl

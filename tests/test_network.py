@@ -55,10 +55,12 @@ def test_the_fused_activation_is_gpt2s_function():
         torch.testing.assert_close(ACT2FN[fused](x), ACT2FN[name](x), atol=2e-6, rtol=1e-5)
 
 
-def test_training_in_bf16_keeps_weights_in_float32(tmp_path):
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_training_in_bf16_keeps_weights_in_float32(tmp_path, optimizer):
     from tests.conftest import TINY
 
-    cfg = load_config([*TINY, "trainer.precision=bf16-mixed", "logger=none"], tmp_path)
+    precision = ["trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1.0"]
+    cfg = load_config([*TINY, *precision, f"optimizer={optimizer}", "logger=none"], tmp_path)
     result = train(cfg)
     assert {p.dtype for p in result["module"].parameters()} == {torch.float32}
     assert result["metrics"]["train/loss"] < 4
