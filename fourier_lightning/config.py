@@ -20,7 +20,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, ConfigErrors
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 # In a wheel conf/ sits inside the package; in a checkout it is beside it.
@@ -102,14 +102,7 @@ def check_config(cfg: DictConfig) -> None:
     assert isinstance(values, dict)
     problems = [*_run_problems(values), *_node_problems("", values)]
     if problems:
-        raise problems[0] if len(problems) == 1 else ConfigErrors(problems)
-
-
-class ConfigErrors(ConfigError):
-    """Several settings are wrong: one line each."""
-
-    def __init__(self, problems: list[ConfigError]) -> None:
-        Exception.__init__(self, "\n".join(str(p) for p in problems))
+        raise problems[0] if len(problems) == 1 else ConfigErrors(*problems)
 
 
 def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:

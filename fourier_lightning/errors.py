@@ -12,4 +12,18 @@ class ConfigError(Exception):
     """
 
     def __init__(self, key: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{key}: {problem}; {remedy}")
+        super().__init__(key, problem, remedy)  # all of them: a sweep's launcher may pickle it
+
+    def __str__(self) -> str:
+        key, problem, remedy = self.args
+        return f"{key}: {problem}; {remedy}"
+
+
+class ConfigErrors(ConfigError):
+    """Several settings that can't work: one line each."""
+
+    def __init__(self, *problems: ConfigError) -> None:
+        Exception.__init__(self, *problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))

@@ -1,11 +1,12 @@
 """What the YAML files say: every option composes and passes the check; the paper's numbers are exact."""
 
+import pickle
 import re
 
 import pytest
 
 from fourier_lightning.config import CONF_DIR, auto_precision, check_config, load_config
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, ConfigErrors
 
 EXPERIMENTS = [
     str(p.relative_to(CONF_DIR / "experiment").with_suffix("")) for p in CONF_DIR.glob("experiment/**/*.yaml")
@@ -80,6 +81,14 @@ def test_the_check_reads_third_party_signatures_too():
     cfg = load_config(["+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStoping, monitor: val/mae}"])
     with pytest.raises(ConfigError, match=r"callbacks.stop._target_=.*can't be imported"):
         check_config(cfg)
+
+
+def test_errors_survive_the_way_back_from_a_parallel_launcher():
+    one, other = ConfigError("a=1", "wrong", "use 2"), ConfigError("b", "missing", "give it")
+    for error in (one, ConfigErrors(one, other)):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error) and str(again) == str(error)
+    assert str(ConfigErrors(one, other)) == "a=1: wrong; use 2\nb: missing; give it"
 
 
 def test_precision_is_chosen_by_the_device(monkeypatch):
