@@ -1,5 +1,7 @@
 """The command line: Hydra around ``run.train``, and every foreseeable error as one line with exit code 2."""
 
+import contextlib
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -7,10 +9,11 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning.config import CONF_DIR, load_config, register_resolvers, suggestion
 from fourier_lightning.errors import ConfigError
@@ -65,6 +68,10 @@ def job(cfg: DictConfig) -> float | None:
         if in_sweep:  # the sweep goes on; say at once which job can't
             fail(error, prefix=f"job {settings.job.num}: ")
         raise
+    except Exception:
+        if in_sweep:  # Hydra shows the first failure alone, and that when all is over
+            logging.getLogger(__name__).exception("job %s failed", settings.job.num)
+        raise
 
 
 def fail(error: Exception, prefix: str = "") -> int:
@@ -85,27 +92,35 @@ def main() -> None:
     except ConfigError as error:
         code = 2 if _session.sweep_dir else fail(error)  # in a sweep each job has said its own
     except Exception as error:
-        if _session.job_started or traceback_wanted == "1":  # not the command line's fault: show where it happened
+        composing = isinstance(error, (HydraException, OmegaConfBaseException))
+        if _session.sweep_dir and not composing:
+            code = 1  # each job has shown its own traceback
+        elif _session.job_started or traceback_wanted == "1":  # not the command line's fault: show where it happened
             raise
-        code = fail(explain(error))
+        else:
+            code = fail(explain(error))
     finally:
         os.environ.pop("HYDRA_FULL_ERROR")
         if traceback_wanted is not None:
             os.environ["HYDRA_FULL_ERROR"] = traceback_wanted
         if _session.sweep_dir is not None and _session.sweep_dir.is_dir():
-            show_summary(_session.sweep_dir)
+            close_sweep(_session.sweep_dir)
     if code:
         raise SystemExit(code)
 
 
-def show_summary(sweep_dir: Path) -> None:
-    """Print and write the sweep's table."""
+def close_sweep(sweep_dir: Path) -> None:
+    """Print and write the sweep's table; leave nothing behind of a sweep whose settings were refused."""
     from fourier_lightning.console import print_rows
     from fourier_lightning.tracking.sweep import write_summary
 
+    if not any(path.is_dir() for path in sweep_dir.iterdir()):
+        (sweep_dir / "multirun.yaml").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is in there
+            sweep_dir.rmdir()
+        return
     rows = write_summary(sweep_dir)
-    if rows:
-        print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
+    print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
 
 
 def explain(error: Exception) -> ConfigError:

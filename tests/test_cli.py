@@ -130,6 +130,24 @@ def test_a_sweep_with_a_failing_job(command_line, tmp_path):
     assert "Sweep of 8 jobs" in done.out and "test/accuracy" in (sweep / "summary.md").read_text()
 
 
+def test_a_sweep_with_a_crash_shows_it_and_goes_on(command_line, tmp_path):
+    sweep = tmp_path / "s"
+    crash = ["+callbacks.fails._target_=tests.test_run.Fails", "+callbacks.fails.error=crash,none"]
+    done = command_line("-m", *TINY, *crash, f"hydra.sweep.dir={sweep}")
+    assert done.code == 1
+    assert "RuntimeError: boom" in (sweep / "0" / "train.log").read_text()
+    runs = [json.loads((sweep / job / "record" / "run.json").read_text()) for job in ("0", "1")]
+    assert [run["status"] for run in runs] == ["failed", "finished"] and "boom" in runs[0]["error"]
+    assert [wandb_run(sweep / job)[0].run_group for job in ("0", "1")] == ["s", "s"]
+    assert "Sweep of 2 jobs" in done.out
+
+
+def test_a_sweep_that_cannot_be_composed_leaves_nothing(command_line, tmp_path):
+    done = command_line("-m", "model=scratch,foo", f"hydra.sweep.dir={tmp_path / 's'}")
+    assert done.code == 2 and not (tmp_path / "s").exists()
+    assert done.err.splitlines()[-1].startswith("error: model=foo: no such choice; choose from pretrained")
+
+
 def test_a_clean_sweep_ends_with_0(command_line, tmp_path):
     done = command_line("-m", *TINY, "logger=none", "seed=0,1", f"hydra.sweep.dir={tmp_path / 's'}")
     assert done.code == 0, done.err
