@@ -1,6 +1,7 @@
 """The command line: Hydra around ``run.train``, and every foreseeable error as one line with exit code 2."""
 
 import contextlib
+import inspect
 import logging
 import os
 import sys
@@ -12,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -141,8 +143,19 @@ def explain(error: Exception) -> ConfigError:
         return ConfigError(f"{group}={option}", "no such choice", remedy)
     if "Could not override" in text or "Could not delete" in text or "not in struct" in text:
         key = text.split("'")[1]
+        if takes(key):
+            return ConfigError(key, "not in the configuration, but its target takes it", f"add it with +{key}=VALUE")
         return ConfigError(key, "no such setting", suggestion(key, known_keys()))
+    if isinstance(error, OSError):
+        return ConfigError("hydra.run.dir or hydra.sweep.dir", text, "choose a directory that can be written")
     return ConfigError("command line", text or type(error).__name__, "see python train.py --help")
+
+
+def takes(key: str) -> bool:
+    """Whether the target of the key's node has a parameter of that name, as Lightning's Trainer has many."""
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(load_config(), parent) if parent else None
+    return "_target_" in (node or {}) and name in inspect.signature(get_object(node._target_)).parameters
 
 
 def known_keys() -> list[str]:

@@ -5,6 +5,7 @@ reported all at once, each under its command-line key, before a directory is mad
 """
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Iterator
@@ -56,7 +57,8 @@ def auto_precision(accelerator: str) -> str:
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = accelerator in ("auto", "cpu") and not torch.backends.mps.is_available() and cpu_computes_in_bf16()
+        on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available())
+        native = on_cpu and cpu_computes_in_bf16()
     return "bf16-mixed" if native else "32-true"
 
 
@@ -74,7 +76,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("auto_precision", auto_precision, replace=True)
 
 
-def load_config(overrides: list[str] | None = None, output_dir: str | Path = ".") -> DictConfig:
+def load_config(overrides: list[str] | None = None, output_dir: str | Path = "outputs/notebook") -> DictConfig:
     """Compose the training configuration in process, as ``python train.py OVERRIDES`` would.
 
     Args:
@@ -108,7 +110,7 @@ def check_config(cfg: DictConfig) -> None:
 def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
     for key, value in values.items():
         if key in RUN_SETTINGS:
-            if not is_bearable(value, RUN_SETTINGS[key], conf=_NUMERIC_TOWER):
+            if not _fits(value, RUN_SETTINGS[key]):
                 yield _type_error(key, value, RUN_SETTINGS[key])
         elif key not in NODES:
             yield ConfigError(f"{key}={value}", "no such setting", suggestion(key, [*RUN_SETTINGS, *NODES]))
@@ -162,6 +164,10 @@ def _type_hints(function: Any) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    if isinstance(value, bool) and not is_bearable("", hint):  # Python takes true for 1; a user does not mean it
+        return hint is bool or bool in typing.get_args(hint)
     return is_bearable(value, hint, conf=_NUMERIC_TOWER)
 
 

@@ -50,8 +50,8 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:
     """Any table of dictionaries with the same keys."""
     table = Table(title=title, title_justify="left")
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
+    for index, column in enumerate(rows[0]):
+        table.add_column(column, overflow="fold", no_wrap=index > 0)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     Console().print(table)

@@ -24,7 +24,7 @@ class NumberMetrics(Metric):
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("sums", torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("sums", torch.zeros(len(self.names)), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, answers: Tensor, numbers: Tensor, loss: Tensor) -> None:
@@ -42,11 +42,9 @@ class NumberMetrics(Metric):
         rows += [error.abs() <= n for n in WITHIN]
         rows += [error % n == 0 for n in MODULI]
         rows += [error.abs()]
-        # float64 is not available on MPS; sums of 34,191 terms are safe in float32 there
-        dtype = torch.float32 if logits.device.type == "mps" else torch.float64
-        self.sums += torch.stack([row.to(dtype) for row in rows]).sum(dim=1).to(self.sums.dtype)
+        self.sums += torch.stack([row.float() for row in rows]).sum(dim=1)
         self.count += len(answers)
 
     def compute(self) -> dict[str, Tensor]:
         """The means, by name."""
-        return dict(zip(self.names, (self.sums / self.count).float(), strict=True))
+        return dict(zip(self.names, self.sums / self.count, strict=True))

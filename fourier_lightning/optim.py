@@ -129,7 +129,8 @@ class Muon(torch.optim.Optimizer):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, {**defaults, "muon": True})
+        # "fused" makes load_state_dict keep AdamW's step counters on the device, where the fused kernel wants them
+        super().__init__(params, {**defaults, "muon": True, "fused": True})
         self.dtype = dtype
 
     @torch.no_grad()

@@ -1,7 +1,6 @@
 """One run: check, build, fit, test, record, clean up."""
 
 import logging
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,10 +11,10 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from transformers import GPT2Config
 
-import fourier_lightning
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.config import check_config, suggestion
@@ -27,7 +26,7 @@ from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.models.network import ModelSettings, initialise, network_config, parameter_table
 from fourier_lightning.optim import OptimizerSettings
-from fourier_lightning.tracking.record import RecordLogger, RunRecord
+from fourier_lightning.tracking.record import RecordLogger, RunRecord, describe_device
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,10 @@ class Parts:
     embedding: EmbeddingSettings
     optimizer: OptimizerSettings
     network: GPT2Config
+    identity: dict[str, Any]
+
+
+MADE_OF = ("backbone", "data", "embedding", "model", "optimizer")  # the groups that make up a trained model
 
 
 def make(node: DictConfig, **kwargs: Any) -> Any:
@@ -61,10 +64,9 @@ def prepare(cfg: DictConfig) -> Parts:
     data = make(cfg.data, tokenizer=backbone.tokenizer(), seed=cfg.seed)
     longest = max(group.prompt.shape[1] for group in data.examples("test"))
     network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
-    parts = Parts(backbone, data, model, embedding, optimizer, network)
     if cfg.ckpt_path is not None:
-        check_checkpoint(cfg.ckpt_path, parts)
-    return parts
+        check_checkpoint(cfg)
+    return Parts(backbone, data, model, embedding, optimizer, network, identity(cfg))
 
 
 def check_monitors(cfg: DictConfig) -> None:
@@ -78,13 +80,24 @@ def check_monitors(cfg: DictConfig) -> None:
 
 def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
     """The Lightning trainer of ``cfg.trainer``; its complaints become ConfigErrors."""
+    settings = cfg.trainer
     for key in ("devices", "num_nodes"):
-        if cfg.trainer.get(key, 1) != 1:
+        if settings.get(key, 1) != 1:
             raise ConfigError(
-                f"trainer.{key}={cfg.trainer[key]}",
+                f"trainer.{key}={settings[key]}",
                 "a run uses one device: the whole data set lives on it",
                 f"use trainer.{key}=1 and run seeds side by side with -m",
             )
+    # Values that Lightning takes and stumbles over later.
+    for key, least in (("gradient_clip_val", 0), ("check_val_every_n_epoch", 1), ("log_every_n_steps", 0)):
+        if (settings.get(key) if settings.get(key) is not None else least) < least:
+            raise ConfigError(f"trainer.{key}={settings[key]}", "too small", f"use {least} or more, or null")
+    if settings.get("max_epochs") == -1 and settings.get("max_steps", -1) == -1 and cfg.optimizer.schedule == "linear":
+        raise ConfigError(
+            "trainer.max_epochs=-1",
+            "optimizer.schedule=linear needs to know where it ends",
+            "set trainer.max_epochs or trainer.max_steps, or use optimizer.schedule=constant",
+        )
     try:
         return make(cfg.trainer, **kwargs)
     except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
@@ -92,27 +105,43 @@ def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
         raise ConfigError("trainer", reason, "correct that key under trainer.*") from error
 
 
-def check_checkpoint(path: str, parts: Parts) -> None:
-    """Refuse a checkpoint that is missing, unreadable or of another shape than the configuration."""
-    if not Path(path).is_file():
-        raise ConfigError(
-            f"ckpt_path={path}", "no such file", "give the path of a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt"
-        )
+def identity(cfg: DictConfig) -> dict[str, Any]:
+    """What a checkpoint has to agree on with the run that takes it, flat: {"model.width": 128, ...}."""
+    free = {"data.batch_size", "data.eval_batch_size", "backbone.path", "model.name", "embedding.name"}
+    groups = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in MADE_OF}
+    flat = {f"{group}.{key}": value for group, node in groups.items() for key, value in dict(node).items()}
+    return {key: value for key, value in flat.items() if key not in free and not key.endswith("._target_")}
+
+
+def check_checkpoint(cfg: DictConfig) -> None:
+    """Refuse a checkpoint that is missing, unreadable, of other settings, or no good to resume from."""
+    path = f"ckpt_path={cfg.ckpt_path}"
+    if not Path(cfg.ckpt_path).is_file():
+        raise ConfigError(path, "no such file", "give a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt")
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["hyper_parameters"]["network"]
+        checkpoint = load_checkpoint(cfg.ckpt_path)
+        saved = checkpoint["hyper_parameters"]["settings"]
     except Exception as error:  # torch raises anything from KeyError to UnpicklingError on a file of another kind
-        raise ConfigError(
-            f"ckpt_path={path}", "not a checkpoint of this project", "give a .ckpt file that train.py wrote"
-        ) from error
-    wanted = parts.network.to_dict()
-    keys = ("vocab_size", "n_embd", "n_layer", "n_head", "tie_word_embeddings")
-    different = [f"{k} {saved.get(k)} there, {wanted[k]} here" for k in keys if saved.get(k) != wanted[k]]
+        raise ConfigError(path, "not a checkpoint of this project", "give a .ckpt file that train.py wrote") from error
+    # Evaluation may take a checkpoint of any training: the rows that it is tested on are the same.
+    training = ("optimizer.", "data.train_fraction", "data.redraw_order", "model.dropout", "model.loss")
+    wanted = {key: value for key, value in identity(cfg).items() if cfg.fit or not key.startswith(training)}
+    different = [
+        f"{key}={saved.get(key)} there, {value} here" for key, value in wanted.items() if saved.get(key) != value
+    ]
     if different:
         raise ConfigError(
-            f"ckpt_path={path}",
-            f"made with other settings ({'; '.join(different)})",
-            "repeat the command-line settings of the run that wrote it",
+            path, f"made with other settings ({'; '.join(different)})", "repeat the settings of the run that wrote it"
         )
+    if cfg.fit and "optimizer_states" not in checkpoint:
+        raise ConfigError(path, "holds weights alone", "resume from last.ckpt, or evaluate with fit=false")
+    if cfg.fit and 0 <= (cfg.trainer.max_epochs or 0) <= checkpoint["epoch"] + 1 and cfg.trainer.max_epochs is not None:
+        raise ConfigError(path, f"has all of trainer.max_epochs={cfg.trainer.max_epochs} behind it", "raise max_epochs")
+
+
+def load_checkpoint(path: str) -> dict[str, Any]:
+    """A checkpoint's contents, tensors left on disk until they are used."""
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def build_module(parts: Parts, seed: int) -> AdditionModule:
@@ -126,6 +155,7 @@ def build_module(parts: Parts, seed: int) -> AdditionModule:
         optimizer=asdict(parts.optimizer),
         freeze_table=parts.embedding.freeze,
         loss=parts.model.loss,
+        settings=parts.identity,
     )
     initialise(module.net, parts.backbone, vocabulary, parts.model, parts.embedding, seed)
     return module
@@ -155,32 +185,35 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     quiet_libraries()
     parts = prepare(cfg)
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
-    record = RunRecord(cfg.paths.output_dir, resolved, list(overrides))
-    trainer = None
+    resumed_at = load_checkpoint(cfg.ckpt_path)["global_step"] if cfg.fit and cfg.ckpt_path else 0
+    record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), resumed_at)
+    trainer, exit_code = None, 1
     try:
         module = build_module(parts, cfg.seed)
-        parameters = parameter_table(module.net)
-        record.update(parameters=parameters, leaked_rows=parts.data.leaked())
-        console.print_setup(parameters, parts.data, cfg.name)
         clock = Clock()
         callbacks = [clock, *(make(node) for node in cfg.callbacks.values())]
-        trainer = make_trainer(cfg, logger=make_loggers(cfg, record), callbacks=callbacks)
-        metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
-        record.update(
-            status="finished",
-            metrics=metrics,
-            train_seconds=clock.train_seconds,
-            first_step_seconds=clock.first_step_seconds,
-            total_seconds=time.perf_counter() - fourier_lightning.STARTED,
-            steps=clock.steps,
+        trainer = make_trainer(
+            cfg,
+            logger=make_loggers(cfg, record),
+            callbacks=callbacks,
+            default_root_dir=cfg.paths.output_dir,
+            # without one of its own, Lightning would add a checkpoint callback that writes elsewhere
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         )
+        parameters = parameter_table(module.net)
+        rows = {split: len(indices) for split, indices in parts.data.split.items()}
+        device = describe_device(trainer.strategy.root_device)
+        record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
+        console.print_setup(parameters, parts.data, cfg.name)
+        metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
+        record.update(status="finished", metrics=metrics, **clock.times())
+        exit_code = 0
     except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt) or (trainer is not None and trainer.interrupted)
-        stopped = stopped and not isinstance(error, Exception)
+        stopped = not isinstance(error, Exception)  # Lightning turns Ctrl-C into SystemExit
         record.update(status="interrupted" if stopped else "failed", error=f"{type(error).__name__}: {error}")
         raise
     finally:
-        finish_wandb()
+        finish_wandb(exit_code)
     console.print_results(metrics, cfg.paths.output_dir, clock.train_seconds)
     return {
         "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": record, "metrics": metrics
@@ -196,17 +229,19 @@ def fit_and_test(
     ckpt_path = None if cfg.fit else cfg.ckpt_path
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if clock.validated_at != trainer.global_step or not cfg.fit:  # the last epoch may have gone without
-        metrics |= trainer.validate(module, datamodule=data, ckpt_path=ckpt_path, verbose=False)[0]
+        for result in trainer.validate(module, datamodule=data, ckpt_path=ckpt_path, verbose=False):
+            metrics |= result
     if cfg.test:
-        metrics |= trainer.test(module, datamodule=data, ckpt_path=ckpt_path, verbose=False)[0]
+        for result in trainer.test(module, datamodule=data, ckpt_path=ckpt_path, verbose=False):
+            metrics |= result
     return metrics
 
 
-def finish_wandb() -> None:
+def finish_wandb(exit_code: int) -> None:
     """Close W&B's run, whatever happened: the next job of a sweep must not write into it."""
     import wandb
 
-    wandb.finish()
+    wandb.finish(exit_code=exit_code)
 
 
 def quiet_libraries() -> None:

@@ -29,8 +29,18 @@ def our_config(shape: str, optimizer: str, precision: str = "32-true") -> Any:
 
     sizes = SHAPES[shape]["config"]
     training = [f"optimizer={optimizer}", "data.train_fraction=0.8", "trainer.max_epochs=1000", "model.dropout=0.0"]
-    training += [f"trainer.precision={precision}"]
+    training += ["trainer.accelerator=cpu", f"trainer.precision={precision}"]
     return load_config(["model=scratch", *sizes, *training, *QUIET, "trainer.limit_val_batches=0"], ".")
+
+
+def peak_mb() -> float:
+    """Peak memory of this process."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # on Linux getrusage remembers the parent's peak across fork and exec
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1024
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def take_turns(steps: int) -> Any:
@@ -39,8 +49,7 @@ def take_turns(steps: int) -> Any:
     while True:
         if done % steps == 0:
             if began is not None:
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                print(json.dumps({"seconds": time.perf_counter() - began, "peak_kb": peak}), flush=True)
+                print(json.dumps({"seconds": time.perf_counter() - began, "peak_mb": peak_mb()}), flush=True)
             if not sys.stdin.readline():
                 os._exit(0)  # the bench has seen enough; a fit has no cleaner way out
             began = time.perf_counter()

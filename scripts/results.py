@@ -13,6 +13,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from fourier_lightning.data.tasks import make_pairs, split_sizes
 from fourier_lightning.figures.accuracy import by_arm, data_efficiency, learning_curves
 from fourier_lightning.tracking.record import read_jsonl
 from fourier_lightning.tracking.sweep import markdown_table, read_runs
@@ -27,7 +28,8 @@ def arm_of(config: dict[str, Any]) -> str:
         return "pretrained, fine-tuned"
     if config["embedding"]["source"] == "random":
         return "scratch"
-    return f"scratch + {'shuffled' if config['embedding']['control'] == 'shuffled_rows' else 'frozen'} pretrained table"
+    shuffled, frozen = config["embedding"]["control"] == "shuffled_rows", config["embedding"]["freeze"]
+    return f"scratch + {'shuffled' if shuffled else 'frozen' if frozen else 'trained'} pretrained table"
 
 
 def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
@@ -36,7 +38,7 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
     Raises:
         ValueError: a run did not finish: a result must not leave one out unseen.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for sweep_dir in sweep_dirs:
         for run in read_runs(sweep_dir):
             if run["status"] != "finished":
@@ -48,7 +50,7 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
                 {
                     "arm": arm_of(config),
                     "train_fraction": config["data"]["train_fraction"],
-                    "train_pairs": int(34_191 * config["data"]["train_fraction"] + 1e-9),
+                    "train_pairs": train_pairs(config["data"]),
                     "seed": run["seed"],
                     "epochs": config["trainer"]["max_epochs"],
                     "steps": run["steps"],
@@ -60,7 +62,16 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
                     "curve": [[step, accuracy] for step, accuracy in sorted(curve.items())],
                 }
             )
+    cells = [(row["arm"], row["train_fraction"], row["seed"]) for row in rows]
+    if len(set(cells)) < len(cells):
+        raise ValueError("two runs have the same arm, training share and seed: give sweeps that differ in these alone")
     return rows
+
+
+def train_pairs(data: dict[str, Any]) -> int:
+    """Number of training rows of a data configuration."""
+    pairs = make_pairs(data["min_operand"], data["max_operand"], data["pairs"] == "ordered")
+    return split_sizes(len(pairs), data["train_fraction"])[0]
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -37,10 +37,18 @@ MISTAKES = {
     "ckpt_path=/no/such.ckpt": "ckpt_path=/no/such.ckpt: no such file",
     "backbone.path=/no/such": "backbone.path=/no/such: no such directory",
     "backbone.path=conf": "backbone.path=conf: holds no config.json",
+    "trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not in the configuration, but its target",
+    "trainer.max_epochs=-1": "trainer.max_epochs=-1: optimizer.schedule=linear needs to know where it ends",
+    "trainer.gradient_clip_val=-1": "trainer.gradient_clip_val=-1: too small; use 0 or more",
+    "trainer.check_val_every_n_epoch=0": "trainer.check_val_every_n_epoch=0: too small; use 1 or more",
+    "optimizer.lr=nan": "optimizer.lr=nan: float is not allowed here",
+    "embedding.scale=inf": "embedding.scale=inf: float is not allowed here",
+    "data.batch_size=true": "data.batch_size=True: bool is not allowed here; use int",
+    "seed=true": "seed=True: bool is not allowed here; use int",
     "trainer.devices=2": "trainer.devices=2: a run uses one device",
     "trainer.max_epochs=-7": "trainer: `max_epochs` must be",
     "trainer.accelerator=tpu": "trainer: ",
-    "hydra.run.dir=/dev/null/x": "command line: [Errno 20] Not a directory",
+    "hydra.run.dir=/dev/null/x": "hydra.run.dir or hydra.sweep.dir: [Errno 20] Not a directory",
 }
 
 
@@ -121,10 +129,12 @@ def test_a_sweep_with_a_failing_job(command_line, tmp_path):
     names = []
     for directory in good:
         assert json.loads((directory / "record" / "run.json").read_text())["status"] == "finished"
-        run, _ = wandb_run(directory)
+        run = wandb_run(directory)[0]
         assert run.run_group == "sweep-12-34"
         names.append(run.display_name)
-    assert sorted(names) == [f"{m}-seed{s}" for m in ("scratch", "scratch_pretrained_emb") for s in (0, 1)]
+    assert sorted(names) == [
+        f"{arm}-seed{seed}" for arm in ("scratch-random", "scratch_pretrained_emb-frozen") for seed in (0, 1)
+    ]
     rows = json.loads((sweep / "summary.json").read_text())
     assert [(row["seeds"], row["failed"]) for row in rows] == [(2, 0), (0, 2), (2, 0), (0, 2)]
     assert "Sweep of 8 jobs" in done.out and "test/accuracy" in (sweep / "summary.md").read_text()

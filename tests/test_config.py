@@ -96,16 +96,16 @@ def test_precision_is_chosen_by_the_device(monkeypatch):
 
     from fourier_lightning import config
 
-    monkeypatch.setattr(config, "cpu_computes_in_bf16", lambda: False)
-    assert auto_precision("cpu") == "32-true"
-    monkeypatch.setattr(config, "cpu_computes_in_bf16", lambda: True)
-    assert auto_precision("cpu") == "bf16-mixed"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
-    assert auto_precision("auto") == auto_precision("gpu") == "32-true"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
-    assert auto_precision("auto") == auto_precision("gpu") == "bf16-mixed"
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(config, "cpu_computes_in_bf16", lambda: False)
+        assert auto_precision("cpu") == "32-true"
+        patch.setattr(config, "cpu_computes_in_bf16", lambda: True)
+        assert auto_precision("cpu") == "bf16-mixed"
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        patch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+        assert auto_precision("auto") == auto_precision("gpu") == "32-true"
+        patch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+        assert auto_precision("auto") == auto_precision("gpu") == "bf16-mixed"
     assert config.cpu_computes_in_bf16() in (True, False)
     paper = ["experiment=paper/rescue_small", "trainer.accelerator=cpu"]
     assert load_config(paper).trainer.precision == auto_precision("cpu")

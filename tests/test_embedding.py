@@ -78,6 +78,35 @@ def test_shuffled_rows_keep_the_vectors_and_lose_the_order():
     assert other[0].equal(other[1])  # comma and plus stay
 
 
+def test_shuffled_rows_shuffle_the_operands_of_sentences_too():
+    """There the operands (" 15") are other tokens than the answers ("15"): both number lines have to go."""
+    cfg = load_config(["data=addition"])
+    vocabulary = prepare(cfg).data.vocabulary
+    ordered, shuffled = (
+        build("data=addition", f"embedding={name}").net.transformer.wte.weight.detach()
+        for name in ("frozen", "shuffled_rows")
+    )
+    assert len(vocabulary.operands) == 261
+    for rows in (vocabulary.numbers, vocabulary.operands):
+        moved = (ordered[rows] != shuffled[rows]).any(dim=1).float().mean()
+        assert moved > 0.97 and sorted(ordered[rows].tolist()) == sorted(shuffled[rows].tolist())
+    words = [
+        i for i in range(len(vocabulary)) if i not in {*vocabulary.numbers.tolist(), *vocabulary.operands.tolist()}
+    ]
+    assert ordered[words].equal(shuffled[words])
+
+
+def test_pretrained_positions_keep_their_size_relative_to_a_pretrained_table():
+    def sizes(*overrides):
+        net = build("embedding.positions=pretrained", *overrides).net.transformer
+        return net.wpe.weight.norm().item(), net.wte.weight.norm().item()
+
+    raw, scaled = sizes("embedding.scale=raw"), sizes("embedding.scale=0.05")
+    assert scaled[0] / scaled[1] == pytest.approx(raw[0] / raw[1], rel=1e-4) and scaled[0] != raw[0]
+    assert sizes("embedding=shuffled_rows") == pytest.approx(sizes("embedding=frozen"))
+    assert sizes("embedding=random")[0] == pytest.approx(sizes("embedding=random", "embedding.scale=raw")[0])
+
+
 def test_positions_pretrained_or_random(pretrained):
     module = build(*FULL, "embedding.positions=pretrained", "embedding.scale=raw")
     assert module.net.transformer.wpe.weight.equal(pretrained.transformer.wpe.weight)
@@ -145,7 +174,15 @@ def test_centring_a_pretrained_model_does_not_change_its_function(tie):
     torch.testing.assert_close(a, b, atol=2e-4, rtol=0)
 
 
-@pytest.mark.parametrize("bad", [{"scale": -1.0}, {"scale": 0}, {"source": "random", "control": "shuffled_rows"}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"scale": -1.0},
+        {"scale": 0},
+        {"source": "random", "centre": True},
+        {"source": "random", "control": "shuffled_rows"},
+    ],
+)
 def test_impossible_settings_name_their_key(bad):
     with pytest.raises(ConfigError, match=r"^embedding\."):
         EmbeddingSettings(**{"source": "pretrained", "freeze": True, **bad})

@@ -39,10 +39,21 @@ def test_slots_hold_the_operands(tokenizer, name):
 
 def test_compact_vocabulary_puts_the_numbers_first(tokenizer):
     numbers = number_ids(tokenizer, 41, "bare")
-    prompts, _ = encode_template(tokenizer, TEMPLATES["format"], range(21))
-    compact = build_vocabulary(tokenizer, numbers, prompts, compact=True)
+    encoded = [encode_template(tokenizer, TEMPLATES["format"], range(21))]
+    prompts = encoded[0][0]
+    compact = build_vocabulary(tokenizer, numbers, encoded, compact=True)
     assert compact.numbers.equal(torch.arange(41))
     assert len(compact) == 43  # the numbers, the comma and the plus
     assert compact.token_ids[compact.rows_of(prompts)].equal(prompts)
-    full = build_vocabulary(tokenizer, numbers, prompts, compact=False)
+    full = build_vocabulary(tokenizer, numbers, encoded, compact=False)
     assert len(full) == len(tokenizer) and full.rows_of(prompts).equal(prompts)
+    assert len(compact.operands) == len(full.operands) == 0  # "a,b+" has its operands in the answer's style
+
+
+def test_operands_of_sentences_are_other_tokens(tokenizer):
+    numbers = number_ids(tokenizer, 41, "bare")
+    encoded = [encode_template(tokenizer, TEMPLATES[name], range(21)) for name in ("total", "format", "what")]
+    for compact in (True, False):
+        vocabulary = build_vocabulary(tokenizer, numbers, encoded, compact)
+        words = [tokenizer.decode([i]) for i in vocabulary.token_ids[vocabulary.operands].tolist()]
+        assert words == [f" {n}" for n in range(21)]

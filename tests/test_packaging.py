@@ -56,7 +56,7 @@ def test_installed_wheel_composes_and_trains_from_another_directory(wheel, tmp_p
     command = home / "bin" / "fourier-lightning"
     composed = subprocess.run([command, "--cfg", "job"], cwd=elsewhere, capture_output=True, text=True)
     assert composed.returncode == 0, composed.stderr
-    assert "name: scratch_pretrained_emb" not in composed.stderr and "whisper_tiny_en_text" in composed.stdout
+    assert "name: scratch_pretrained_emb" in composed.stdout and "whisper_tiny_en_text" in composed.stdout
     assert not list(elsewhere.iterdir())
 
     tiny = ["data.max_operand=20", "model.n_layer=1", "model.width=16", "trainer.max_steps=1", "logger=none"]

@@ -7,12 +7,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.run import train
 from fourier_lightning.tracking import wandb as mirror
 from fourier_lightning.tracking.record import read_jsonl
+from tests.conftest import TINY
 from tests.wandb_files import wandb_run
 
 NO_CHECKPOINTS = ["~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]
@@ -26,7 +28,7 @@ def test_a_run_leaves_a_complete_record(tiny, tmp_path):
     result = train(tiny("seed=3"), overrides=["seed=3"])
     run = run_json(tmp_path)
     assert run["status"] == "finished" and run["seed"] == 3 and run["overrides"] == ["seed=3"]
-    assert run["name"] == "scratch_pretrained_emb-seed3"
+    assert run["name"] == "scratch_pretrained_emb-frozen-seed3"
     wanted = {f"{split}/{name}" for split in ("train", "val", "test") for name in NumberMetrics.names}
     assert wanted <= run["metrics"].keys()
     assert run["train_seconds"] > 0 and run["first_step_seconds"] > 0 and run["steps"] == 2 * 6
@@ -94,13 +96,94 @@ def test_evaluating_a_checkpoint_without_training(tiny, tmp_path):
 def test_a_checkpoint_of_another_shape_is_refused(tiny, tmp_path):
     train(tiny("logger=none", run_dir=tmp_path / "a"))
     checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
-    with pytest.raises(ConfigError, match="n_embd 16 there, 32 here"):
+    with pytest.raises(ConfigError, match=r"model.width=16 there, 32 here"):
         train(tiny(f"ckpt_path={checkpoint}", "model.width=32", run_dir=tmp_path / "b"))
     junk = tmp_path / "junk.ckpt"
     junk.write_text("no checkpoint")
     with pytest.raises(ConfigError, match="not a checkpoint of this project"):
         train(tiny(f"ckpt_path={junk}", run_dir=tmp_path / "b"))
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["trainer.max_epochs=3", "optimizer.lr=1e-6"], "optimizer.lr=0.004 there, 1e-06 here"),
+        (["trainer.max_epochs=3", "optimizer=adamw"], "optimizer.name=muon there, adamw here"),
+        (["trainer.max_epochs=3", "embedding.freeze=false"], "embedding.freeze=True there, False here"),
+        (["trainer.max_epochs=3", "data.train_fraction=0.4"], "data.train_fraction=0.8 there, 0.4 here"),
+        (["trainer.max_epochs=2"], "has all of trainer.max_epochs=2 behind it"),
+        (["fit=false", "model=scratch"], "embedding.source=pretrained there, random here"),
+        (["fit=false", "data.split_seed=1"], "data.split_seed=0 there, 1 here"),  # its test rows were trained on
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_refused(tiny, tmp_path_factory, trained, overrides, reason):
+    with pytest.raises(ConfigError) as error:
+        train(tiny("logger=none", f"ckpt_path={trained / 'checkpoints' / 'last.ckpt'}", *overrides))
+    assert reason in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of two epochs."""
+    where = tmp_path_factory.mktemp("trained")
+    train(load_config([*TINY, "logger=none"], where))
+    return where
+
+
+def test_weights_alone_can_be_evaluated_but_not_resumed(tiny, trained, tmp_path):
+    best = f"ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"
+    with pytest.raises(ConfigError, match="holds weights alone"):
+        train(tiny(best, "trainer.max_epochs=3"))
+    options = ["fit=false", "logger=none", "data.train_fraction=0.4", "optimizer=adamw"]  # no matter for evaluation
+    assert train(tiny(best, *options))["metrics"]["test/loss"] > 0
+
+
+def test_resuming_in_place_keeps_the_history(tiny, tmp_path):
+    options = ["logger=none", "optimizer.schedule=constant"]
+    train(tiny(*options))
+    before = read_jsonl(tmp_path / "record" / "metrics.jsonl")
+    train(tiny(*options, "trainer.max_epochs=3", f"ckpt_path={tmp_path / 'checkpoints' / 'last.ckpt'}"))
+    after = read_jsonl(tmp_path / "record" / "metrics.jsonl")
+    assert [line["epoch"] for line in after if "val/accuracy" in line] == [0, 1, 2]
+    assert after[: len(before) - 1] == before[:-1]  # all but the first run's final test line
+    train(tiny(*options))  # a new run replaces it
+    assert [line["epoch"] for line in read_jsonl(tmp_path / "record" / "metrics.jsonl") if "val/loss" in line] == [0, 1]
+
+
+def test_nothing_is_written_outside_the_run_directory(tiny, tmp_path, monkeypatch):
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    train(tiny("logger=none", *NO_CHECKPOINTS, run_dir=tmp_path / "run"))
+    assert not list((tmp_path / "cwd").iterdir())
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"record"}
+
+
+@pytest.mark.parametrize("limit", ["trainer.limit_val_batches=0", "trainer.limit_test_batches=0", "test=false"])
+def test_runs_without_one_of_the_evaluations(tiny, limit):
+    callbacks = ["~callbacks.best_checkpoint"]  # it watches a validation metric
+    metrics = train(tiny("logger=none", limit, *callbacks))["metrics"]
+    assert ("val/loss" in metrics) == ("val" not in limit) and ("test/loss" in metrics) == ("test" not in limit)
+
+
+def test_answers_with_a_leading_space(tiny):
+    result = train(tiny("logger=none", "data.number_style=space"))
+    vocabulary = result["data"].vocabulary
+    assert len(vocabulary.operands) == 21 and not set(vocabulary.operands.tolist()) & set(vocabulary.numbers.tolist())
+    assert result["metrics"]["test/loss"] > 0
+
+
+def test_gradients_are_clipped(tiny):
+    """One plain step: the move of AdamW's first moment shows the clipped gradient."""
+
+    def norm(clip):
+        options = ["optimizer=adamw", "optimizer.warmup_steps=0", f"trainer.gradient_clip_val={clip}"]
+        result = train(tiny("logger=none", *options, "trainer.max_steps=1", *NO_CHECKPOINTS))
+        moments = [s["exp_avg"] for s in result["trainer"].optimizers[0].state.values()]
+        return torch.cat([m.flatten() for m in moments]).norm().item() / 0.1  # exp_avg = (1 - 0.9) gradient
+
+    assert norm("null") > 0.2
+    assert norm(0.01) == pytest.approx(0.01, rel=1e-3)
 
 
 @pytest.mark.parametrize("loss", ["answer", "sequence"])
@@ -117,9 +200,10 @@ def test_loss_scopes_against_hugging_faces_own(tiny, loss):
 
 def test_wandb_runs_offline_without_asking_and_mirrors_the_record(tiny, tmp_path):
     train(tiny("group=some-group", "tags=[a,b]"))
-    run, keys = wandb_run(tmp_path)
+    run, keys, exit_code = wandb_run(tmp_path)
+    assert exit_code == 0
     assert (run.display_name, run.run_group, list(run.tags)) == (
-        "scratch_pretrained_emb-seed0", "some-group", ["a", "b"]
+        "scratch_pretrained_emb-frozen-seed0", "some-group", ["a", "b"]
     )  # fmt: skip
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert config["data"]["max_operand"] == 20
@@ -139,6 +223,26 @@ def test_wandb_mode_follows_the_log_in(monkeypatch, tmp_path):
     netrc.write_text("machine api.wandb.ai login user password " + "x" * 40)
     monkeypatch.setenv("NETRC", str(netrc))
     assert mirror.resolve_mode("auto") == "online"
+
+
+def test_a_log_in_without_a_server_does_not_cost_the_run(monkeypatch, tmp_path, capsys):
+    import wandb
+
+    real = wandb.init
+
+    def init(mode, **kwargs):
+        if mode == "online":
+            raise wandb.errors.CommError("no route")
+        return real(mode=mode, **kwargs)
+
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    logger = mirror.wandb_logger("p", str(tmp_path), "n")
+    wandb.finish()
+    assert logger is not None and wandb_run(tmp_path)[0].display_name == "n"
+    assert "this run is logged offline" in capsys.readouterr().out
+    with pytest.raises(wandb.errors.CommError):  # asked for by name, it is not replaced
+        mirror.wandb_logger("p", str(tmp_path), "n", mode="online")
 
 
 def test_other_loggers_and_none(tiny, tmp_path):
@@ -172,7 +276,7 @@ def test_a_run_that_ends_early_says_so_and_closes_wandb(tiny, tmp_path, error, r
     with pytest.raises(raised):
         train(tiny(callback))
     assert run_json(tmp_path)["status"] == status
-    assert wandb.run is None
+    assert wandb.run is None and wandb_run(tmp_path)[2] == 1
     validations = [line for line in read_jsonl(tmp_path / "record" / "metrics.jsonl") if "val/accuracy" in line]
     assert len(validations) == 2  # what was measured before is kept
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}

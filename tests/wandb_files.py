@@ -28,9 +28,9 @@ def payloads(data: bytes) -> Iterator[bytes]:
 
 
 def wandb_run(run_dir: Path):
-    """The offline run below a run directory, and the keys of its history."""
+    """The offline run below a run directory, the keys of its history, and its exit code."""
     (file,) = run_dir.glob("wandb/offline-run-*/*.wandb")
-    run, keys = None, set()
+    run, keys, exit_code = None, set(), None
     for payload in payloads(file.read_bytes()):
         record = wandb_internal_pb2.Record()
         record.ParseFromString(payload)
@@ -38,4 +38,6 @@ def wandb_run(run_dir: Path):
             run = record.run
         elif record.WhichOneof("record_type") == "history":
             keys |= {item.key or "/".join(item.nested_key) for item in record.history.item}
-    return run, keys
+        elif record.WhichOneof("record_type") == "exit":
+            exit_code = record.exit.exit_code
+    return run, keys, exit_code

@@ -25,6 +25,16 @@ class Clock(pl.Callback):
         self.validated_at: int | None = None
         self._began = 0.0
 
+    def times(self) -> dict[str, Any]:
+        """For the record: seconds, and the steps done."""
+        return {
+            "train_seconds": self.train_seconds,
+            "analysis_seconds": 0.0,  # the share of instruments; there are none yet
+            "first_step_seconds": self.first_step_seconds,
+            "total_seconds": time.perf_counter() - fourier_lightning.STARTED,
+            "steps": self.steps,
+        }
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._began = time.perf_counter()
 

@@ -148,8 +148,7 @@ class AdditionDataModule(pl.LightningDataModule):
         numbers = number_ids(tokenizer, 2 * max_operand + 1, number_style)
         operands = range(min_operand, max_operand + 1)
         encoded = [encode_template(tokenizer, tasks.TEMPLATES[name], operands) for name in templates]
-        used = torch.cat([prompts.flatten() for prompts, _ in encoded])
-        self.vocabulary: Vocabulary = build_vocabulary(tokenizer, numbers, used, vocabulary == "compact")
+        self.vocabulary: Vocabulary = build_vocabulary(tokenizer, numbers, encoded, vocabulary == "compact")
 
         rng = torch.Generator().manual_seed(split_seed)
         self.template_of_pair = torch.randint(len(templates), (len(self.pairs),), generator=rng)  # (pairs,)

@@ -5,7 +5,7 @@ a leading space 67 of them are not, so the range and the style of the answer tok
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -23,10 +23,12 @@ class Vocabulary:
     Attributes:
         token_ids: (V,) backbone token id of each row of the model's table.
         numbers: (p,) model row of the numbers 0..p-1, in the answer's style.
+        operands: (q,) model rows of operands that are other tokens than these (" 15" beside "15"), in order.
     """
 
     token_ids: Tensor
     numbers: Tensor
+    operands: Tensor
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -94,15 +96,23 @@ def encode_template(tokenizer: Any, template: str, operands: Sequence[int]) -> t
     return prompts, slots
 
 
-def build_vocabulary(tokenizer: Any, numbers: Tensor, used: Tensor, compact: bool) -> Vocabulary:
+def build_vocabulary(
+    tokenizer: Any, numbers: Tensor, prompts: list[tuple[Tensor, Tensor]], compact: bool
+) -> Vocabulary:
     """The model's vocabulary.
 
     Args:
         numbers: (p,) backbone ids of the numbers.
-        used: backbone ids of every prompt token, any shape.
+        prompts: what ``encode_template`` gave for each template.
         compact: keep only tokens that the task uses, the numbers first (row n is number n), or keep all.
     """
-    if not compact:
-        return Vocabulary(torch.arange(len(tokenizer)), numbers)
-    others = torch.tensor(sorted(set(used.flatten().tolist()) - set(numbers.tolist())), dtype=torch.long)
-    return Vocabulary(torch.cat([numbers, others]), torch.arange(len(numbers)))
+    used = {token for ids, _ in prompts for token in ids.flatten().tolist()}
+    in_slots = [token for ids, slots in prompts for token in ids[:, slots[0]].tolist()]
+    operands = [token for token in dict.fromkeys(in_slots) if token not in set(numbers.tolist())]
+    if compact:
+        others = torch.tensor(sorted(used - set(numbers.tolist())), dtype=torch.long)
+        token_ids, number_rows = torch.cat([numbers, others]), torch.arange(len(numbers))
+    else:
+        token_ids, number_rows = torch.arange(len(tokenizer)), numbers
+    bare = Vocabulary(token_ids, number_rows, operands=torch.empty(0, dtype=torch.long))
+    return replace(bare, operands=bare.rows_of(torch.tensor(operands, dtype=torch.long)))

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -21,7 +20,8 @@ def learning_curves(runs: list[dict[str, Any]]) -> Figure:
     Args:
         runs: rows with ``arm`` and ``curve``, a list of [step, accuracy].
     """
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="constrained")  # no pyplot: no display, nothing to close
+    axes = figure.subplots()
     for arm, members in by_arm(runs).items():
         curves = [np.array(run["curve"]) for run in members]  # each (epochs, 2)
         for curve in curves:
@@ -40,7 +40,8 @@ def data_efficiency(runs: list[dict[str, Any]]) -> Figure:
     Args:
         runs: rows with ``arm``, ``train_pairs`` and ``test/accuracy``.
     """
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="constrained")  # no pyplot: no display, nothing to close
+    axes = figure.subplots()
     for arm, members in by_arm(runs).items():
         by_size = defaultdict(list)
         for run in members:

@@ -27,6 +27,7 @@ class AdditionModule(pl.LightningModule):
         numbers: vocabulary rows of the numbers 0..p-1.
         optimizer: the fields of ``OptimizerSettings``.
         freeze_table: keep the input table fixed.
+        settings: the configuration that made it, flat ("model.width": 128): a checkpoint's identity card.
         loss: ``answer`` or ``sequence``, see ``ModelSettings``.
     """
 
@@ -41,6 +42,7 @@ class AdditionModule(pl.LightningModule):
         optimizer: dict[str, Any],
         freeze_table: bool,
         loss: Literal["answer", "sequence"] = "answer",
+        settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -88,7 +90,8 @@ class AdditionModule(pl.LightningModule):
         self._log_metrics("test")
 
     def _evaluate(self, split: str, batch: Batch) -> None:
-        loss, logits = self.loss_and_logits(batch)
+        with torch.autocast(self.device.type, enabled=False):  # in bf16 the two likeliest numbers can tie
+            loss, logits = self.loss_and_logits(batch)
         self.metrics[f"{split}_metrics"].update(logits, batch["sum"], self.numbers, loss)
 
     def _log_metrics(self, split: str, prog_bar: bool = False) -> None:

@@ -137,7 +137,7 @@ def initialise(
     if source is not None and pretrained:
         net.transformer.h.load_state_dict(source.transformer.h.state_dict())
         net.transformer.ln_f.load_state_dict(source.transformer.ln_f.state_dict())
-    install_table(net, source, embedding, vocabulary.token_ids, vocabulary.numbers, pretrained, seed)
+    install_table(net, source, embedding, vocabulary, pretrained, seed)
 
 
 def freeze(net: GPT2LMHeadModel, freeze_table: bool) -> None:

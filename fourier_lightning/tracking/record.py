@@ -28,20 +28,23 @@ class RunRecord:
         run_dir: the run directory; ``record/`` is made inside it, replacing an earlier run's metrics and tables.
         config: the resolved configuration.
         overrides: the command-line overrides that made it.
+        resumed_at: step of the checkpoint that the run continues; its earlier lines of metrics.jsonl stay.
     """
 
-    def __init__(self, run_dir: str | Path, config: dict[str, Any], overrides: list[str]) -> None:
+    def __init__(self, run_dir: str | Path, config: dict[str, Any], overrides: list[str], resumed_at: int = 0) -> None:
         self.dir = Path(run_dir) / "record"
         self.dir.mkdir(parents=True, exist_ok=True)
-        for stale in [self.dir / "metrics.jsonl", *self.dir.glob("tables/*.jsonl")]:
-            stale.unlink(missing_ok=True)
+        lines = self.dir / "metrics.jsonl"
+        kept = [row for row in read_jsonl(lines) if row["step"] < resumed_at] if lines.is_file() else []
+        for stale in self.dir.glob("tables/*.jsonl"):
+            stale.unlink()
+        lines.write_text("".join(json.dumps(row) + "\n" for row in kept))
         self.run: dict[str, Any] = {
             "status": "running",
             "name": config["name"],
             "seed": config["seed"],
             "overrides": overrides,
             "metrics": {},
-            "device": describe_device(),
             "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
             "git": git_revision(),
             "config": config,
@@ -99,13 +102,13 @@ class RecordLogger(Logger):
         """The configuration is in run.json already."""
 
 
-def describe_device() -> str:
-    """The machine's accelerator, or its CPU and the threads that torch uses."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    if torch.backends.mps.is_available():
-        return "Apple GPU (mps)"
-    return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
+def describe_device(device: torch.device) -> str:
+    """The GPU's name, or the CPU and the threads that torch uses."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
+    return device.type
 
 
 def git_revision() -> str | None:

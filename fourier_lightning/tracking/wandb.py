@@ -59,19 +59,26 @@ def wandb_logger(
         return None
     import wandb
 
-    run = wandb.init(
-        project=project,
-        dir=save_dir,
-        name=name,
-        mode=resolved,  # type: ignore[arg-type]
-        group=group,
-        tags=tags,
-        entity=entity,
-        notes=notes,
-        config=config,
-        reinit="finish_previous",
-        settings=wandb.Settings(quiet=True),  # the run prints its own results
-    )
+    start: dict[str, Any] = {
+        "project": project,
+        "dir": save_dir,
+        "name": name,
+        "group": group,
+        "tags": tags,
+        "entity": entity,
+        "notes": notes,
+        "config": config,
+        "reinit": "finish_previous",
+        "settings": wandb.Settings(quiet=True),  # the run prints its own results
+    }
+    try:
+        run = wandb.init(mode=resolved, **start)
+    except wandb.Error as error:
+        if mode != "auto" or resolved != "online":
+            raise
+        # logged in, but the server can't be reached or refuses the key: that must not cost the run
+        print(f"W&B is not reachable ({' '.join(str(error).split())[:120]}); this run is logged offline")
+        run = wandb.init(mode="offline", **start)
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return WandbLogger(experiment=run, save_dir=save_dir, project=project)
