@@ -4,11 +4,9 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint
@@ -17,6 +15,7 @@ from transformers import GPT2Config
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
+from fourier_lightning.checkpoint import check_checkpoint, identity, load_checkpoint
 from fourier_lightning.config import check_config, suggestion
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
@@ -40,9 +39,6 @@ class Parts:
     optimizer: OptimizerSettings
     network: GPT2Config
     identity: dict[str, Any]
-
-
-MADE_OF = ("backbone", "data", "embedding", "model", "optimizer")  # the groups that make up a trained model
 
 
 def make(node: DictConfig, **kwargs: Any) -> Any:
@@ -103,45 +99,6 @@ def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
     except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError("trainer", reason, "correct that key under trainer.*") from error
-
-
-def identity(cfg: DictConfig) -> dict[str, Any]:
-    """What a checkpoint has to agree on with the run that takes it, flat: {"model.width": 128, ...}."""
-    free = {"data.batch_size", "data.eval_batch_size", "backbone.path", "model.name", "embedding.name"}
-    groups = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in MADE_OF}
-    flat = {f"{group}.{key}": value for group, node in groups.items() for key, value in dict(node).items()}
-    return {key: value for key, value in flat.items() if key not in free and not key.endswith("._target_")}
-
-
-def check_checkpoint(cfg: DictConfig) -> None:
-    """Refuse a checkpoint that is missing, unreadable, of other settings, or no good to resume from."""
-    path = f"ckpt_path={cfg.ckpt_path}"
-    if not Path(cfg.ckpt_path).is_file():
-        raise ConfigError(path, "no such file", "give a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt")
-    try:
-        checkpoint = load_checkpoint(cfg.ckpt_path)
-        saved = checkpoint["hyper_parameters"]["settings"]
-    except Exception as error:  # torch raises anything from KeyError to UnpicklingError on a file of another kind
-        raise ConfigError(path, "not a checkpoint of this project", "give a .ckpt file that train.py wrote") from error
-    # Evaluation may take a checkpoint of any training: the rows that it is tested on are the same.
-    training = ("optimizer.", "data.train_fraction", "data.redraw_order", "model.dropout", "model.loss")
-    wanted = {key: value for key, value in identity(cfg).items() if cfg.fit or not key.startswith(training)}
-    different = [
-        f"{key}={saved.get(key)} there, {value} here" for key, value in wanted.items() if saved.get(key) != value
-    ]
-    if different:
-        raise ConfigError(
-            path, f"made with other settings ({'; '.join(different)})", "repeat the settings of the run that wrote it"
-        )
-    if cfg.fit and "optimizer_states" not in checkpoint:
-        raise ConfigError(path, "holds weights alone", "resume from last.ckpt, or evaluate with fit=false")
-    if cfg.fit and 0 <= (cfg.trainer.max_epochs or 0) <= checkpoint["epoch"] + 1 and cfg.trainer.max_epochs is not None:
-        raise ConfigError(path, f"has all of trainer.max_epochs={cfg.trainer.max_epochs} behind it", "raise max_epochs")
-
-
-def load_checkpoint(path: str) -> dict[str, Any]:
-    """A checkpoint's contents, tensors left on disk until they are used."""
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def build_module(parts: Parts, seed: int) -> AdditionModule:
