@@ -3,8 +3,8 @@
     python -m scripts.bench [--rounds 5] [--out bench.json]
 
 Both sides (bench_worker.py) train the same GPT-2 on the same prompts with the same batch size. They are processes
-of their own and take turns, a round each, so that a drift of the machine hits both; ratios are of the rounds of a
-pair. The plain side always uses AdamW in float32; ours is shown with each optimizer and precision that a run would
+of their own and take turns, a round each, so that a drift of the machine hits both; figures are over all rounds
+after the first. The plain side always uses AdamW in float32; ours is shown with each optimizer and precision that a run would
 choose by itself on this machine.
 """
 
@@ -61,16 +61,16 @@ def compare(shape: str, optimizer: str, precision: str, rounds: int) -> dict[str
         ours.close()
         plain.close()
     examples = SHAPES[shape]["steps"] * SHAPES[shape]["batch"]
-    rates = [[examples / side["seconds"] for side in pair] for pair in pairs]  # examples a second
-    rate = statistics.median(ours for ours, _ in rates)
+    # Over all rounds: prompts of different lengths make single rounds of ours differ by a third.
+    rate, plain_rate = (rounds * examples / sum(pair[i]["seconds"] for pair in pairs) for i in (0, 1))
     ceiling = matmul_ceiling(precision)
     return {
         "shape": shape,
         "optimizer": optimizer,
         "precision": precision,
         "ours examples/s": round(rate, 1),
-        "plain examples/s": round(statistics.median(plain for _, plain in rates), 1),
-        "times faster": round(statistics.median(ours / plain for ours, plain in rates), 2),
+        "plain examples/s": round(plain_rate, 1),
+        "times faster": round(rate / plain_rate, 2),
         "target": TARGETS[shape],
         "ceiling GFLOP/s": round(ceiling),
         "share of ceiling": round(rate * step_flop(shape) / SHAPES[shape]["batch"] / 1e9 / ceiling, 3),
