@@ -4,8 +4,8 @@
 
 Both sides (bench_worker.py) train the same GPT-2 on the same prompts with the same batch size. They are processes
 of their own and take turns, a round each, so that a drift of the machine hits both; figures are over all rounds
-after the first. The plain side always uses AdamW in float32; ours is shown with each optimizer and precision that a run would
-choose by itself on this machine.
+after the first. The plain side always uses AdamW in float32; ours is shown with each optimizer and precision that
+a run would choose by itself on this machine.
 """
 
 import argparse
