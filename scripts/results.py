@@ -105,7 +105,7 @@ def percent(values: list[float]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=["quick", "data_efficiency"])
+    parser.add_argument("name", choices=["quick", "tuned_scratch", "data_efficiency"])
     parser.add_argument("sweeps", nargs="*", type=Path, help="sweep directories")
     args = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def main() -> None:
         parser.exit(2, f"error: {error}\n")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (OUT / f"{args.name}.md").write_text(f"<!-- made by scripts/results.py {args.name} -->\n\n{table(rows)}")
-    figure = (learning_curves if args.name == "quick" else data_efficiency)(rows)
+    figure = (data_efficiency if args.name == "data_efficiency" else learning_curves)(rows)
     figure.savefig(OUT / f"{args.name}.png", dpi=150)
     print(table(rows))
 

@@ -54,7 +54,7 @@ def test_pictures_show_every_arm_and_seed():
     assert list(sizes.lines[0].get_ydata()) == [50, 50]
 
 
-@pytest.mark.parametrize("name", ["quick", "data_efficiency"])
+@pytest.mark.parametrize("name", ["quick", "tuned_scratch", "data_efficiency"])
 def test_the_committed_table_is_made_from_the_committed_rows(name):
     rows = [json.loads(line) for line in (ROOT / f"docs/results/{name}.jsonl").read_text().splitlines()]
     assert results.table(rows) in (ROOT / f"docs/results/{name}.md").read_text()

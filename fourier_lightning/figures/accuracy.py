@@ -55,7 +55,7 @@ def data_efficiency(runs: list[dict[str, Any]]) -> Figure:
     axes.set_xticks(sizes, [f"{n:,}" for n in sizes], minor=False)
     axes.minorticks_off()
     axes.set(xlabel="training pairs (of 34,191)", ylabel="test accuracy, exact (%)", ylim=(-2, 102))
-    axes.legend(frameon=False, loc="center left")
+    figure.legend(frameon=False, loc="outside upper center", ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
