@@ -95,8 +95,9 @@ def main() -> None:
         code = 2 if _session.sweep_dir else fail(error)  # in a sweep each job has said its own
     except Exception as error:
         composing = isinstance(error, (HydraException, OmegaConfBaseException))
-        if _session.sweep_dir and not composing:
-            code = 1  # each job has shown its own traceback
+        if has_jobs(_session.sweep_dir) and not composing:  # a job's own traceback is out already
+            print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+            code = 1
         elif _session.job_started or traceback_wanted == "1":  # not the command line's fault: show where it happened
             raise
         else:
@@ -111,12 +112,17 @@ def main() -> None:
         raise SystemExit(code)
 
 
+def has_jobs(sweep_dir: Path | None) -> bool:
+    """Whether a job of the sweep has begun."""
+    return sweep_dir is not None and sweep_dir.is_dir() and any(path.is_dir() for path in sweep_dir.iterdir())
+
+
 def close_sweep(sweep_dir: Path) -> None:
     """Print and write the sweep's table; leave nothing behind of a sweep whose settings were refused."""
     from fourier_lightning.console import print_rows
     from fourier_lightning.tracking.sweep import write_summary
 
-    if not any(path.is_dir() for path in sweep_dir.iterdir()):
+    if not has_jobs(sweep_dir):
         (sweep_dir / "multirun.yaml").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # something else is in there
             sweep_dir.rmdir()

@@ -144,7 +144,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     resumed_at = load_checkpoint(cfg.ckpt_path)["global_step"] if cfg.fit and cfg.ckpt_path else 0
     record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), resumed_at)
-    trainer, exit_code = None, 1
+    exit_code = 1
     try:
         module = build_module(parts, cfg.seed)
         clock = Clock()

@@ -144,12 +144,18 @@ def test_a_sweep_with_a_crash_shows_it_and_goes_on(command_line, tmp_path):
     sweep = tmp_path / "s"
     crash = ["+callbacks.fails._target_=tests.test_run.Fails", "+callbacks.fails.error=crash,none"]
     done = command_line("-m", *TINY, *crash, f"hydra.sweep.dir={sweep}")
-    assert done.code == 1
+    assert done.code == 1 and "error: RuntimeError: boom" in done.err
     assert "RuntimeError: boom" in (sweep / "0" / "train.log").read_text()
     runs = [json.loads((sweep / job / "record" / "run.json").read_text()) for job in ("0", "1")]
     assert [run["status"] for run in runs] == ["failed", "finished"] and "boom" in runs[0]["error"]
     assert [wandb_run(sweep / job)[0].run_group for job in ("0", "1")] == ["s", "s"]
     assert "Sweep of 2 jobs" in done.out
+
+
+def test_a_sweep_with_no_place_to_write_says_so(command_line):
+    done = command_line("-m", "seed=0,1", "hydra.sweep.dir=/dev/null/x")
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith("error: hydra.run.dir or hydra.sweep.dir: [Errno 20]")
 
 
 def test_a_sweep_that_cannot_be_composed_leaves_nothing(command_line, tmp_path):

@@ -165,9 +165,10 @@ class AdditionDataModule(pl.LightningDataModule):
 
     def leaked(self) -> int:
         """Validation and test rows whose mirrored pair is a training row (always 0 for unordered pairs)."""
-        train = {tuple(sorted(pair)) for pair in self.pairs[self.split["train"]].tolist()}
+        low, high = self.pairs.min(dim=1).values, self.pairs.max(dim=1).values
+        unordered = low * self.p + high  # one number for each unordered pair
         held_out = torch.cat([self.split["val"], self.split["test"]])
-        return sum(tuple(sorted(pair)) in train for pair in self.pairs[held_out].tolist())
+        return int(torch.isin(unordered[held_out], unordered[self.split["train"]]).sum())
 
     def examples(self, split: Literal["train", "val", "test"]) -> list[Examples]:
         """The rows of a split, grouped by prompt length."""

@@ -9,7 +9,6 @@ import json
 import platform
 import subprocess
 from argparse import Namespace
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ class RunRecord:
     """Writes a run's record. Every file is complete after each call.
 
     Args:
-        run_dir: the run directory; ``record/`` is made inside it, replacing an earlier run's metrics and tables.
+        run_dir: the run directory; ``record/`` is made inside it, replacing an earlier run's metrics.
         config: the resolved configuration.
         overrides: the command-line overrides that made it.
         resumed_at: step of the checkpoint that the run continues; its earlier lines of metrics.jsonl stay.
@@ -36,8 +35,6 @@ class RunRecord:
         self.dir.mkdir(parents=True, exist_ok=True)
         lines = self.dir / "metrics.jsonl"
         kept = [row for row in read_jsonl(lines) if row["step"] < resumed_at] if lines.is_file() else []
-        for stale in self.dir.glob("tables/*.jsonl"):
-            stale.unlink()
         lines.write_text("".join(json.dumps(row) + "\n" for row in kept))
         self.run: dict[str, Any] = {
             "status": "running",
@@ -65,16 +62,9 @@ class RunRecord:
         with (self.dir / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"step": step, **epoch, **values}) + "\n")
 
-    def write_table(self, name: str, rows: Iterable[dict[str, Any]]) -> Path:
-        """Write tables/<name>.jsonl, one row a line."""
-        path = self.dir / "tables" / f"{name}.jsonl"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return path
-
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
-    """Rows of a table, or lines of metrics.jsonl."""
+    """Rows of a JSON-lines file."""
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
