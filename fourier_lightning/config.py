@@ -37,7 +37,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "group": str | None,
     "tags": list[str],
 }
-TARGETS = ("backbone", "data", "embedding", "model", "optimizer", "trainer")
+TARGETS = ("backbone", "data", "embedding", "model", "optimizer", "filter", "trainer")
 NODES = ("paths", *TARGETS, "callbacks", "logger")
 _NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a valid float, as everywhere in Python
 

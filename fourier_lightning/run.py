@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -15,6 +15,7 @@ from transformers import GPT2Config
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
+from fourier_lightning.callbacks.instrument import Instrument
 from fourier_lightning.checkpoint import check_checkpoint, identity, load_checkpoint
 from fourier_lightning.config import check_config, suggestion
 from fourier_lightning.data.datamodule import AdditionDataModule
@@ -38,6 +39,7 @@ class Parts:
     embedding: EmbeddingSettings
     optimizer: OptimizerSettings
     network: GPT2Config
+    instruments: dict[str, Instrument]
     identity: dict[str, Any]
 
 
@@ -53,16 +55,21 @@ def prepare(cfg: DictConfig) -> Parts:
         ConfigError: with one line for each setting that can't work.
     """
     check_config(cfg)
-    optimizer, embedding, model = make(cfg.optimizer), make(cfg.embedding), make(cfg.model)
+    optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
     check_monitors(cfg)
     make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     backbone = make(cfg.backbone)
     data = make(cfg.data, tokenizer=backbone.tokenizer(), seed=cfg.seed)
     longest = max(group.prompt.shape[1] for group in data.examples("test"))
     network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
+    instruments = {
+        name: make(node) for name, node in cfg.callbacks.items() if issubclass(get_class(node._target_), Instrument)
+    }
+    for instrument in instruments.values():
+        instrument.check(data, network.n_embd)
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
-    return Parts(backbone, data, model, embedding, optimizer, network, identity(cfg))
+    return Parts(backbone, data, model, embedding, optimizer, network, instruments, identity(cfg))
 
 
 def check_monitors(cfg: DictConfig) -> None:
@@ -142,13 +149,15 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     quiet_libraries()
     parts = prepare(cfg)
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
-    resumed_at = load_checkpoint(cfg.ckpt_path)["global_step"] if cfg.fit and cfg.ckpt_path else 0
-    record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), resumed_at)
+    step, epoch = (load_checkpoint(cfg.ckpt_path)[key] if cfg.ckpt_path else 0 for key in ("global_step", "epoch"))
+    record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), resumed_at=step if cfg.fit else 0)
     exit_code = 1
     try:
         module = build_module(parts, cfg.seed)
-        clock = Clock()
-        callbacks = [clock, *(make(node) for node in cfg.callbacks.values())]
+        clock = Clock(list(parts.instruments.values()))
+        callbacks = [clock, *(parts.instruments.get(name) or make(node) for name, node in cfg.callbacks.items())]
+        for instrument in parts.instruments.values():
+            instrument.loaded_at = (max(0, step - 1), epoch)
         trainer = make_trainer(
             cfg,
             logger=make_loggers(cfg, record),
@@ -163,6 +172,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         console.print_setup(parameters, parts.data, cfg.name)
         metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
+        metrics |= {name: value for instrument in parts.instruments.values() for name, value in instrument.metrics.items()}
         record.update(status="finished", metrics=metrics, **clock.times())
         exit_code = 0
     except BaseException as error:

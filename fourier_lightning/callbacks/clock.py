@@ -1,35 +1,46 @@
 """Where the time of a run goes."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 
 import fourier_lightning
+from fourier_lightning.callbacks.instrument import Instrument
 
 
 class Clock(pl.Callback):
     """Times the fit, and how long the user waited for its first step.
 
+    Args:
+        instruments: callbacks whose time counts as analysis.
+
     Attributes:
-        train_seconds: from the start of the fit to its end, validation included.
+        fit_seconds: from the start of the fit to its end, validation and instruments on the way included.
         first_step_seconds: from the start of the process to the end of the first training step.
         steps: optimizer steps done.
         validated_at: the step of the latest validation.
     """
 
-    def __init__(self) -> None:
-        self.train_seconds = 0.0
+    def __init__(self, instruments: Sequence[Instrument] = ()) -> None:
+        self.instruments = instruments
+        self.fit_seconds = 0.0
         self.first_step_seconds: float | None = None
         self.steps = 0
         self.validated_at: int | None = None
         self._began = 0.0
 
+    @property
+    def train_seconds(self) -> float:
+        """The fit without the instruments."""
+        return self.fit_seconds - sum(instrument.seconds_in_fit for instrument in self.instruments)
+
     def times(self) -> dict[str, Any]:
         """For the record: seconds, and the steps done."""
         return {
             "train_seconds": self.train_seconds,
-            "analysis_seconds": 0.0,  # the share of instruments; there are none yet
+            "analysis_seconds": sum(instrument.seconds for instrument in self.instruments),
             "first_step_seconds": self.first_step_seconds,
             "total_seconds": time.perf_counter() - fourier_lightning.STARTED,
             "steps": self.steps,
@@ -47,4 +58,4 @@ class Clock(pl.Callback):
         self.validated_at = None if trainer.sanity_checking else trainer.global_step
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.train_seconds = time.perf_counter() - self._began
+        self.fit_seconds = time.perf_counter() - self._began

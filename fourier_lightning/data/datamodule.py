@@ -32,6 +32,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.sum)
 
+    def first(self, n: int) -> "Examples":
+        """The first n of them."""
+        return Examples(self.prompt[:n], self.sum[:n], self.slots[:n])
+
     def to(self, device: torch.device | str) -> "Examples":
         return Examples(self.prompt.to(device), self.sum.to(device), self.slots.to(device))
 
@@ -138,6 +142,7 @@ class AdditionDataModule(pl.LightningDataModule):
         super().__init__()
         _check_settings(templates, min_operand, max_operand, train_fraction, split_seed, batch_size, eval_batch_size)
         self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
+        self.min_operand, self.max_operand = min_operand, max_operand
         self.redraw_order = redraw_order and pairs == "unordered"
 
         self.pairs = tasks.make_pairs(min_operand, max_operand, ordered=pairs == "ordered")
@@ -155,7 +160,6 @@ class AdditionDataModule(pl.LightningDataModule):
         flip = torch.rand(len(self.pairs), generator=rng) < (0.5 if pairs == "unordered" else 0.0)
         self.shown = torch.where(flip[:, None], self.pairs.flip(1), self.pairs)  # (pairs, 2), as in the texts
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
-        self._min_operand = min_operand
         self._loaders: dict[tuple[str, str], list[Examples]] = {}
 
     @property
@@ -176,14 +180,23 @@ class AdditionDataModule(pl.LightningDataModule):
         by_length: dict[int, list[Examples]] = {}
         for index, (prompts, slots) in enumerate(self._templates):
             pairs = self.shown[rows[self.template_of_pair[rows] == index]]  # (n, 2)
-            prompt = prompts[pairs[:, 0] - self._min_operand].clone()
-            prompt[:, slots[1]] = prompts[pairs[:, 1] - self._min_operand, slots[1]]
+            prompt = self._fill(prompts, slots, pairs)
             group = Examples(prompt, pairs.sum(dim=1), slots.expand(len(pairs), 2))
             by_length.setdefault(prompt.shape[1], []).append(group)
         return [
             Examples(*(torch.cat([getattr(g, name) for g in groups]) for name in ("prompt", "sum", "slots")))
             for _, groups in sorted(by_length.items())
         ]
+
+    def prompts_of(self, pairs: list[tuple[int, int]]) -> Tensor:
+        """Prompts (n, L) of any pairs of operands in range, in the first of the templates."""
+        return self._fill(*self._templates[0], torch.tensor(pairs))
+
+    def _fill(self, prompts: Tensor, slots: Tensor, pairs: Tensor) -> Tensor:
+        """A template's prompts (n, L) for pairs (n, 2)."""
+        prompt = prompts[pairs[:, 0] - self.min_operand].clone()
+        prompt[:, slots[1]] = prompts[pairs[:, 1] - self.min_operand, slots[1]]
+        return prompt
 
     def on_device(self, split: Literal["train", "val", "test"]) -> list[Examples]:
         """``examples(split)`` on the trainer's device, moved there once."""

@@ -2,13 +2,15 @@
 
 <run dir>/record/run.json          configuration, versions, seed, device, times, status, final metrics
 <run dir>/record/metrics.jsonl     one line a step or epoch: {"step": ..., "epoch": ..., "val/accuracy": ...}
-<run dir>/record/tables/<name>.jsonl   one row a line
+<run dir>/record/tables/<name>.jsonl         one row a line, each with the step and epoch of the weights it is about
+<run dir>/record/arrays/<name>.safetensors   one tensor, called <name>, of the latest weights that were looked at
 """
 
 import json
 import platform
 import subprocess
 from argparse import Namespace
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import torch
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
+from safetensors.torch import load_file, save_file
 
 LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "hydra-core", "wandb")
 
@@ -24,18 +27,23 @@ class RunRecord:
     """Writes a run's record. Every file is complete after each call.
 
     Args:
-        run_dir: the run directory; ``record/`` is made inside it, replacing an earlier run's metrics.
+        run_dir: the run directory; ``record/`` is made inside it, replacing an earlier run's.
         config: the resolved configuration.
         overrides: the command-line overrides that made it.
-        resumed_at: step of the checkpoint that the run continues; its earlier lines of metrics.jsonl stay.
+        resumed_at: step of the checkpoint that the run continues; earlier lines of metrics and tables stay.
     """
 
     def __init__(self, run_dir: str | Path, config: dict[str, Any], overrides: list[str], resumed_at: int = 0) -> None:
         self.dir = Path(run_dir) / "record"
         self.dir.mkdir(parents=True, exist_ok=True)
-        lines = self.dir / "metrics.jsonl"
-        kept = [row for row in read_jsonl(lines) if row["step"] < resumed_at] if lines.is_file() else []
-        lines.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        (self.dir / "metrics.jsonl").touch()
+        for lines in [self.dir / "metrics.jsonl", *self.dir.glob("tables/*.jsonl")]:
+            kept = [row for row in read_jsonl(lines) if row["step"] < resumed_at]
+            write_jsonl(lines, kept)
+            if not kept and lines.name != "metrics.jsonl":
+                lines.unlink()
+        for array in self.dir.glob("arrays/*.safetensors"):
+            array.unlink()
         self.run: dict[str, Any] = {
             "status": "running",
             "name": config["name"],
@@ -63,6 +71,47 @@ class RunRecord:
             file.write(json.dumps({"step": step, **epoch, **values}) + "\n")
 
 
+    def write_table(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows to a table; those of the same steps are replaced.
+
+        Args:
+            rows: plain values, ``step`` among them.
+        """
+        path = self.dir / "tables" / f"{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        steps = {row["step"] for row in rows}
+        earlier = [row for row in read_jsonl(path) if row["step"] not in steps] if path.is_file() else []
+        write_jsonl(path, [*earlier, *rows])
+
+    def write_array(self, name: str, values: torch.Tensor) -> None:
+        """Write an array in float32 (integers as they are), replacing one of the same name."""
+        path = self.dir / "arrays" / f"{name}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        values = values.float() if values.is_floating_point() else values
+        part = path.with_suffix(".part")
+        save_file({name: values.contiguous().cpu().clone()}, part)
+        part.replace(path)
+
+
+def read_array(run_dir: str | Path, name: str) -> torch.Tensor:
+    """An array of a run's record."""
+    return load_file(Path(run_dir) / "record" / "arrays" / f"{name}.safetensors")[name]
+
+
+def read_table(run_dir: str | Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a table of a run's record that are about the latest weights."""
+    rows = read_jsonl(Path(run_dir) / "record" / "tables" / f"{name}.jsonl")
+    latest = max((row["step"] for row in rows), default=None)
+    return [row for row in rows if row["step"] == latest]
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write a JSON-lines file in one move."""
+    part = path.with_suffix(".part")
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    part.replace(path)
+
+
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     """Rows of a JSON-lines file."""
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
@@ -73,7 +122,7 @@ class RecordLogger(Logger):
 
     def __init__(self, record: RunRecord) -> None:
         super().__init__()
-        self._record = record
+        self.record = record
 
     @property
     def name(self) -> str:
@@ -85,7 +134,7 @@ class RecordLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self._record.log_metrics(metrics, step)
+        self.record.log_metrics(metrics, step)
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:

@@ -1,0 +1,138 @@
+"""What the model gets wrong without the low or the high waves: Table 1 of the paper, with controls of equal rank."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fourier_lightning.callbacks.instrument import Instrument, View
+from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.filters import METHODS, Filter, FilterMaker, FilterSettings, Method
+from fourier_lightning.fourier.selection import Selection
+from fourier_lightning.metrics import MODULI, WITHIN
+from fourier_lightning.models.variants import Tally, Variant, evaluate, filter_modules
+
+SHOWN = ("loss", "accuracy", *(f"mod_{n}" for n in MODULI), *(f"within_{n}" for n in WITHIN), "mae")
+# (modules, removed) of the paper's seven rows, in its order
+TABLE_1 = (
+    ("none", "none"),
+    *((modules, removed) for removed in ("low", "high") for modules in ("attn_mlp", "attn", "mlp")),
+)
+
+
+@dataclass
+class Row:
+    """A filter to be tried, with its controls.
+
+    Attributes:
+        columns: of the table, before the results.
+        filter: to be applied; None if it can't be made, with the reason in ``refused``.
+        controls: of the same rank.
+    """
+
+    columns: dict[str, Any]
+    modules: str
+    filter: Filter | None = None
+    controls: list[Filter] = field(default_factory=list)
+    refused: str | None = None
+
+
+def make_row(
+    maker: FilterMaker, selection: Selection, modules: str, method: Method, draws: int, columns: dict[str, Any]
+) -> Row:
+    """A row with its filter and controls, or with the reason why there is none."""
+    try:
+        chosen = maker.make(selection, method)
+        controls = [maker.control(chosen.removed, method, draw) for draw in range(draws)] if chosen.removed else []
+    except ConfigError as error:  # the weights have fewer directions than their shape allows
+        return Row(columns, modules, refused=str(error))
+    return Row(columns, modules, chosen, controls)
+
+
+def try_rows(
+    instrument: Instrument, view: View, settings: FilterSettings, rows: Sequence[Row]
+) -> tuple[list[dict[str, Any]], list[Tally | None]]:
+    """Evaluate rows and their controls in one pass over the instrument's examples.
+
+    Returns:
+        table rows (the columns, then rank, the metrics, and mean and standard deviation of the controls' metrics),
+        and the tally of each row's own filter.
+    """
+    variants, owners = [], []
+    for index, row in enumerate(rows):
+        for chosen in [row.filter, *row.controls] if row.filter is not None else []:
+            variants.append(filter_modules(row.modules, chosen) if chosen.removed else Variant())
+            owners.append(index)
+    tallies = evaluate(view.module, instrument.batches(view), variants, settings.positions)
+    grouped: list[list[Tally]] = [[] for _ in rows]
+    for owner, tally in zip(owners, tallies, strict=True):
+        grouped[owner].append(tally)
+    return [_columns(row, group) for row, group in zip(rows, grouped, strict=True)], [
+        group[0] if group else None for group in grouped
+    ]
+
+
+def _columns(row: Row, tallies: list[Tally]) -> dict[str, Any]:
+    columns: dict[str, Any] = {**row.columns, "rank": None if row.filter is None else row.filter.rank}
+    own, *controls = [tally.means() for tally in tallies] or [dict.fromkeys(SHOWN)]
+    columns |= {name: own[name] for name in SHOWN}
+    for name in SHOWN:
+        values = [control[name] for control in controls]
+        columns[f"control_{name}_mean"] = statistics.fmean(values) if values else None
+        columns[f"control_{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
+    return {**columns, "control_draws": len(controls), "refused": row.refused}
+
+
+class FilterAblation(Instrument):
+    """Removes the low or the high waves from the outputs of attention, of MLPs, or of both, in every layer.
+
+    Writes the table ``filter_ablation``: the paper's seven rows by each method; where a projection's null space is
+    empty the row says so in ``refused`` and has no numbers. Columns: modules, removed, cutoff (k), method, positions,
+    basis, fold_ln, rank, the metrics, and ``control_<metric>_mean`` and ``_std`` over the random controls. Table
+    ``error_histogram``: modules, removed, method, error, count. Logs, for ``filter.method``,
+    ``ablation/<attn|mlp|attn_mlp>/<low|high>_removed/{accuracy,loss,control_accuracy_mean,control_accuracy_std}``.
+
+    Args:
+        filter: cut-off, basis, positions, LayerNorm, controls; ``keep`` and ``modules`` are the table's own.
+        every_n_epochs, limit_batches, batch_size: see ``Instrument``.
+    """
+
+    def __init__(
+        self, filter: FilterSettings, every_n_epochs: int = 0, limit_batches: int | None = None, batch_size: int = 512
+    ) -> None:
+        super().__init__(every_n_epochs, limit_batches, batch_size)
+        self.filter = filter
+
+    def check(self, data: AdditionDataModule, width: int) -> None:
+        self.filter.check(data.p, width)
+
+    def measure(self, view: View) -> None:
+        settings, maker = self.filter, view.filters(self.filter)
+        cutoff = Selection(cutoff=settings.cutoff).cutoff_at(view.p)
+        rows = []
+        for modules, removed in TABLE_1:
+            keep = {"none": "all", "low": "high", "high": "low"}[removed]
+            selection = Selection(keep, cutoff)  # type: ignore[arg-type]
+            for method in METHODS if removed != "none" else [settings.method]:
+                columns = {"modules": modules, "removed": removed, "cutoff": cutoff, "method": method}
+                columns |= {"positions": settings.positions, "basis": settings.basis, "fold_ln": settings.fold_ln}
+                rows.append(make_row(maker, selection, modules, method, settings.draws, columns))
+        table, tallies = try_rows(self, view, settings, rows)
+        view.table("filter_ablation", table)
+        keys = ("modules", "removed", "method")
+        histogram = [
+            {**{key: row[key] for key in keys}, "error": error, "count": count}
+            for row, tally in zip(table, tallies, strict=True)
+            for error, count in (tally.histogram() if tally else {}).items()
+        ]
+        view.table("error_histogram", histogram)
+        view.log(
+            {
+                f"ablation/{row['modules']}/{row['removed']}_removed/{name}": row[name]
+                for row in table
+                if row["removed"] != "none" and row["method"] == settings.method
+                for name in ("accuracy", "loss", "control_accuracy_mean", "control_accuracy_std")
+                if row[name] is not None
+            }
+        )

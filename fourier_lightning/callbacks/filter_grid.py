@@ -1,0 +1,74 @@
+"""One filter, or a grid of cut-offs x bands x modules in a single job."""
+
+from typing import Literal
+
+from fourier_lightning.callbacks.filter_ablation import SHOWN, make_row, try_rows
+from fourier_lightning.callbacks.instrument import Instrument, View
+from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.fourier.filters import FilterSettings, Modules
+from fourier_lightning.fourier.selection import Selection
+
+
+class FilterGrid(Instrument):
+    """Evaluates the filter of ``filter.*``, or every combination of the lists below, with equal-rank controls.
+
+    Writes the table ``filter_grid``: keep, cutoff, modules, method, rank, the metrics and the controls' as in
+    ``filter_ablation``. For a single filter logs ``filter/`` + the metrics and ``filter/control_<metric>_{mean,std}``.
+
+    Args:
+        filter: the filter, and the settings of all filters of the grid.
+        keep: ``low`` and/or ``high``; null for ``filter.keep``.
+        cutoffs: in k; null for ``filter.cutoff``.
+        modules: of ``attn``, ``mlp``, ``attn_mlp``; null for ``filter.modules``.
+        every_n_epochs, limit_batches, batch_size: see ``Instrument``.
+    """
+
+    def __init__(
+        self,
+        filter: FilterSettings,
+        keep: list[Literal["low", "high"]] | None = None,
+        cutoffs: list[int] | None = None,
+        modules: list[Modules] | None = None,
+        every_n_epochs: int = 0,
+        limit_batches: int | None = None,
+        batch_size: int = 512,
+    ) -> None:
+        super().__init__(every_n_epochs, limit_batches, batch_size)
+        for key, values in (("keep", keep), ("cutoffs", cutoffs), ("modules", modules)):
+            if values == []:
+                raise ConfigError(f"callbacks.filter_grid.{key}=[]", "empty", "list values, or null for filter.*")
+        self.filter, self.cutoffs, self.modules = filter, cutoffs, modules or [filter.modules]
+        self.keep = keep
+
+    def selections(self) -> list[Selection]:
+        """The bands to keep."""
+        chosen = self.filter.selection
+        if self.keep is None and self.cutoffs is None:
+            return [chosen]
+        keeps = self.keep or [chosen.keep]
+        return [
+            Selection(keep, cutoff, chosen.upper, chosen.components, chosen.periods)
+            for keep in keeps
+            for cutoff in self.cutoffs or [chosen.cutoff]
+        ]
+
+    def check(self, data: AdditionDataModule, width: int) -> None:
+        self.filter.check(data.p, width)
+        for selection in self.selections():
+            selection.check(fourier_basis(data.p, self.filter.basis))
+
+    def measure(self, view: View) -> None:
+        settings, maker = self.filter, view.filters(self.filter)
+        rows = []
+        for selection in self.selections():
+            for modules in self.modules:
+                columns = {"keep": selection.keep, "cutoff": selection.cutoff_at(view.p), "modules": modules}
+                columns |= {"method": settings.method, "positions": settings.positions, "basis": settings.basis}
+                rows.append(make_row(maker, selection, modules, settings.method, settings.draws, columns))
+        table, _ = try_rows(self, view, settings, rows)
+        view.table("filter_grid", table)
+        if len(table) == 1:
+            names = [*SHOWN, *(f"control_{name}_{stat}" for name in SHOWN for stat in ("mean", "std"))]
+            view.log({f"filter/{name}": table[0][name] for name in names if table[0][name] is not None})

@@ -1,0 +1,122 @@
+"""Single prompts: what each layer adds to the number logits, and the final logits as waves (figures 1, 4, 13, 20)."""
+
+import torch
+from torch import Tensor
+
+from fourier_lightning.callbacks.instrument import Instrument, View
+from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.basis import BasisKind
+from fourier_lightning.fourier.selection import Selection
+from fourier_lightning.fourier.spectrum import strongest_waves
+from fourier_lightning.models.forward import answer_logits
+from fourier_lightning.models.lens import LnMode, number_unembedding, scaled
+from fourier_lightning.models.sites import Site, capture
+
+PAPER_PAIR = (15, 93)
+
+
+class FinalLogits(Instrument):
+    """Splits the number logits of chosen prompts into waves over the number line.
+
+    Writes the table ``final_logit_waves``: prompt (a, b, answer, predicted), band (``all``, ``low``: k < cut-off,
+    ``high``), rank in the band, component, period, amplitude, peak (the number nearest to the answer where the wave
+    is highest), value (the wave at the answer). Arrays: ``final_logits`` (prompts, p); ``final_logits_topk_sum``
+    (prompts, p), the sum of the strongest ``top_k`` waves; ``heatmap_attn`` and ``heatmap_mlp`` (prompts, layers,
+    p), each module's contribution to the logits.
+
+    Args:
+        prompts: pairs [a, b], each with the first of ``data.templates``; null for the paper's [15, 93], or the first
+            validation pair if that is out of range.
+        top_k: waves to keep.
+        cutoff: between the bands, in k; null as in ``filter.cutoff``.
+        ln: the final LayerNorm in the heatmaps, see ``models.lens``.
+        basis: of the waves.
+        every_n_epochs: cadence.
+    """
+
+    def __init__(
+        self,
+        prompts: list[list[int]] | None = None,
+        top_k: int = 5,
+        cutoff: int | None = None,
+        ln: LnMode = "frozen",
+        basis: BasisKind = "orthonormal",
+        every_n_epochs: int = 0,
+    ) -> None:
+        super().__init__(every_n_epochs)
+        key = "callbacks.final_logits"
+        if top_k < 1:
+            raise ConfigError(f"{key}.top_k={top_k}", "too small", "use 1 or more")
+        if prompts == [] or any(len(pair) != 2 for pair in prompts or []):
+            raise ConfigError(f"{key}.prompts={prompts}", "not pairs", f"e.g. '{key}.prompts=[[15,93],[1,2]]'")
+        self.prompts, self.top_k, self.cutoff = prompts, top_k, cutoff
+        self.ln: LnMode = ln
+        self.basis: BasisKind = basis
+
+    def check(self, data: AdditionDataModule, width: int) -> None:
+        for pair in self.prompts or []:
+            if not all(data.min_operand <= n <= data.max_operand for n in pair):
+                raise ConfigError(
+                    f"callbacks.final_logits.prompts={self.prompts}",
+                    f"{pair} is out of range",
+                    f"use operands from {data.min_operand} to {data.max_operand}",
+                )
+
+    def pairs(self, data: AdditionDataModule) -> list[tuple[int, int]]:
+        """The pairs to look at."""
+        if self.prompts is not None:
+            return [(a, b) for a, b in self.prompts]
+        if data.min_operand <= min(PAPER_PAIR) and max(PAPER_PAIR) <= data.max_operand:
+            return [PAPER_PAIR]
+        a, b = data.shown[data.split["val"][0]].tolist()
+        return [(a, b)]
+
+    def measure(self, view: View) -> None:
+        net, numbers = view.module.net, view.module.numbers
+        pairs = self.pairs(view.data)
+        layers = range(net.config.n_layer)
+        final = Site("resid_post", net.config.n_layer - 1)
+        modules = {name: [Site(f"{name}_out", layer) for layer in layers] for name in ("attn", "mlp")}
+        with capture(net, [final, *modules["attn"], *modules["mlp"]]) as seen:
+            prompt = view.data.prompts_of(pairs).to(view.module.device)
+            logits = answer_logits(net, prompt)[:, numbers].double().cpu()  # (prompts, p)
+        unembedding = number_unembedding(net, numbers, fold_ln=self.ln != "none")
+        for name, sites in modules.items():
+            added = [scaled(net, seen[site], self.ln, seen[final]) @ unembedding.T for site in sites]
+            view.array(f"heatmap_{name}", torch.stack(added, dim=1))
+        view.array("final_logits", logits)
+        basis = view.basis(self.basis)
+        sums = [strongest_waves(signal, basis, self.top_k).wave.sum(dim=0) for signal in logits]
+        view.array("final_logits_topk_sum", torch.stack(sums))
+        view.table(
+            "final_logit_waves", [row for pair, signal in zip(pairs, logits, strict=True) for row in self._waves(
+                pair, signal, view
+            )]
+        )
+
+    def _waves(self, pair: tuple[int, int], signal: Tensor, view: View) -> list[dict[str, float | int | str]]:
+        basis, answer = view.basis(self.basis), sum(pair)
+        cutoff = Selection(cutoff=self.cutoff).cutoff_at(view.p)
+        bands = {"all": range(1, basis.n_components + 1)}
+        bands |= {"low": range(1, cutoff), "high": range(cutoff, basis.n_components + 1)}
+        rows: list[dict[str, float | int | str]] = []
+        for band, components in bands.items():
+            if not len(components):
+                continue
+            waves = strongest_waves(signal, basis, self.top_k, components)
+            for i, k in enumerate(waves.component.tolist()):
+                period, peak = float(waves.period[i]), float(waves.peak[i])
+                nearest = peak + period * round((answer - peak) / period)
+                columns = {"a": pair[0], "b": pair[1], "answer": answer, "predicted": int(signal.argmax())}
+                wave = {"band": band, "rank": i + 1, "component": k, "period": period}
+                rows.append(
+                    {
+                        **columns,
+                        **wave,
+                        "amplitude": float(waves.amplitude[i]),
+                        "peak": nearest,
+                        "value": float(waves.wave[i, answer]),
+                    }
+                )
+        return rows

@@ -1,0 +1,168 @@
+"""What all instruments share: when they run, on which data, and where their results go."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from fourier_lightning.data.datamodule import AdditionDataModule, Batch, Batches, Examples
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.basis import Basis, BasisKind, fourier_basis
+from fourier_lightning.fourier.filters import FilterMaker, FilterSettings
+from fourier_lightning.models.lens import number_unembedding
+from fourier_lightning.models.module import AdditionModule
+from fourier_lightning.tracking.record import RecordLogger, RunRecord
+
+
+@dataclass
+class View:
+    """A model at one moment, and the places to write what is seen of it.
+
+    Attributes:
+        module, data: of the run.
+        record: of the run.
+        loggers: of the run, the record's included.
+        step, epoch: of the weights.
+        final: whether these are the run's last weights, or the only ones.
+        metrics: scalars logged so far by this instrument, the latest of each name.
+    """
+
+    module: AdditionModule
+    data: AdditionDataModule
+    record: RunRecord
+    loggers: Sequence[Any]
+    step: int
+    epoch: int
+    final: bool
+    metrics: dict[str, float]
+
+    @property
+    def p(self) -> int:
+        """Length of the number line."""
+        return self.data.p
+
+    def number_rows(self) -> Tensor:
+        """(p, d) input embedding of the numbers."""
+        return self.module.net.transformer.wte.weight.detach()[self.module.numbers]
+
+    def filters(self, settings: FilterSettings) -> FilterMaker:
+        """Filters for this model's unembedding as it is now: with a trained table it changes."""
+        unembedding = number_unembedding(self.module.net, self.module.numbers, settings.fold_ln)
+        return FilterMaker(unembedding, self.basis(settings.basis), settings.seed)
+
+    def basis(self, kind: BasisKind) -> Basis:
+        """The waves over this run's number line."""
+        return fourier_basis(self.p, kind)
+
+    def log(self, metrics: dict[str, float]) -> None:
+        """Scalars, to the record and every logger."""
+        self.metrics |= metrics
+        for logger in self.loggers:
+            logger.log_metrics({**metrics, "epoch": self.epoch}, step=self.step)
+
+    def table(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows to a table of the record; each says of which step it is."""
+        self.record.write_table(name, [{"step": self.step, "epoch": self.epoch, **row} for row in rows])
+
+    def array(self, name: str, values: Tensor) -> None:
+        """Write an array of the record; a later one of the same name replaces it."""
+        self.record.write_array(name, values)
+
+
+class Instrument(pl.Callback):
+    """A measurement of the model at validation time.
+
+    It runs after the validations that its cadence chooses, once more on the final weights when a fit ends, and after
+    the validation of a run without a fit. It sees the validation split, changes nothing (weights, modes, random
+    state) and computes in evaluation mode without autocast.
+
+    Args:
+        every_n_epochs: cadence in epochs; 0 for the final weights alone.
+        limit_batches: use this many batches' worth of validation examples, spread over the prompt lengths; null for
+            all of them.
+        batch_size: prompts at a time: with the model, this bounds the memory.
+    """
+
+    def __init__(self, every_n_epochs: int = 0, limit_batches: int | None = None, batch_size: int = 512) -> None:
+        for key, value, least in (
+            ("every_n_epochs", every_n_epochs, 0),
+            ("limit_batches", 1 if limit_batches is None else limit_batches, 1),
+            ("batch_size", batch_size, 1),
+        ):
+            if value < least:
+                raise ConfigError(f"callbacks.*.{key}={value}", "too small", f"use {least} or more")
+        self.every_n_epochs, self.limit_batches, self.batch_size = every_n_epochs, limit_batches, batch_size
+        self.metrics: dict[str, float] = {}
+        self.seconds = 0.0
+        self.seconds_in_fit = 0.0
+        self.at_epoch = 0
+        self.loaded_at = (0, 0)  # step and epoch of a checkpoint that is evaluated without a fit
+        self._final_at: int | None = None
+
+    def check(self, data: AdditionDataModule, width: int) -> None:
+        """Refuse settings that can't work with this data and width. Called before anything is written.
+
+        Raises:
+            ConfigError: naming the setting.
+        """
+
+    def measure(self, view: View) -> None:
+        """Look at the model and write what is seen."""
+        raise NotImplementedError(type(self).__name__)
+
+    def batches(self, view: View) -> Iterator[Batch]:
+        """The validation examples that this instrument looks at."""
+        groups = [group.to(view.module.device) for group in view.data.on_device("val")]
+        if self.limit_batches is not None:
+            groups = spread(groups, self.limit_batches * self.batch_size)
+        yield from Batches(groups, self.batch_size)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.at_epoch = trainer.current_epoch
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure if this validation is one of the cadence's; the last weights wait for the end of the fit."""
+        if trainer.sanity_checking:
+            return
+        if trainer.state.fn != "fit":
+            self._measure(trainer, pl_module, final=True)
+        elif self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and not ends_here(trainer):
+            self._measure(trainer, pl_module, final=False)
+            self.seconds_in_fit = self.seconds
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the final weights."""
+        self._measure(trainer, pl_module, final=True)
+
+    def _measure(self, trainer: Any, module: Any, final: bool) -> None:
+        if self._final_at == trainer.global_step:  # a validation after the fit: seen already
+            return
+        # Lightning counts a fit's validation under the last step before it
+        at = (trainer.global_step - 1, self.at_epoch) if trainer.global_step else self.loaded_at
+        (record,) = [logger.record for logger in trainer.loggers if isinstance(logger, RecordLogger)]
+        view = View(module, trainer.datamodule, record, trainer.loggers, *at, final, self.metrics)
+        began, training, home = time.perf_counter(), module.training, module.device
+        module.eval()
+        if home.type == "mps":  # has no float64
+            module.to("cpu")
+        with torch.inference_mode(), torch.autocast(module.device.type, enabled=False):
+            self.measure(view)
+        module.to(home).train(training)
+        self.seconds += time.perf_counter() - began
+        self._final_at = trainer.global_step if final else None
+
+
+def ends_here(trainer: pl.Trainer) -> bool:
+    """Whether this validation is the last of the fit, as far as the trainer's limits say."""
+    return trainer.current_epoch + 1 == trainer.max_epochs or trainer.global_step == trainer.max_steps
+
+
+def spread(groups: list[Examples], n: int) -> list[Examples]:
+    """The first examples of each prompt length, about n in all, in the proportions of the whole."""
+    share = min(1.0, n / sum(map(len, groups)))
+    return [group.first(max(1, round(share * len(group)))) for group in groups]
+

@@ -1,0 +1,148 @@
+"""Layer x component spectra of what attention and MLPs add to the number logits (paper figures 3, 6, 8, 10)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fourier_lightning.callbacks.embedding_spectrum import check_periods
+from fourier_lightning.callbacks.instrument import Instrument, View
+from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.fourier.basis import Basis, BasisKind
+from fourier_lightning.fourier.nulls import test_against
+from fourier_lightning.fourier.selection import Period, parse_periods, period_name
+from fourier_lightning.fourier.spectrum import (
+    coefficients,
+    component_probes,
+    magnitudes,
+    period_probes,
+    sum_by_component,
+)
+from fourier_lightning.models.forward import answer_logits
+from fourier_lightning.models.lens import LnMode, number_unembedding, scaled
+from fourier_lightning.models.sites import Site, capture
+
+
+@dataclass
+class Sums:
+    """Running sums over the examples of one module, on the device, in float64."""
+
+    magnitude: Tensor  # (K,)
+    state: Tensor  # (d,)
+    moment: Tensor  # (d, d)
+
+
+class LayerSpectrum(Instrument):
+    """Spectra over the number line of each module's contribution W c at the last position.
+
+    Writes the arrays ``layer_component_<attn|mlp>`` (layers, K), the mean magnitude over the examples (the paper's);
+    ``layer_component_<attn|mlp>_of_mean``, the magnitude of the mean contribution: what all prompts share;
+    ``layer_component_<attn|mlp>_rms``, the root mean square, whose squares add up; and ``..._limit``, the root mean
+    square above which a component is beyond the permutation null at 5 %, corrected for looking at all K. The null
+    permutes the number line, the same way for all examples. Table ``layer_periods``: power share, z and p_value of
+    each of ``periods`` (exact T) in each module. Logs ``layers/<attn|mlp>/period_<T>/share``: the largest over the
+    layers.
+
+    Args:
+        periods: T's that get a row for each module.
+        ln: the final LayerNorm, see ``models.lens``; ``frozen`` contributions add up to the real logits.
+        basis: of the spectra.
+        draws: permutations; 20 or more for a corrected level of 5 %.
+        seed: of the draws.
+        every_n_epochs, limit_batches, batch_size: see ``Instrument``.
+    """
+
+    def __init__(
+        self,
+        periods: list[Period],
+        ln: LnMode = "frozen",
+        basis: BasisKind = "orthonormal",
+        draws: int = 20,
+        seed: int = 0,
+        every_n_epochs: int = 0,
+        limit_batches: int | None = None,
+        batch_size: int = 512,
+    ) -> None:
+        super().__init__(every_n_epochs, limit_batches, batch_size)
+        self.periods = parse_periods(periods, "callbacks.layer_spectrum.periods")
+        self.ln: LnMode = ln
+        self.basis, self.draws, self.seed = basis, draws, seed
+
+    def check(self, data: AdditionDataModule, width: int) -> None:
+        check_periods(self.periods, data.p, "callbacks.layer_spectrum.periods")
+
+    def measure(self, view: View) -> None:
+        net, basis = view.module.net, view.basis(self.basis)
+        unembedding = number_unembedding(net, view.module.numbers, fold_ln=self.ln != "none")
+        rows = []
+        for name in ("attn", "mlp"):
+            sums, count = self._collect(view, name, unembedding, basis)
+            maps: dict[str, list[Tensor]] = {"": [], "_of_mean": [], "_rms": [], "_limit": []}
+            for layer, total in enumerate(sums):
+                # a (p, d) table with the same second moments over the number line as the contributions
+                table = unembedding @ root(total.moment / count)
+                power = coefficients(table.T, basis).square().sum(dim=0)
+                against = test_against(table, component_probes(basis), "permutation", self.draws, self.seed)
+                whole = table.sub(table.mean(dim=0)).square().sum()
+                maps[""].append(total.magnitude / count)
+                maps["_of_mean"].append(magnitudes(coefficients(unembedding @ total.state / count, basis), basis))
+                maps["_rms"].append(sum_by_component(power, basis).sqrt())
+                maps["_limit"].append((against.limit * whole.cpu()).sqrt())
+                rows += self._period_rows(name, layer, table)
+            for suffix, values in maps.items():
+                view.array(f"layer_component_{name}{suffix}", torch.stack([v.cpu() for v in values]))
+        view.table("layer_periods", rows)
+        view.log(
+            {
+                f"layers/{name}/period_{period_name(period)}/share": max(
+                    float(r["share"]) for r in rows if (r["module"], r["period"]) == (name, period)
+                )
+                for name in ("attn", "mlp")
+                for period in self.periods
+            }
+        )
+
+    def _collect(
+        self, view: View, name: Literal["attn", "mlp"], unembedding: Tensor, basis: Basis
+    ) -> tuple[list[Sums], int]:
+        """Sums over the examples for one kind of module, a ``Sums`` a layer, and the number of examples."""
+        net, width = view.module.net, unembedding.shape[1]
+        layers = range(net.config.n_layer)
+        last = Site("resid_post", net.config.n_layer - 1)
+        zeros = unembedding.new_zeros
+        sums = [Sums(zeros(basis.n_components), zeros(width), zeros(width, width)) for _ in layers]
+        waves = basis.rows.to(unembedding.device) @ unembedding  # (r, d): straight from states to coefficients
+        count = 0
+        with capture(net, [last, *(Site(f"{name}_out", layer) for layer in layers)]) as seen:
+            for batch in self.batches(view):
+                answer_logits(net, batch["prompt"])
+                count += len(batch["sum"])
+                for layer, total in enumerate(sums):
+                    states = scaled(net, seen[Site(f"{name}_out", layer)], self.ln, seen[last])  # (B, d)
+                    total.magnitude += magnitudes(states @ waves.T, basis).sum(dim=0)
+                    total.state += states.sum(dim=0)
+                    total.moment += states.T @ states
+        return sums, count
+
+    def _period_rows(self, name: str, layer: int, table: Tensor) -> list[dict[str, float | str | int]]:
+        if not self.periods:
+            return []
+        against = test_against(table, period_probes(self.periods, len(table)), "permutation", 200, self.seed)
+        return [
+            {
+                "module": name,
+                "layer": layer,
+                "period": period,
+                "share": float(against.share[i]),
+                "z": float(against.z[i]),
+                "p_value": float(against.p_value[i]),
+            }
+            for i, period in enumerate(self.periods)
+        ]
+
+
+def root(moment: Tensor) -> Tensor:
+    """A matrix R (d, d) with R R^T = moment, a positive semidefinite matrix."""
+    values, vectors = torch.linalg.eigh(moment)
+    return vectors * values.clamp_min(0).sqrt()

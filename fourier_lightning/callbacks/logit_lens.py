@@ -1,0 +1,61 @@
+"""How soon the answer is there: logit-lens accuracy after each attention and each MLP (paper figure 1a)."""
+
+import torch
+import torch.nn.functional as F
+
+from fourier_lightning.callbacks.instrument import Instrument, View
+from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.models.forward import answer_logits
+from fourier_lightning.models.lens import LnMode, ln_bias_logits, number_unembedding, scaled
+from fourier_lightning.models.sites import Site, capture, contributions
+
+
+class LogitLens(Instrument):
+    """Reads the residual stream at the last position as if the model ended there; only number tokens compete.
+
+    Writes the table ``lens_accuracy``: layer, after (``attn``, ``mlp``; ``embed`` with layer -1), accuracy, within_2,
+    within_10, mod_2, mod_5, mod_10, mae, loss. Logs ``lens/layer_<l>/<attn|mlp>/{accuracy,within_2,within_10}``.
+
+    Args:
+        ln: the final LayerNorm, see ``models.lens``. Default ``recomputed``, the usual lens; the paper's formula,
+            argmax W h, is ``none``.
+        every_n_epochs, limit_batches, batch_size: see ``Instrument``.
+    """
+
+    def __init__(
+        self,
+        ln: LnMode = "recomputed",
+        every_n_epochs: int = 0,
+        limit_batches: int | None = None,
+        batch_size: int = 512,
+    ) -> None:
+        super().__init__(every_n_epochs, limit_batches, batch_size)
+        self.ln: LnMode = ln
+
+    def measure(self, view: View) -> None:
+        net, numbers = view.module.net, view.module.numbers
+        unembedding = number_unembedding(net, numbers, fold_ln=self.ln != "none")
+        bias = ln_bias_logits(net, numbers) if self.ln != "none" else 0.0
+        sites, axis = contributions(net), torch.arange(view.p, device=numbers.device)
+        tallies = [NumberMetrics().to(numbers.device) for _ in sites]
+        with capture(net, [*sites, Site("resid_post", net.config.n_layer - 1)]) as seen:
+            for batch in self.batches(view):
+                answer_logits(net, batch["prompt"])
+                final = seen[Site("resid_post", net.config.n_layer - 1)]
+                resid = torch.zeros_like(final)
+                for site, tally in zip(sites, tallies, strict=True):
+                    resid = resid + seen[site]
+                    logits = scaled(net, resid, self.ln, final) @ unembedding.T + bias
+                    tally.update(logits, batch["sum"], axis, F.cross_entropy(logits, batch["sum"]))
+        rows = []
+        for site, tally in zip(sites, tallies, strict=True):
+            where = {"layer": -1 if site.layer is None else site.layer, "after": site.name.removesuffix("_out")}
+            rows.append({**where, **{name: float(value) for name, value in tally.compute().items()}})
+        view.table("lens_accuracy", rows)
+        view.log(
+            {
+                f"lens/layer_{row['layer']}/{row['after']}/{name}": row[name]
+                for row in rows[1:]
+                for name in ("accuracy", "within_2", "within_10")
+            }
+        )

@@ -1,0 +1,179 @@
+"""What single waves can do: keep one component in all modules, or remove one (paper figures 11 and 12)."""
+
+import torch
+
+from fourier_lightning.callbacks.embedding_spectrum import check_periods
+from fourier_lightning.callbacks.filter_ablation import Row, make_row, try_rows
+from fourier_lightning.callbacks.instrument import Instrument, View
+from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.fourier.filters import FilterSettings
+from fourier_lightning.fourier.selection import Period, Selection, parse_periods
+from fourier_lightning.fourier.spectrum import coefficients, magnitudes
+from fourier_lightning.models.forward import answer_logits
+
+
+class SingleComponent(Instrument):
+    """Keeps one wave (and the constant) in the outputs of all attention and MLP modules.
+
+    Writes the table ``single_component``: component (k) or period (exact T), method, rank, the metrics, and the
+    controls' (random filters that keep as many dimensions of the number line). With T = 2 the paper keeps parity
+    and loses the number; with T = p - 1 it keeps the magnitude. Logs ``single/<period_T|k_k>/{accuracy,mod_2,
+    within_10}``.
+
+    Args:
+        filter: method, basis, positions, LayerNorm, controls.
+        periods: T's, exact; null for 2, 2.5, 5, 10 and p - 1 (the paper's 520).
+        components: k's of the basis.
+        every_n_epochs, limit_batches, batch_size: see ``Instrument``.
+    """
+
+    def __init__(
+        self,
+        filter: FilterSettings,
+        periods: list[Period] | None = None,
+        components: list[int] | None = None,
+        every_n_epochs: int = 0,
+        limit_batches: int | None = None,
+        batch_size: int = 512,
+    ) -> None:
+        super().__init__(every_n_epochs, limit_batches, batch_size)
+        self.filter, self.components = filter, components or []
+        self.periods = None if periods is None else parse_periods(periods, "callbacks.single_component.periods")
+        if self.periods == [] and not self.components:
+            key = "callbacks.single_component.periods=[]"
+            raise ConfigError(key, "nothing to keep", "list periods or components, or remove the callback")
+
+    def check(self, data: AdditionDataModule, width: int) -> None:
+        check_periods(self.periods or [], data.p, "callbacks.single_component.periods")
+        check_components(self.components, data.p, self.filter, "callbacks.single_component.components")
+
+    def measure(self, view: View) -> None:
+        settings, maker = self.filter, view.filters(self.filter)
+        basis = view.basis(settings.basis)
+        periods = self.periods if self.periods is not None else [*(t for t in (2.0, 2.5, 5.0, 10.0)), view.p - 1.0]
+        wanted = [(None, period, Selection("periods", periods=[period])) for period in periods]
+        wanted += [
+            (k, float(basis.periods[k - 1]), Selection("components", components=[k])) for k in self.components
+        ]
+        rows = [
+            make_row(
+                maker,
+                selection,
+                "attn_mlp",
+                settings.method,
+                settings.draws,
+                {"component": k, "period": period, "method": settings.method, "positions": settings.positions},
+            )
+            for k, period, selection in wanted
+        ]
+        table, _ = try_rows(self, view, settings, rows)
+        view.table("single_component", table)
+        view.log(
+            {
+                f"single/{_name(row)}/{name}": row[name]
+                for row in table
+                for name in ("accuracy", "mod_2", "within_10")
+                if row[name] is not None
+            }
+        )
+
+
+def _name(row: dict[str, float | int | None]) -> str:
+    return f"period_{row['period']:g}" if row["component"] is None else f"k_{row['component']}"
+
+
+class KnockOut(Instrument):
+    """Removes one component k at a time from all attention and MLP outputs: effect against power.
+
+    A large peak can be causally inert. Writes the table ``knock_out``: component, period, power (mean squared
+    magnitude in the unfiltered final logits), loss, loss_increase, accuracy, mod_10 and within_10 without it, and mean
+    and standard deviation of loss and accuracy when as many random directions of the number line go instead; z is
+    the loss against these controls. Logs ``knock_out/largest_loss_increase`` and its ``component``.
+
+    Args:
+        filter: method, basis, positions, LayerNorm, seed of the controls.
+        components: k's; null for all.
+        draws: random controls, shared by all components.
+        every_n_epochs, limit_batches, batch_size: see ``Instrument``. By default one batch: 260 components take
+            as many passes.
+    """
+
+    KEPT = ("loss", "accuracy", "mod_10", "within_10")
+
+    def __init__(
+        self,
+        filter: FilterSettings,
+        components: list[int] | None = None,
+        draws: int = 10,
+        every_n_epochs: int = 0,
+        limit_batches: int | None = 1,
+        batch_size: int = 512,
+    ) -> None:
+        super().__init__(every_n_epochs, limit_batches, batch_size)
+        if draws < 2:
+            raise ConfigError(f"callbacks.knock_out.draws={draws}", "too few for a spread", "use 2 or more")
+        if components == []:
+            raise ConfigError("callbacks.knock_out.components=[]", "empty", "list components, or null for all")
+        self.filter, self.components, self.draws = filter, components, draws
+
+    def check(self, data: AdditionDataModule, width: int) -> None:
+        check_components(self.components or [], data.p, self.filter, "callbacks.knock_out.components")
+
+    def measure(self, view: View) -> None:
+        settings, maker = self.filter, view.filters(self.filter)
+        basis = view.basis(settings.basis)
+        components = self.components or list(range(1, basis.n_components + 1))
+        rows = [make_row(maker, Selection("all"), "attn_mlp", settings.method, 0, {})]
+        rows += [
+            Row({}, "attn_mlp", maker.control(2, settings.method, draw)) for draw in range(self.draws)
+        ]
+        (intact, *controls), _ = try_rows(self, view, settings, rows)
+        mean, std = _mean_std([row["loss"] for row in controls])
+        accuracy_mean, accuracy_std = _mean_std([row["accuracy"] for row in controls])
+        power = self._power(view)
+        table = []
+        for chunk in torch.tensor(components).split(16):  # a wide model's 260 matrices need not lie side by side
+            selections = [Selection("notch", components=[k]) for k in chunk.tolist()]
+            tried, _ = try_rows(
+                self, view, settings, [make_row(maker, s, "attn_mlp", settings.method, 0, {}) for s in selections]
+            )
+            for k, row in zip(chunk.tolist(), tried, strict=True):
+                columns = {"component": k, "period": float(basis.periods[k - 1]), "power": float(power[k - 1])}
+                columns |= {name: row[name] for name in self.KEPT} | {"loss_increase": row["loss"] - intact["loss"]}
+                columns |= {"z": (row["loss"] - mean) / std if std else None, "rank": row["rank"]}
+                columns |= {"control_loss_mean": mean, "control_loss_std": std}
+                columns |= {"control_accuracy_mean": accuracy_mean, "control_accuracy_std": accuracy_std}
+                table.append({**columns, "method": settings.method})
+        view.table("knock_out", table)
+        worst = max(table, key=lambda row: row["loss_increase"])
+        view.log(
+            {
+                "knock_out/largest_loss_increase": worst["loss_increase"],
+                "knock_out/component": worst["component"],
+            }
+        )
+
+    def _power(self, view: View) -> torch.Tensor:
+        """Mean squared magnitude (K,) of each component in the final number logits."""
+        basis = view.basis(self.filter.basis)
+        total, count = torch.zeros(basis.n_components, dtype=torch.float64), 0
+        for batch in self.batches(view):
+            logits = answer_logits(view.module.net, batch["prompt"])[:, view.module.numbers]
+            total += magnitudes(coefficients(logits, basis), basis).square().sum(dim=0).cpu()
+            count += len(logits)
+        return total / count
+
+
+def _mean_std(values: list[float]) -> tuple[float, float]:
+    numbers = torch.tensor(values, dtype=torch.float64)
+    return float(numbers.mean()), float(numbers.std())
+
+
+def check_components(components: list[int], p: int, settings: FilterSettings, key: str) -> None:
+    """Refuse components that the basis does not have."""
+    most = fourier_basis(p, settings.basis).n_components
+    for k in components:
+        if not 1 <= k <= most:
+            raise ConfigError(f"{key}={components}", f"no component k={k} with p={p}", f"use 1 to {most}")

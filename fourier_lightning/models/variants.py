@@ -1,0 +1,84 @@
+"""The same model on the same prompts under many interventions, in one pass over the data."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fourier_lightning.data.datamodule import Batch
+from fourier_lightning.fourier.filters import Filter
+from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.models.forward import answer_logits, continue_prefix, read_prefix
+from fourier_lightning.models.module import AdditionModule
+from fourier_lightning.models.sites import Change, Positions, Site, intervene
+
+
+@dataclass
+class Tally:
+    """What a variant answered.
+
+    Attributes:
+        metrics: sums of the usual metrics.
+        errors: (2p - 1,) how often the likeliest number was off by -(p-1)..p-1.
+    """
+
+    metrics: NumberMetrics
+    errors: Tensor
+
+    def means(self) -> dict[str, float]:
+        """The metrics by name."""
+        return {name: float(value) for name, value in self.metrics.compute().items()}
+
+    def histogram(self) -> dict[int, int]:
+        """Errors that occur, with their counts."""
+        offset = len(self.errors) // 2
+        return {index - offset: int(self.errors[index]) for index in self.errors.nonzero().flatten().tolist()}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Filters on the outputs of every attention and/or MLP; none at all is the model itself."""
+
+    filters: Mapping[str, Filter] = field(default_factory=dict)  # by site name: attn_out, mlp_out
+
+
+def filter_modules(modules: str, chosen: Filter) -> Variant:
+    """One filter on ``attn``, ``mlp`` or both (``attn_mlp``), in every layer."""
+    return Variant({f"{name}_out": chosen for name in modules.split("_")})
+
+
+def evaluate(
+    module: AdditionModule, batches: Iterable[Batch], variants: Sequence[Variant], positions: Positions
+) -> list[Tally]:
+    """Loss, metrics and errors of each variant over the batches. Never holds more than one batch's logits.
+
+    With ``positions=last`` a variant costs the last position's share of a forward pass: see ``forward``.
+    """
+    p, device = len(module.numbers), module.device
+    tallies = [
+        Tally(NumberMetrics().to(device), torch.zeros(2 * p - 1, dtype=torch.long, device=device)) for _ in variants
+    ]
+    changes = [_changes(module, variant) for variant in variants]
+    for batch in batches:
+        prompt, answers = batch["prompt"], batch["sum"]
+        prefix = read_prefix(module.net, prompt) if positions == "last" else []
+        for tally, change in zip(tallies, changes, strict=True):
+            with intervene(module.net, change, positions):
+                logits = continue_prefix(module.net, prompt, prefix) if prefix else answer_logits(module.net, prompt)
+            loss = F.cross_entropy(logits, module.numbers[answers])
+            tally.metrics.update(logits, answers, module.numbers, loss)
+            error = logits[:, module.numbers].argmax(dim=1) - answers
+            tally.errors += torch.bincount(error + p - 1, minlength=2 * p - 1)
+    return tallies
+
+
+def _changes(module: AdditionModule, variant: Variant) -> dict[Site, Change]:
+    """The interventions of a variant in every layer."""
+    changes: dict[Site, Change] = {}
+    for name, chosen in variant.filters.items():
+        matrix = chosen.matrix.T.to(module.device, module.dtype)
+        for layer in range(module.net.config.n_layer):
+            changes[Site(name, layer)] = lambda x, matrix=matrix: x @ matrix  # type: ignore[misc]
+    return changes
