@@ -62,6 +62,7 @@ def prepare(cfg: DictConfig) -> Parts:
     data = make(cfg.data, tokenizer=backbone.tokenizer(), seed=cfg.seed)
     longest = max(group.prompt.shape[1] for group in data.examples("test"))
     network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
+    embedding.check(data.p, network.n_embd)
     instruments = {
         name: make(node) for name, node in cfg.callbacks.items() if issubclass(get_class(node._target_), Instrument)
     }

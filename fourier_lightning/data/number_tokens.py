@@ -33,6 +33,12 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.token_ids)
 
+    @property
+    def operand_values(self) -> Tensor:
+        """(q,) the numbers of ``operands``: the last of them is the largest operand, half of the largest sum."""
+        largest = (len(self.numbers) - 1) // 2
+        return torch.arange(largest + 1 - len(self.operands), largest + 1)
+
     def rows_of(self, backbone_ids: Tensor) -> Tensor:
         """Model rows of backbone token ids (any shape). All of them must be in the vocabulary."""
         lookup = torch.full((int(self.token_ids.max()) + 1,), -1)

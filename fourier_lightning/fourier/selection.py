@@ -1,7 +1,7 @@
 """Which waves to keep: the choice that filters and filtered embedding tables share."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -59,6 +59,13 @@ class Selection:
     def cutoff_at(self, p: int) -> int:
         """The cut-off in k on a number line of length p."""
         return self.cutoff if self.cutoff is not None else max(1, round(PAPER_CUTOFF * p / PAPER_P))
+
+    def at_length(self, q: int, p: int) -> "Selection":
+        """The selection with cut-offs, given for a number line of length p, at the same periods on one of length q."""
+        if q == p:
+            return self
+        cutoff, upper = (k and max(1, round(k * q / p)) for k in (self.cutoff_at(p), self.upper))
+        return replace(self, cutoff=cutoff, upper=upper if upper is None else max(upper, (cutoff or 0) + 1))
 
     def check(self, basis: Basis) -> None:
         """Refuse components that the basis does not have.

@@ -1,14 +1,26 @@
 """The token table that a model starts from: its source, its centre, its width, its scale, its control."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import Tensor
 from transformers import GPT2LMHeadModel
 
 from fourier_lightning.data.number_tokens import Vocabulary
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.models.table import permute_rows, principal_directions, root_mean_square
+from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.fourier.selection import Period, Selection, parse_periods
+from fourier_lightning.models.table import (
+    fourier_features,
+    gaussian_same_norm,
+    keep_waves,
+    phase_scrambled,
+    principal_directions,
+    random_same_spectrum,
+    root_mean_square,
+    shuffled_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -16,7 +28,8 @@ class EmbeddingSettings:
     """Settings of the token table (and of the position embeddings, which share its space).
 
     Attributes:
-        source: ``pretrained`` (the backbone's rows) or ``random`` (GPT-2's initialisation).
+        source: ``pretrained`` (the backbone's rows), ``random`` (GPT-2's initialisation) or ``fourier`` (number rows
+            that are cosines and sines of ``periods``, as in FoNE; other tokens random).
         freeze: never train the input table.
         tie: use the input table as the unembedding too (GPT-2's way). Untied, the unembedding trains: it starts as
             a copy of the table under a pretrained body, at random under a random one.
@@ -25,20 +38,33 @@ class EmbeddingSettings:
         scale: root mean square of the number rows' entries: ``raw`` (as they are), ``init`` (that of random
             initialisation) or a number.
         positions: ``pretrained`` or ``random`` position embeddings.
-        control: ``shuffled_rows`` permutes the number rows (with the run's seed), and operand rows of another
-            style (" 15") among themselves: same vectors, no number line.
+        keep: waves over the number line to keep in the number rows: ``all``, ``low`` (k < cutoff), ``high``
+            (k >= cutoff), ``band`` (cutoff <= k < upper) or ``periods`` (exactly the listed ones). The mean row stays.
+        cutoff, upper: in k; null as in ``filter.cutoff``: the paper's 50 at p = 521.
+        periods: T's, for ``keep=periods`` and ``source=fourier``; "10/3" too.
+        control: what else is done to the number rows, drawn with the run's seed. ``shuffled_rows``: the same vectors
+            in a random order. ``random_same_spectrum``: each wave keeps its power and gets a random direction.
+            ``phase_scrambled``: each column's waves keep their amplitudes and get random phases.
+            ``gaussian_same_norm``: a random direction for each number.
         name: how run names call it.
+
+    Operand rows of another style than the answer's (" 15" beside "15") have a number line of their own and are
+    treated alike on it, cut-offs at the same periods.
 
     A model narrower than its backbone gets the table's leading principal directions over the number rows.
     """
 
-    source: Literal["pretrained", "random"]
+    source: Literal["pretrained", "random", "fourier"]
     freeze: bool
     tie: bool = True
     centre: bool = False
     scale: Literal["raw", "init"] | float = "raw"
     positions: Literal["pretrained", "random"] = "random"
-    control: Literal["none", "shuffled_rows"] = "none"
+    keep: Literal["all", "low", "high", "band", "periods"] = "all"
+    cutoff: int | None = None
+    upper: int | None = None
+    periods: list[Period] = field(default_factory=list)
+    control: Literal["none", "shuffled_rows", "random_same_spectrum", "phase_scrambled", "gaussian_same_norm"] = "none"
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -46,10 +72,28 @@ class EmbeddingSettings:
             raise ConfigError(f"embedding.scale={self.scale}", "not positive", "use raw, init or a number above 0")
         if self.source == "random" and self.centre:
             raise ConfigError("embedding.centre=true", "a random table has no mean to remove", "use embedding=frozen")
-        if self.source == "random" and self.control != "none":
-            raise ConfigError(
-                f"embedding.control={self.control}", "a random table has no order to destroy", "use embedding=frozen"
-            )
+        if self.source == "random" and (self.control, self.keep) != ("none", "all"):
+            key = f"embedding.keep={self.keep}" if self.keep != "all" else f"embedding.control={self.control}"
+            raise ConfigError(key, "a random table has no number line", "use embedding=frozen")
+        if self.source == "fourier" and not self.periods:
+            raise ConfigError("embedding.periods=[]", "a Fourier table needs periods", "e.g. embedding.periods=[10,100]")
+        _ = self.selection
+
+    @property
+    def selection(self) -> Selection:
+        """The waves to keep."""
+        return Selection(self.keep, self.cutoff, self.upper, periods=self.periods, group="embedding")
+
+    def check(self, p: int, width: int) -> None:
+        """Refuse what does not fit the number line or the model's width.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        self.selection.check(fourier_basis(p))
+        if self.source == "fourier" and 2 * len(self.periods) > width:
+            key = f"embedding.periods={self.periods}"
+            raise ConfigError(key, f"need {2 * len(self.periods)} columns of {width}", "list fewer, or widen the model")
 
     @property
     def needs_backbone(self) -> bool:
@@ -84,31 +128,56 @@ def install_table(
         source: the pretrained backbone, if the settings need it.
         vocabulary: which rows ``net`` holds.
         body_is_pretrained: keep the model's function when centring.
-        seed: of the shuffled-rows control.
+        seed: of the controls.
     """
-    numbers = vocabulary.numbers
-    table, positions = net.transformer.wte.weight.detach(), net.transformer.wpe.weight.detach()
-    target = net.config.initializer_range if settings.scale == "init" else settings.scale
+    numbers, operands = vocabulary.numbers, vocabulary.operands
+    table, positions = net.transformer.wte.weight.detach().clone(), net.transformer.wpe.weight.detach()
     if source is not None:
         rows = source.transformer.wte.weight.detach()[vocabulary.token_ids]
         places = source.transformer.wpe.weight.detach()[: net.config.n_positions]
-        if settings.centre:
+        if settings.centre and settings.source == "pretrained":
             mean = rows[numbers].mean(dim=0)
             rows = rows - mean
             places = places + mean if body_is_pretrained else places
         rows, places = narrow_to(rows, places, numbers, net.config.n_embd)
         table = rows if settings.source == "pretrained" else table
         positions = places if settings.positions == "pretrained" else positions
-    if target != "raw":
+    if settings.source == "fourier":
+        periods = parse_periods(settings.periods, "embedding.periods")
+        features = fourier_features(torch.arange(len(numbers)), periods, net.config.n_embd)
+        mean = features.mean(dim=0) if settings.centre else 0.0
+        table[numbers] = features - mean
+        table[operands] = features[vocabulary.operand_values] - mean
+    for line in (numbers, operands):
+        table[line] = prepare_rows(table[line], settings, len(numbers), seed)
+    if settings.scale != "raw":
+        target = net.config.initializer_range if settings.scale == "init" else settings.scale
         factor = float(target) / root_mean_square(table[numbers])
         table = table * factor
         if settings.source == settings.positions == "pretrained":  # they keep their size relative to the table
             positions = positions * factor
-    if settings.control == "shuffled_rows":
-        table = permute_rows(table, numbers, seed)
-        table = permute_rows(table, vocabulary.operands, seed)
 
     net.transformer.wte.weight.data.copy_(table)
     net.transformer.wpe.weight.data.copy_(positions)
     if body_is_pretrained and not settings.tie:
         net.lm_head.weight.data.copy_(table)
+
+
+def prepare_rows(rows: Tensor, settings: EmbeddingSettings, p: int, seed: int) -> Tensor:
+    """Number rows (q, d) of one style with the chosen waves, then the control.
+
+    Args:
+        p: length of the answers' number line, in whose components cut-offs are given.
+    """
+    if len(rows) < 3 or settings.source == "random":
+        return rows
+    if settings.keep != "all":
+        rows = keep_waves(rows, settings.selection.at_length(len(rows), p))
+    controls = {
+        "none": lambda rows, seed: rows,
+        "shuffled_rows": shuffled_rows,
+        "random_same_spectrum": random_same_spectrum,
+        "phase_scrambled": phase_scrambled,
+        "gaussian_same_norm": gaussian_same_norm,
+    }
+    return controls[settings.control](rows, seed)
