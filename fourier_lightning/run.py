@@ -173,7 +173,9 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         console.print_setup(parameters, parts.data, cfg.name)
         metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
-        metrics |= {name: value for instrument in parts.instruments.values() for name, value in instrument.metrics.items()}
+        metrics |= {
+            name: value for instrument in parts.instruments.values() for name, value in instrument.metrics.items()
+        }
         record.update(status="finished", metrics=metrics, **clock.times())
         exit_code = 0
     except BaseException as error:

@@ -18,7 +18,7 @@ MISTAKES = {
     "~callbacks.foo": "callbacks.foo: no such setting",
     "~data": "data: missing",
     "model=foo": "model=foo: no such choice; choose from pretrained, scratch, scratch_pretrained_emb",
-    "experiment=foo": "experiment=foo: no such choice; choose from paper/finetune_small",
+    "experiment=foo": "experiment=foo: no such choice; choose from finetune, paper/finetune_small",
     "model=scratch,pretrained": "model=scratch,pretrained: several values; add -m",
     "a=b=c": "a=b=c: not KEY=VALUE",
     "data.batch_size=abc": "data.batch_size=abc: str is not allowed here; use int",

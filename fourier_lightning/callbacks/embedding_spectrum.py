@@ -1,13 +1,12 @@
 """The spectrum of the number embedding, and what of it is more than chance (paper section 3, figures 5a, 7a, 15)."""
 
-import torch
 from torch import Tensor
 
 from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind
-from fourier_lightning.fourier.nulls import NULLS, Against, test_against
+from fourier_lightning.fourier.nulls import NULLS, Against, Null, significant, test_against
 from fourier_lightning.fourier.selection import Period, parse_periods, period_name
 from fourier_lightning.fourier.spectrum import (
     Probes,
@@ -18,7 +17,7 @@ from fourier_lightning.fourier.spectrum import (
     top_share,
 )
 
-Results = dict[str, Against]  # by null
+Results = dict[Null, Against]
 
 
 class EmbeddingSpectrum(Instrument):
@@ -43,7 +42,7 @@ class EmbeddingSpectrum(Instrument):
         self,
         periods: list[Period],
         basis: BasisKind = "orthonormal",
-        draws: int = 200,
+        draws: int = 100,
         seed: int = 0,
         every_n_epochs: int = 1,
     ) -> None:
@@ -70,9 +69,7 @@ class EmbeddingSpectrum(Instrument):
         view.table("embedding_periods", rows)
         spectrum = table_spectrum(table, view.basis(self.basis))
         view.array("embedding_spectrum", spectrum)
-        scalars = {
-            f"embedding/period_{period_name(r['period'])}/{key}": r[key] for r in rows for key in ("power", "z")
-        }
+        scalars = {f"embedding/period_{period_name(r['period'])}/{key}": r[key] for r in rows for key in ("power", "z")}
         view.log({**scalars, "embedding/top_10_share": float(top_share(spectrum.square(), 10))})
         if view.final:
             self._all_components(view, table)
@@ -84,8 +81,8 @@ class EmbeddingSpectrum(Instrument):
             {"component": k + 1, "period": float(basis.periods[k]), **row(results, k, total)}
             for k in range(basis.n_components)
         ]
-        significant = sorted((r for r in rows if r["significant"]), key=lambda r: -r["power"])
-        view.table("embedding_components", significant)
+        found = sorted((r for r in rows if r["significant"]), key=lambda r: -r["power"])
+        view.table("embedding_components", found)
         view.array("embedding_spectrum_limit", (results["permutation"].limit * total).sqrt())
 
     def _against(self, table: Tensor, probes: Probes) -> Results:
@@ -108,7 +105,7 @@ def row(results: Results, i: int, total: float) -> dict[str, float | bool]:
     for null, against in results.items():
         if null != "permutation":
             columns |= {f"z_{null}": float(against.z[i]), f"p_value_{null}": float(against.p_value[i])}
-    return {**columns, "significant": bool(torch.stack([a.p_value[i] for a in results.values()]).max() <= 0.05)}
+    return {**columns, "significant": bool(significant(results)[i])}
 
 
 def check_periods(periods: list[float], p: int, key: str) -> None:

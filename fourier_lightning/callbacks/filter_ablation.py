@@ -59,18 +59,18 @@ def try_rows(
         table rows (the columns, then rank, the metrics, and mean and standard deviation of the controls' metrics),
         and the tally of each row's own filter.
     """
-    variants, owners = [], []
-    for index, row in enumerate(rows):
-        for chosen in [row.filter, *row.controls] if row.filter is not None else []:
-            variants.append(filter_modules(row.modules, chosen) if chosen.removed else Variant())
-            owners.append(index)
-    tallies = evaluate(view.module, instrument.batches(view), variants, settings.positions)
-    grouped: list[list[Tally]] = [[] for _ in rows]
-    for owner, tally in zip(owners, tallies, strict=True):
-        grouped[owner].append(tally)
-    return [_columns(row, group) for row, group in zip(rows, grouped, strict=True)], [
-        group[0] if group else None for group in grouped
-    ]
+    variants: dict[tuple[str, int], Variant] = {}  # rows of one rank share their controls: evaluate each once
+    wanted: list[list[tuple[str, int]]] = []
+    for row in rows:
+        filters = [row.filter, *row.controls] if row.filter is not None else []
+        wanted.append([(row.modules, id(chosen)) for chosen in filters])
+        for key, chosen in zip(wanted[-1], filters, strict=True):
+            variants[key] = filter_modules(row.modules, chosen) if chosen.removed else Variant()
+    tallies = evaluate(view.module, instrument.batches(view), list(variants.values()), settings.positions)
+    by_key = dict(zip(variants, tallies, strict=True))
+    grouped = [[by_key[key] for key in keys] for keys in wanted]
+    table = [_columns(row, group) for row, group in zip(rows, grouped, strict=True)]
+    return table, [group[0] if group else None for group in grouped]
 
 
 def _columns(row: Row, tallies: list[Tally]) -> dict[str, Any]:

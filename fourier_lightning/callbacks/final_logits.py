@@ -90,9 +90,8 @@ class FinalLogits(Instrument):
         sums = [strongest_waves(signal, basis, self.top_k).wave.sum(dim=0) for signal in logits]
         view.array("final_logits_topk_sum", torch.stack(sums))
         view.table(
-            "final_logit_waves", [row for pair, signal in zip(pairs, logits, strict=True) for row in self._waves(
-                pair, signal, view
-            )]
+            "final_logit_waves",
+            [row for pair, signal in zip(pairs, logits, strict=True) for row in self._waves(pair, signal, view)],
         )
 
     def _waves(self, pair: tuple[int, int], signal: Tensor, view: View) -> list[dict[str, float | int | str]]:

@@ -165,4 +165,3 @@ def spread(groups: list[Examples], n: int) -> list[Examples]:
     """The first examples of each prompt length, about n in all, in the proportions of the whole."""
     share = min(1.0, n / sum(map(len, groups)))
     return [group.first(max(1, round(share * len(group)))) for group in groups]
-

@@ -54,9 +54,7 @@ class SingleComponent(Instrument):
         basis = view.basis(settings.basis)
         periods = self.periods if self.periods is not None else [*(t for t in (2.0, 2.5, 5.0, 10.0)), view.p - 1.0]
         wanted = [(None, period, Selection("periods", periods=[period])) for period in periods]
-        wanted += [
-            (k, float(basis.periods[k - 1]), Selection("components", components=[k])) for k in self.components
-        ]
+        wanted += [(k, float(basis.periods[k - 1]), Selection("components", components=[k])) for k in self.components]
         rows = [
             make_row(
                 maker,
@@ -109,7 +107,7 @@ class KnockOut(Instrument):
         draws: int = 10,
         every_n_epochs: int = 0,
         limit_batches: int | None = 1,
-        batch_size: int = 512,
+        batch_size: int = 256,
     ) -> None:
         super().__init__(every_n_epochs, limit_batches, batch_size)
         if draws < 2:
@@ -126,9 +124,7 @@ class KnockOut(Instrument):
         basis = view.basis(settings.basis)
         components = self.components or list(range(1, basis.n_components + 1))
         rows = [make_row(maker, Selection("all"), "attn_mlp", settings.method, 0, {})]
-        rows += [
-            Row({}, "attn_mlp", maker.control(2, settings.method, draw)) for draw in range(self.draws)
-        ]
+        rows += [Row({}, "attn_mlp", maker.control(2, settings.method, draw)) for draw in range(self.draws)]
         (intact, *controls), _ = try_rows(self, view, settings, rows)
         mean, std = _mean_std([row["loss"] for row in controls])
         accuracy_mean, accuracy_std = _mean_std([row["accuracy"] for row in controls])

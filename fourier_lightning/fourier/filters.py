@@ -129,7 +129,8 @@ class FilterMaker:
         self.rank = int(kept.sum())
         self._pinv = (vh[kept].T / sizes[kept]) @ u[:, kept].T  # (d, p)
         self._nested: dict[tuple[str, int], tuple[Tensor, list[int]]] = {}
-        self._random: dict[tuple[str, int], Tensor] = {}
+        self._random: dict[int, Tensor] = {}  # by draw
+        self._controls: dict[tuple[int, Method, int], Filter] = {}
 
     def make(self, selection: Selection, method: Method) -> Filter:
         """The filter that keeps a selection of waves.
@@ -148,14 +149,16 @@ class FilterMaker:
         return self._filter(rows, method, family)
 
     def control(self, removed: int, method: Method, draw: int) -> Filter:
-        """A filter that removes this many random rows of the number line instead."""
-        family = ("random", draw)
-        if family not in self._random:
-            self._random[family] = random_rows(self.basis.p, self.seed + draw)
-        rows = self._random[family]
-        if method == "projection" and family not in self._nested:
-            self._nested[family] = ordered_basis(rows @ self.unembedding, RANK_TOLERANCE)
-        return self._filter(rows[:removed], method, family)
+        """A filter that removes this many random rows of the number line instead; the same object each time."""
+        key, family = (removed, method, draw), ("random", draw)
+        if key not in self._controls:
+            if draw not in self._random:
+                self._random[draw] = random_rows(self.basis.p, self.seed + draw)
+            rows = self._random[draw]
+            if method == "projection" and family not in self._nested:
+                self._nested[family] = ordered_basis(rows @ self.unembedding, RANK_TOLERANCE)
+            self._controls[key] = self._filter(rows[:removed], method, family)
+        return self._controls[key]
 
     def _filter(self, rows: Tensor, method: Method, family: tuple[str, int] | None) -> Filter:
         identity = torch.eye(self.unembedding.shape[1], dtype=torch.float64)

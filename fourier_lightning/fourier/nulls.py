@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fourier_lightning.fourier.spectrum import Probes, centred_power
 
 Null = Literal["permutation", "random_init", "gaussian"]
 NULLS: tuple[Null, ...] = ("permutation", "random_init", "gaussian")
+TINY = torch.finfo(torch.float64).tiny
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,12 @@ class Against:
         mean: of the null's shares.
         std: of the null's shares.
         z: (share - mean) / std.
-        p_single: share of draws (with the observation counted in) that reach this group's z in this group.
+        p_single: part of the draws (with the observation counted in) that reach this group's share in this group.
         p_value: the same for the largest z of each draw: corrected for having looked at every group. A period is
             significant at 5 % if this is at most 0.05; under the null that happens to any group in at most 5 % of
             tables.
-        limit: the share that the corrected p-value of 5 % asks for.
+        limit: the share that the largest of a draw's groups exceeds in 5 % of the draws: the corrected level, to
+            draw into a spectrum.
     """
 
     share: Float[Tensor, " size"]
@@ -65,23 +67,31 @@ def test_against(table: Float[Tensor, "p d"], probes: Probes, null: Null, draws:
         raise ValueError(f"draws={draws}: a null needs 2 or more")
     share = (probes.power(table) / centred_power(table)).cpu()
     shares = null_shares(table, probes, null, draws, seed).cpu()  # (draws, size)
-    mean, std = shares.mean(dim=0), shares.std(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
-    z, z_null = (share - mean) / std, (shares - mean) / std
-    largest = z_null.max(dim=1).values
-    rank = max(1, int(0.05 * (draws + 1)))  # at most this many of the draws and the observation may be as large
-    limit = mean + std * largest.sort(descending=True).values[rank - 1]
+    mean, std = shares.mean(dim=0), shares.std(dim=0).clamp_min(TINY)
+    # The observation is standardised together with the draws: only then is its largest z, under the null, as likely
+    # as any draw's to come first, and the p-value exact with few draws too.
+    together = torch.cat([share[None], shares])
+    together = (together - together.mean(dim=0)) / together.std(dim=0).clamp_min(TINY)
+    largest = together[1:].max(dim=1).values
+    allowed = int(0.05 * (draws + 1))  # this many, the observation among them, may be as large
+    z_limit = ((shares - mean) / std).max(dim=1).values.sort(descending=True).values[max(0, allowed - 1)]
     return Against(
         share=share,
         mean=mean,
         std=std,
-        z=z,
-        p_single=(1.0 + (z_null >= z).sum(dim=0).double()) / (1 + draws),
-        p_value=(1.0 + (largest[:, None] >= z).sum(dim=0).double()) / (1 + draws),
-        limit=limit,
+        z=(share - mean) / std,
+        p_single=(1 + (shares >= share).double().sum(dim=0)) / (1 + draws),
+        p_value=(1 + (largest[:, None] >= together[0]).double().sum(dim=0)) / (1 + draws),
+        limit=mean + std * z_limit,
     )
 
 
 test_against.__test__ = False  # type: ignore[attr-defined]  # pytest: a statistical test, not a unit test
+
+
+def significant(results: dict[Null, Against], level: float = 0.05) -> Bool[Tensor, " size"]:
+    """Which groups are beyond every one of these nulls, each corrected for the number of groups."""
+    return torch.stack([against.p_value for against in results.values()]).max(dim=0).values <= level
 
 
 def null_shares(
@@ -103,18 +113,18 @@ def null_shares(
     return _gaussian_shares(scales, probes, draws, seed)
 
 
-def _gaussian_shares(
-    scales: Float[Tensor, " q"], probes: Probes, draws: int, seed: int
-) -> Float[Tensor, "draws size"]:
+def _gaussian_shares(scales: Float[Tensor, " q"], probes: Probes, draws: int, seed: int) -> Float[Tensor, "draws size"]:
     """Shares for tables whose columns are independent Gaussians of these scales, without drawing whole tables.
 
     Only the projection on the probes' span has to be drawn entry by entry: the rest of the centred power is a
     chi-square for each column.
     """
     rows = probes.rows.cpu()
-    u, sizes, vh = torch.linalg.svd(rows, full_matrices=False)
+    u, sizes, _ = torch.linalg.svd(rows, full_matrices=False)
     kept = sizes > 1e-9
-    mix = (u * sizes)[:, kept]  # rows = mix @ vh[kept]: probes of neighbouring periods overlap
+    mix = (u * sizes)[
+        :, kept
+    ]  # the probes in an orthonormal basis of their span: those of neighbouring periods overlap
     weights = scales.square().cpu()
     q = int(kept.sum())
     freedom = rows.shape[1] - 1 - q

@@ -86,9 +86,9 @@ class Selection:
         k = torch.arange(1, basis.n_components + 1)
         cutoff = self.cutoff_at(basis.p)
         listed = torch.isin(k, torch.tensor(self.components, dtype=torch.long))
-        if self.keep == "band":
-            return (k >= cutoff) & (k < self.upper)
+        upper = basis.n_components + 1 if self.upper is None else self.upper
         kept = {"all": k > 0, "low": k < cutoff, "high": k >= cutoff, "components": listed, "notch": ~listed}
+        kept["band"] = (k >= cutoff) & (k < upper)
         return kept[self.keep]
 
     def removed_rows(self, basis: Basis) -> Float[Tensor, "r p"]:

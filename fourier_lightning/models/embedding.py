@@ -76,7 +76,9 @@ class EmbeddingSettings:
             key = f"embedding.keep={self.keep}" if self.keep != "all" else f"embedding.control={self.control}"
             raise ConfigError(key, "a random table has no number line", "use embedding=frozen")
         if self.source == "fourier" and not self.periods:
-            raise ConfigError("embedding.periods=[]", "a Fourier table needs periods", "e.g. embedding.periods=[10,100]")
+            raise ConfigError(
+                "embedding.periods=[]", "a Fourier table needs periods", "e.g. embedding.periods=[10,100]"
+            )
         _ = self.selection
 
     @property

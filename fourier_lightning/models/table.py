@@ -45,7 +45,8 @@ def random_same_spectrum(rows: Float[Tensor, "p d"], seed: int) -> Float[Tensor,
     """Each wave keeps its power and gets a random direction: the same spectrum, nothing else (a control)."""
     basis = fourier_basis(len(rows)).rows
     coefs = basis @ rows.double()  # (p, d): a sine's or a cosine's vector in each row
-    return (basis.T @ torch.cat([coefs[:1], _random_directions(coefs[1:], seed)])).to(rows.dtype)
+    table: Tensor = basis.T @ torch.cat([coefs[:1], _random_directions(coefs[1:], seed)])
+    return table.to(rows.dtype)
 
 
 def phase_scrambled(rows: Float[Tensor, "p d"], seed: int) -> Float[Tensor, "p d"]:

@@ -70,7 +70,6 @@ class RunRecord:
         with (self.dir / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"step": step, **epoch, **values}) + "\n")
 
-
     def write_table(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
         """Append rows to a table; those of the same steps are replaced.
 

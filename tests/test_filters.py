@@ -1,0 +1,255 @@
+"""Filters: properties, independent solvers, ranks, controls, errors."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.basis import fourier_basis, period_waves
+from fourier_lightning.fourier.filters import METHODS, FilterMaker, FilterSettings, random_rows
+from fourier_lightning.fourier.selection import Selection, complement, ordered_basis, parse_periods, period_name
+
+
+def unembedding(p, d, seed=0):
+    return torch.randn(p, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def maker(p=41, d=64, kind="orthonormal", seed=0):
+    return FilterMaker(unembedding(p, d, seed), fourier_basis(p, kind))
+
+
+selections = st.one_of(
+    st.builds(Selection, st.sampled_from(["low", "high"]), st.integers(1, 20)),
+    st.builds(lambda a, n: Selection("band", a, a + n), st.integers(1, 15), st.integers(1, 5)),
+    st.builds(lambda ks: Selection("components", components=ks), st.lists(st.integers(1, 20), min_size=1, max_size=4)),
+    st.builds(lambda ts: Selection("periods", periods=ts), st.lists(st.floats(2, 40), min_size=1, max_size=3)),
+    st.builds(lambda ks, ts: Selection("notch", components=ks, periods=ts),
+              st.lists(st.integers(1, 20), min_size=1, max_size=4), st.lists(st.floats(2, 40), max_size=2)),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(selections, st.sampled_from([41, 42]))
+def test_removed_rows_are_orthonormal_and_spare_the_constant(selection, p):
+    rows = selection.removed_rows(fourier_basis(p))
+    torch.testing.assert_close(rows @ rows.T, torch.eye(len(rows), dtype=torch.float64), atol=1e-8, rtol=0)
+    assert len(rows) == 0 or rows.sum(dim=1).abs().max() < 1e-6
+
+
+@settings(deadline=None, max_examples=60)
+@given(selections, st.sampled_from(["orthonormal", "paper"]), st.integers(0, 5))
+def test_projection_is_an_orthogonal_projector_that_kills_what_it_should(selection, kind, seed):
+    """Idempotent, symmetric, U W P = 0, and whatever the waves don't see passes unchanged."""
+    filters = maker(kind=kind, seed=seed)
+    chosen = filters.make(selection, "projection")
+    matrix, identity = chosen.matrix, torch.eye(64, dtype=torch.float64)
+    torch.testing.assert_close(matrix @ matrix, matrix, atol=1e-10, rtol=0)
+    torch.testing.assert_close(matrix, matrix.T, atol=1e-12, rtol=0)
+    seen = selection.removed_rows(filters.basis) @ filters.unembedding
+    assert chosen.removed == len(seen)
+    if chosen.removed:
+        assert (seen @ matrix).abs().max() < 1e-8 * seen.abs().max()
+    assert round((identity - matrix).trace().item()) == chosen.rank == torch.linalg.matrix_rank(seen)
+    unseen = torch.linalg.qr(seen.T, mode="complete").Q[:, chosen.rank :]  # the null space of U W
+    torch.testing.assert_close(matrix @ unseen, unseen, atol=1e-8, rtol=0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(selections, st.integers(0, 5))
+def test_readout_removes_the_waves_and_keeps_all_others_where_there_is_room(selection, seed):
+    """d >= p: the number logits lose exactly the waves, and nothing else; the filter is idempotent."""
+    filters = maker(seed=seed)
+    matrix = filters.make(selection, "readout").matrix
+    x = torch.randn(64, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    rows, logits = selection.removed_rows(filters.basis), filters.unembedding @ x
+    torch.testing.assert_close(filters.unembedding @ matrix @ x, logits - rows.T @ (rows @ logits), atol=1e-8, rtol=0)
+    torch.testing.assert_close(matrix @ matrix, matrix, atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("keep", ["low", "high"])
+@pytest.mark.parametrize("kind", ["orthonormal", "paper"])
+def test_cutoffs_are_nested(keep, kind):
+    """What a milder filter removes, a harsher one of the family removes too; each equals one made alone."""
+    filters = maker(kind=kind)
+    order = range(20, 0, -1) if keep == "low" else range(1, 21)
+    made = [filters.make(Selection(keep, cutoff), "projection") for cutoff in order]
+    for milder, harsher in zip(made, made[1:], strict=False):
+        torch.testing.assert_close(milder.matrix @ harsher.matrix, harsher.matrix, atol=1e-10, rtol=0)
+        assert milder.rank <= harsher.rank
+    for cutoff, chosen in zip(order, made, strict=True):
+        seen = Selection(keep, cutoff).removed_rows(filters.basis) @ filters.unembedding
+        alone = torch.eye(64, dtype=torch.float64) - torch.linalg.pinv(seen) @ seen
+        torch.testing.assert_close(chosen.matrix, alone, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("selection", [Selection("low", 6), Selection("high", 6), Selection("periods", periods=[2, 5])])
+def test_projection_against_a_numerical_constrained_least_squares_solve(selection):
+    """argmin |x - y|^2 with B F W y = 0, by scipy's SLSQP."""
+    p, d = 21, 30
+    filters = FilterMaker(unembedding(p, d), fourier_basis(p))
+    x = np.random.default_rng(0).standard_normal(d)
+    seen = (selection.removed_rows(filters.basis) @ filters.unembedding).numpy()
+    solved = scipy.optimize.minimize(
+        lambda y: ((x - y) ** 2).sum(),
+        np.zeros(d),
+        jac=lambda y: 2 * (y - x),
+        constraints={"type": "eq", "fun": lambda y: seen @ y, "jac": lambda y: seen},
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    assert solved.success
+    ours = filters.make(selection, "projection").matrix.numpy() @ x
+    np.testing.assert_allclose(ours, solved.x, atol=1e-5)
+
+
+@pytest.mark.parametrize("d", [12, 30])
+def test_readout_against_a_numerical_least_squares_solve(d):
+    """The fit by scipy, narrow and wide; of several solutions the one nearest to x."""
+    p, selection = 21, Selection("low", 4)
+    filters = FilterMaker(unembedding(p, d), fourier_basis(p))
+    weights = filters.unembedding.numpy()
+    x = np.random.default_rng(0).standard_normal(d)
+    rows = selection.removed_rows(filters.basis).numpy()
+    target = weights @ x - rows.T @ (rows @ (weights @ x))
+    step = scipy.linalg.lstsq(weights, target - weights @ x)[0]  # minimum norm: nearest to x
+    np.testing.assert_allclose(filters.make(selection, "readout").matrix.numpy() @ x, x + step, atol=1e-9)
+
+
+def test_the_ranks_of_the_paper():
+    """p = 521: removing high 421, removing low 98, keeping a single component 517; null spaces for d = 768."""
+    basis = fourier_basis(521, "paper")
+    filters = FilterMaker(unembedding(521, 768), basis)
+    ranks = {"low": 421, "high": 98}
+    for keep, rank in ranks.items():
+        chosen = filters.make(Selection(keep, 50), "projection")
+        assert chosen.rank == rank and torch.linalg.matrix_rank(chosen.matrix) == 768 - rank
+    single = filters.make(Selection("components", components=[104]), "projection")
+    assert single.rank == 517 and 768 - single.rank == 251  # paper.md says 250 here, and 1082 (not 1083) at 1600
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_removed_is_the_identity_bit_for_bit(method):
+    assert maker().make(Selection("all"), method).matrix.equal(torch.eye(64, dtype=torch.float64))
+
+
+def test_an_empty_null_space_is_refused_with_the_ranks():
+    narrow = FilterMaker(unembedding(41, 16), fourier_basis(41))
+    with pytest.raises(ConfigError, match=r"the null space is empty: 32 rows are removed.* rank 16 \(d=16\)"):
+        narrow.make(Selection("low", 5), "projection")
+    assert narrow.make(Selection("low", 5), "readout").rank == 16
+    with pytest.raises(ConfigError, match="422 rows are removed"):  # the embedded backbone, before there are weights
+        FilterSettings(method="projection").check(p=521, width=384)
+    FilterSettings(method="projection", keep="high").check(p=521, width=384)
+    FilterSettings(method="projection").check(p=201, width=384)
+
+
+def test_rounding_noise_of_a_float32_table_is_no_direction():
+    """A table with its high waves filtered out in float32 has nothing there to remove."""
+    basis, selection = fourier_basis(41), Selection("low", 5)
+    rows = selection.removed_rows(basis)
+    table = (unembedding(41, 64) + 4).float()
+    table = (table.double() - rows.T @ (rows @ table.double())).float()
+    filters = FilterMaker(table, basis)
+    assert filters.rank == 9  # the mean, and sine and cosine of k = 1..4
+    assert filters.make(selection, "projection").rank == 0
+    assert filters.make(Selection("notch", components=[1, 2, 3, 4, 5]), "projection").rank == 8  # the mean is left
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("removed", [8, 32])
+def test_controls_have_the_rank_of_their_filter_and_another_direction(method, removed):
+    filters = maker()
+    controls = [filters.control(removed, method, draw) for draw in range(3)]
+    assert {c.rank for c in controls} == {removed} == {c.removed for c in controls}
+    assert all(torch.linalg.matrix_rank(torch.eye(64).double() - c.matrix) == removed for c in controls)
+    assert not torch.allclose(controls[0].matrix, controls[1].matrix, atol=1e-2)
+    again = FilterMaker(unembedding(41, 64), fourier_basis(41)).control(removed, method, 1)
+    assert again.matrix.equal(controls[1].matrix)
+    other = FilterMaker(unembedding(41, 64), fourier_basis(41), seed=9).control(removed, method, 1)
+    assert not torch.allclose(other.matrix, controls[1].matrix, atol=1e-2)
+    # the constant of the number line survives every readout control, as it does every filter
+    if method == "readout":
+        constant = torch.linalg.pinv(filters.unembedding) @ torch.ones(41, dtype=torch.float64)
+        torch.testing.assert_close(controls[0].matrix @ constant, constant, atol=1e-9, rtol=0)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(3, 60), st.integers(0, 9))
+def test_random_rows_rotate_the_number_line_and_keep_the_constant(p, seed):
+    rows = random_rows(p, seed)
+    torch.testing.assert_close(rows @ rows.T, torch.eye(p - 1, dtype=torch.float64), atol=1e-12, rtol=0)
+    assert rows.sum(dim=1).abs().max() < 1e-10
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 9), st.integers(0, 11))
+def test_ordered_basis_spans_prefix_by_prefix(m, d, seed, repeat):
+    rows = torch.randn(m, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    rows[repeat % m] = rows[0] * 2  # a dependent row must not bring a direction of its own
+    basis, counts = ordered_basis(rows)
+    torch.testing.assert_close(basis @ basis.T, torch.eye(len(basis), dtype=torch.float64), atol=1e-10, rtol=0)
+    for n in range(m + 1):
+        part = basis[: counts[n]]
+        assert counts[n] == (torch.linalg.matrix_rank(rows[:n]) if n else 0)
+        torch.testing.assert_close(rows[:n] @ part.T @ part, rows[:n], atol=1e-8, rtol=0)
+
+
+def test_complement_completes_the_number_line():
+    kept = Selection("notch", periods=[2, 10]).removed_rows(fourier_basis(41))
+    rest = complement(kept)
+    assert len(rest) == 41 - 1 - len(kept)
+    assert (rest @ kept.T).abs().max() < 1e-12 and rest.sum(dim=1).abs().max() < 1e-10
+
+
+def test_keeping_exact_periods_keeps_them():
+    rows = Selection("periods", periods=[2, "10/3"]).removed_rows(fourier_basis(521))
+    assert len(rows) == 521 - 1 - 3 and (rows @ period_waves([2, 10 / 3], 521).T).abs().max() < 1e-10
+
+
+def test_default_cutoff_is_the_papers_period_at_any_p():
+    assert Selection().cutoff_at(521) == 50 and Selection().cutoff_at(201) == 19 and Selection().cutoff_at(5) == 1
+    assert Selection(cutoff=7).cutoff_at(521) == 7
+    assert Selection("low").at_length(261, 521).cutoff == 25
+    assert Selection("band", 10, 20).at_length(261, 521).upper == 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"keep": "band", "cutoff": 3}, "filter.upper=null: a band has two ends"),
+        ({"keep": "band", "cutoff": 3, "upper": 3}, "filter.upper=3: not above filter.cutoff=3"),
+        ({"keep": "periods"}, "filter.periods=.*needs a list"),
+        ({"keep": "components"}, "filter.components=.*needs a list"),
+        ({"keep": "notch"}, "a notch needs a list"),
+        ({"keep": "periods", "periods": [1.9]}, "filter.periods=1.9: not a period of 2 or more"),
+        ({"keep": "periods", "periods": ["x"]}, "filter.periods=x"),
+        ({"draws": -1}, "filter.draws=-1"),
+        ({"seed": -1}, "filter.seed=-1"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        FilterSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {"keep": "low", "cutoff": 21},
+        {"keep": "high", "cutoff": 0},
+        {"keep": "components", "components": [3, 99]},
+        {"keep": "notch", "components": [0]},
+        {"keep": "band", "cutoff": 3, "upper": 22},
+    ],
+)
+def test_components_that_are_not_there_are_refused(selection):
+    with pytest.raises(ConfigError, match="use 1 to 20"):
+        FilterSettings(**selection).check(p=41, width=64)
+
+
+def test_periods_in_words():
+    assert parse_periods([2, "10/3", 2.5, "5"], "key") == [2, 10 / 3, 2.5, 5]
+    assert [period_name(t) for t in (2.0, 2.5, 10 / 3)] == ["2", "2.5", "3.33333"]

@@ -1,0 +1,109 @@
+"""Nulls: what is planted is found, and noise is left alone."""
+
+import math
+
+import pytest
+import torch
+
+from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.fourier.nulls import NULLS, null_shares, significant, test_against
+from fourier_lightning.fourier.spectrum import component_probes, period_probes
+
+
+def noise(p, d, seed):
+    return torch.randn(p, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def planted(p, d, periods, seed):
+    """Waves of these periods with random phases in each column, in noise."""
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.arange(p, dtype=torch.float64)[:, None]
+    phases = 2 * math.pi * torch.rand(len(periods), d, generator=rng, dtype=torch.float64)
+    waves = sum(torch.cos(2 * math.pi * x / t - phase) for t, phase in zip(periods, phases, strict=True))
+    return 0.4 * waves + torch.randn(p, d, generator=rng, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("null", NULLS)
+def test_planted_periods_are_found_and_nothing_else(null):
+    p, k = 201, [3, 20, 81]
+    table = planted(p, 24, [p / component for component in k], seed=1)
+    found = test_against(table, component_probes(fourier_basis(p)), null, draws=199, seed=0)
+    assert (found.p_value <= 0.05).nonzero().flatten().add(1).tolist() == k
+    assert (found.z[[2, 19, 80]] > 8).all()
+    beyond = (found.share > found.limit).nonzero().flatten().add(1).tolist()
+    assert beyond == k  # the limit says the same as the p-value
+
+
+@pytest.mark.parametrize("null", NULLS)
+def test_planted_periods_off_the_grid_are_found_by_their_exact_period(null):
+    table = planted(201, 24, [10.0, 10 / 3, 2.0], seed=2)
+    found = test_against(table, period_probes([2, 2.5, 10 / 3, 5, 10, 7, 3], 201), null, draws=199, seed=0)
+    assert (found.p_value <= 0.05).tolist() == [True, False, True, False, True, False, False]
+
+
+def test_noise_has_no_period_in_95_of_100_seeds():
+    """The verdict of the tables (beyond every null at 5 %, corrected for all 50 components) on pure noise."""
+    probes = component_probes(fourier_basis(101))
+    false = 0
+    for seed in range(100):
+        results = {null: test_against(noise(101, 16, seed), probes, null, 99, seed) for null in NULLS}
+        false += bool(significant(results).any())
+    assert false <= 5
+
+
+def test_permutation_p_values_are_exact():
+    """Not 5 % by luck of the seeds: in 400 tables the corrected test errs as often as it says, few draws or many."""
+    probes = component_probes(fourier_basis(41))
+    false = [
+        sum(
+            bool((test_against(noise(41, 4, s), probes, "permutation", n, s).p_value <= 0.05).any()) for s in range(400)
+        )
+        for n in (19, 99)
+    ]
+    assert all(7 <= count <= 35 for count in false)  # 99.9 % of Binomial(400, 0.05)
+
+
+def test_correlated_columns_are_no_structure_over_the_number_line():
+    """A few directions that hold all the variance make spectra ragged; permutation and Gaussian nulls know."""
+    table = noise(101, 16, 0) * torch.logspace(0, -3, 16) + 5
+    probes = component_probes(fourier_basis(101))
+    results = {null: test_against(table, probes, null, 199, 0) for null in NULLS}
+    assert (results["permutation"].p_value > 0.05).all() and (results["gaussian"].p_value > 0.05).all()
+    assert results["gaussian"].std.mean() > 2 * results["random_init"].std.mean()
+
+
+@pytest.mark.parametrize("periods", [[2, 5, 10.0], [10.0, 10.3, 9.8]])
+def test_gaussian_shares_have_the_distribution_of_whole_tables(periods):
+    """The shortcut (projections and a chi-square) against tables drawn entry by entry."""
+    probes, scales = period_probes(periods, 51), torch.tensor([3.0, 1.0, 0.2], dtype=torch.float64)
+    table = torch.linalg.qr(noise(51, 3, 0)).Q * scales
+    ours = null_shares(table, probes, "gaussian", 4000, seed=0)
+    centred = table - table.mean(dim=0)
+    root = torch.linalg.cholesky(centred.T @ centred)
+    whole = noise(51, 3 * 4000, 1).view(51, 4000, 3).transpose(0, 1) @ root.T  # (4000, 51, 3)
+    spread = (whole - whole.mean(dim=1, keepdim=True)).square().sum(dim=(1, 2))
+    theirs = probes.power(whole) / spread[:, None]
+    torch.testing.assert_close(ours.mean(dim=0), theirs.mean(dim=0), rtol=0.06, atol=0)
+    torch.testing.assert_close(ours.std(dim=0), theirs.std(dim=0), rtol=0.1, atol=0)
+    torch.testing.assert_close(torch.corrcoef(ours.T), torch.corrcoef(theirs.T), atol=0.08, rtol=0)
+
+
+def test_draws_are_seeded_and_leave_the_global_stream_alone():
+    table, probes = noise(41, 4, 0), period_probes([5, 10], 41)
+    state = torch.get_rng_state()
+    for null in NULLS:
+        one, again, other = (null_shares(table, probes, null, 5, seed) for seed in (0, 0, 1))
+        assert one.equal(again) and not one.equal(other)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_scale_and_mean_do_not_matter():
+    table, probes = noise(41, 4, 0), period_probes([5, 10], 41)
+    for null in NULLS:
+        one, other = (test_against(t, probes, null, 20, 0) for t in (table, 7 * table + 3))
+        torch.testing.assert_close(one.z, other.z)
+
+
+def test_a_null_needs_draws():
+    with pytest.raises(ValueError, match="draws=1"):
+        test_against(noise(41, 4, 0), period_probes([5], 41), "permutation", 1, 0)
