@@ -102,6 +102,10 @@ def check_config(cfg: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(error.full_key or "config", str(error).splitlines()[0], "give it a value") from error
     assert isinstance(values, dict)
+    shared = values.get("filter")
+    for node in (values.get("callbacks") or {}).values():
+        if isinstance(node, dict) and node.get("filter") == shared:
+            del node["filter"]  # filter: ${filter} is checked where it stands
     problems = [*_run_problems(values), *_node_problems("", values)]
     if problems:
         raise problems[0] if len(problems) == 1 else ConfigErrors(*problems)

@@ -18,6 +18,11 @@ class ConfigError(Exception):
         key, problem, remedy = self.args
         return f"{key}: {problem}; {remedy}"
 
+    def under(self, node: str) -> "ConfigError":
+        """The same error, its key below a node of the configuration: callbacks don't know what they are called."""
+        key, problem, remedy = self.args
+        return ConfigError(f"{node}.{key}", problem, remedy)
+
 
 class ConfigErrors(ConfigError):
     """Several settings that can't work: one line each."""

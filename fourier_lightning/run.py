@@ -63,11 +63,7 @@ def prepare(cfg: DictConfig) -> Parts:
     longest = max(group.prompt.shape[1] for group in data.examples("test"))
     network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
     embedding.check(data.p, network.n_embd)
-    instruments = {
-        name: make(node) for name, node in cfg.callbacks.items() if issubclass(get_class(node._target_), Instrument)
-    }
-    for instrument in instruments.values():
-        instrument.check(data, network.n_embd)
+    instruments = make_instruments(cfg, data, network.n_embd)
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
     return Parts(backbone, data, model, embedding, optimizer, network, instruments, identity(cfg))
@@ -80,6 +76,20 @@ def check_monitors(cfg: DictConfig) -> None:
         if node.get("monitor") is not None and node.monitor not in known:
             key = f"callbacks.{name}.monitor={node.monitor}"
             raise ConfigError(key, "no such metric", suggestion(node.monitor, known))
+
+
+def make_instruments(cfg: DictConfig, data: AdditionDataModule, width: int) -> dict[str, Instrument]:
+    """The callbacks that measure the model, by node name, checked against the data and the model's width."""
+    instruments: dict[str, Instrument] = {}
+    for name, node in cfg.callbacks.items():
+        if issubclass(get_class(node._target_), Instrument):
+            try:
+                instruments[str(name)] = make(node)
+                instruments[str(name)].check(data, width)
+            except ConfigError as error:
+                # its settings are below its node; those of the filter that it shares are not
+                raise error if error.args[0].startswith("filter.") else error.under(f"callbacks.{name}") from error
+    return instruments
 
 
 def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:

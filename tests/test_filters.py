@@ -1,5 +1,7 @@
 """Filters: properties, independent solvers, ranks, controls, errors."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -76,7 +78,7 @@ def test_cutoffs_are_nested(keep, kind):
     filters = maker(kind=kind)
     order = range(20, 0, -1) if keep == "low" else range(1, 21)
     made = [filters.make(Selection(keep, cutoff), "projection") for cutoff in order]
-    for milder, harsher in zip(made, made[1:], strict=False):
+    for milder, harsher in itertools.pairwise(made):
         torch.testing.assert_close(milder.matrix @ harsher.matrix, harsher.matrix, atol=1e-10, rtol=0)
         assert milder.rank <= harsher.rank
     for cutoff, chosen in zip(order, made, strict=True):
@@ -146,6 +148,16 @@ def test_an_empty_null_space_is_refused_with_the_ranks():
     FilterSettings(method="projection").check(p=201, width=384)
 
 
+def test_controls_of_a_band_limited_table_have_the_filters_rank():
+    """W holds k = 1..4 alone: removing all 24 rows of k >= 3 takes 4 directions, and so do the controls."""
+    low = Selection("low", 5).removed_rows(fourier_basis(41))
+    table = unembedding(41, 64)
+    filters = FilterMaker(table - low.T @ (low @ table), fourier_basis(41))
+    chosen = filters.make(Selection("low", 3), "projection")
+    assert (chosen.removed, chosen.rank) == (36, 4)
+    assert filters.control(chosen.control_rows, "projection", 0).rank == 4
+
+
 def test_rounding_noise_of_a_float32_table_is_no_direction():
     """A table with its high waves filtered out in float32 has nothing there to remove."""
     basis, selection = fourier_basis(41), Selection("low", 5)
@@ -161,8 +173,9 @@ def test_rounding_noise_of_a_float32_table_is_no_direction():
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("removed", [8, 32])
 def test_controls_have_the_rank_of_their_filter_and_another_direction(method, removed):
-    filters = maker()
-    controls = [filters.control(removed, method, draw) for draw in range(3)]
+    filters, chosen = maker(), maker().make(Selection("high", removed // 2 + 1), method)
+    assert chosen.removed == removed
+    controls = [filters.control(chosen.control_rows, method, draw) for draw in range(3)]
     assert {c.rank for c in controls} == {removed} == {c.removed for c in controls}
     assert all(torch.linalg.matrix_rank(torch.eye(64).double() - c.matrix) == removed for c in controls)
     assert not torch.allclose(controls[0].matrix, controls[1].matrix, atol=1e-2)

@@ -47,18 +47,16 @@ class EmbeddingSpectrum(Instrument):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs)
-        self.periods = parse_periods(periods, "callbacks.embedding_spectrum.periods")
+        self.periods = parse_periods(periods, "periods")
         if not self.periods:
-            raise ConfigError(
-                "callbacks.embedding_spectrum.periods=[]", "empty", "list periods, or remove the callback"
-            )
+            raise ConfigError("periods=[]", "empty", "list periods, or remove the callback")
         if draws < 2:
-            raise ConfigError(f"callbacks.embedding_spectrum.draws={draws}", "too few for a null", "use 20 or more")
+            raise ConfigError(f"draws={draws}", "too few for a null", "use 20 or more")
         self.basis, self.draws, self.seed = basis, draws, seed
         self._seen: tuple[Tensor, Results] | None = None
 
     def check(self, data: AdditionDataModule, width: int) -> None:
-        check_periods(self.periods, data.p, "callbacks.embedding_spectrum.periods")
+        check_periods(self.periods, data.p, "periods")
 
     def measure(self, view: View) -> None:
         table = view.number_rows()

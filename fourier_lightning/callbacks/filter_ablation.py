@@ -44,7 +44,8 @@ def make_row(
     """A row with its filter and controls, or with the reason why there is none."""
     try:
         chosen = maker.make(selection, method)
-        controls = [maker.control(chosen.removed, method, draw) for draw in range(draws)] if chosen.removed else []
+        count = chosen.control_rows
+        controls = [maker.control(count, method, draw) for draw in range(draws)] if chosen.removed else []
     except ConfigError as error:  # the weights have fewer directions than their shape allows
         return Row(columns, modules, refused=str(error))
     return Row(columns, modules, chosen, controls)

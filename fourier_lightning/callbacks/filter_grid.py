@@ -38,7 +38,7 @@ class FilterGrid(Instrument):
         super().__init__(every_n_epochs, limit_batches, batch_size)
         for key, values in (("keep", keep), ("cutoffs", cutoffs), ("modules", modules)):
             if values == []:
-                raise ConfigError(f"callbacks.filter_grid.{key}=[]", "empty", "list values, or null for filter.*")
+                raise ConfigError(f"{key}=[]", "empty", "list values, or null for filter.*")
         self.filter, self.cutoffs, self.modules = filter, cutoffs, modules or [filter.modules]
         self.keep = keep
 

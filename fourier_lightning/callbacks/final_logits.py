@@ -45,11 +45,10 @@ class FinalLogits(Instrument):
         every_n_epochs: int = 0,
     ) -> None:
         super().__init__(every_n_epochs)
-        key = "callbacks.final_logits"
         if top_k < 1:
-            raise ConfigError(f"{key}.top_k={top_k}", "too small", "use 1 or more")
+            raise ConfigError(f"top_k={top_k}", "too small", "use 1 or more")
         if prompts == [] or any(len(pair) != 2 for pair in prompts or []):
-            raise ConfigError(f"{key}.prompts={prompts}", "not pairs", f"e.g. '{key}.prompts=[[15,93],[1,2]]'")
+            raise ConfigError(f"prompts={prompts}", "not pairs", "e.g. [[15,93],[1,2]]")
         self.prompts, self.top_k, self.cutoff = prompts, top_k, cutoff
         self.ln: LnMode = ln
         self.basis: BasisKind = basis
@@ -58,7 +57,7 @@ class FinalLogits(Instrument):
         for pair in self.prompts or []:
             if not all(data.min_operand <= n <= data.max_operand for n in pair):
                 raise ConfigError(
-                    f"callbacks.final_logits.prompts={self.prompts}",
+                    f"prompts={self.prompts}",
                     f"{pair} is out of range",
                     f"use operands from {data.min_operand} to {data.max_operand}",
                 )

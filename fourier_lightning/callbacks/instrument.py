@@ -94,7 +94,7 @@ class Instrument(pl.Callback):
             ("batch_size", batch_size, 1),
         ):
             if value < least:
-                raise ConfigError(f"callbacks.*.{key}={value}", "too small", f"use {least} or more")
+                raise ConfigError(f"{key}={value}", "too small", f"use {least} or more")
         self.every_n_epochs, self.limit_batches, self.batch_size = every_n_epochs, limit_batches, batch_size
         self.metrics: dict[str, float] = {}
         self.seconds = 0.0

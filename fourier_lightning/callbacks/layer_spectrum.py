@@ -65,12 +65,12 @@ class LayerSpectrum(Instrument):
         batch_size: int = 512,
     ) -> None:
         super().__init__(every_n_epochs, limit_batches, batch_size)
-        self.periods = parse_periods(periods, "callbacks.layer_spectrum.periods")
+        self.periods = parse_periods(periods, "periods")
         self.ln: LnMode = ln
         self.basis, self.draws, self.seed = basis, draws, seed
 
     def check(self, data: AdditionDataModule, width: int) -> None:
-        check_periods(self.periods, data.p, "callbacks.layer_spectrum.periods")
+        check_periods(self.periods, data.p, "periods")
 
     def measure(self, view: View) -> None:
         net, basis = view.module.net, view.basis(self.basis)

@@ -40,14 +40,14 @@ class SingleComponent(Instrument):
     ) -> None:
         super().__init__(every_n_epochs, limit_batches, batch_size)
         self.filter, self.components = filter, components or []
-        self.periods = None if periods is None else parse_periods(periods, "callbacks.single_component.periods")
+        self.periods = None if periods is None else parse_periods(periods, "periods")
         if self.periods == [] and not self.components:
-            key = "callbacks.single_component.periods=[]"
+            key = "periods=[]"
             raise ConfigError(key, "nothing to keep", "list periods or components, or remove the callback")
 
     def check(self, data: AdditionDataModule, width: int) -> None:
-        check_periods(self.periods or [], data.p, "callbacks.single_component.periods")
-        check_components(self.components, data.p, self.filter, "callbacks.single_component.components")
+        check_periods(self.periods or [], data.p, "periods")
+        check_components(self.components, data.p, self.filter, "components")
 
     def measure(self, view: View) -> None:
         settings, maker = self.filter, view.filters(self.filter)
@@ -111,13 +111,13 @@ class KnockOut(Instrument):
     ) -> None:
         super().__init__(every_n_epochs, limit_batches, batch_size)
         if draws < 2:
-            raise ConfigError(f"callbacks.knock_out.draws={draws}", "too few for a spread", "use 2 or more")
+            raise ConfigError(f"draws={draws}", "too few for a spread", "use 2 or more")
         if components == []:
-            raise ConfigError("callbacks.knock_out.components=[]", "empty", "list components, or null for all")
+            raise ConfigError("components=[]", "empty", "list components, or null for all")
         self.filter, self.components, self.draws = filter, components, draws
 
     def check(self, data: AdditionDataModule, width: int) -> None:
-        check_components(self.components or [], data.p, self.filter, "callbacks.knock_out.components")
+        check_components(self.components or [], data.p, self.filter, "components")
 
     def measure(self, view: View) -> None:
         settings, maker = self.filter, view.filters(self.filter)

@@ -104,11 +104,22 @@ class Filter:
         matrix: (d, d) float64; x becomes ``matrix @ x``.
         removed: rows of the number line that were asked to go.
         rank: dimensions of the residual stream that are gone: the rank of ``1 - matrix``.
+        method: how it was made.
     """
 
     matrix: Float[Tensor, "d d"]
     removed: int
     rank: int
+    method: Method
+
+    @property
+    def control_rows(self) -> int:
+        """How many random rows of the number line a control removes.
+
+        For ``projection`` as many as this filter has rank: with an unembedding of low rank (a band-limited table)
+        as many random rows as were asked to go would remove more directions.
+        """
+        return self.rank if self.method == "projection" else self.removed
 
 
 class FilterMaker:
@@ -148,23 +159,23 @@ class FilterMaker:
             self._nested[family] = ordered_basis(everything @ self.unembedding, RANK_TOLERANCE)
         return self._filter(rows, method, family)
 
-    def control(self, removed: int, method: Method, draw: int) -> Filter:
+    def control(self, count: int, method: Method, draw: int) -> Filter:
         """A filter that removes this many random rows of the number line instead; the same object each time."""
-        key, family = (removed, method, draw), ("random", draw)
+        key, family = (count, method, draw), ("random", draw)
         if key not in self._controls:
             if draw not in self._random:
                 self._random[draw] = random_rows(self.basis.p, self.seed + draw)
             rows = self._random[draw]
             if method == "projection" and family not in self._nested:
                 self._nested[family] = ordered_basis(rows @ self.unembedding, RANK_TOLERANCE)
-            self._controls[key] = self._filter(rows[:removed], method, family)
+            self._controls[key] = self._filter(rows[:count], method, family)
         return self._controls[key]
 
     def _filter(self, rows: Tensor, method: Method, family: tuple[str, int] | None) -> Filter:
         identity = torch.eye(self.unembedding.shape[1], dtype=torch.float64)
         if method == "readout":
             gone = (self._pinv @ rows.T) @ (rows @ self.unembedding)
-            return Filter(identity - gone, len(rows), min(len(rows), self.rank))
+            return Filter(identity - gone, len(rows), min(len(rows), self.rank), method)
         if family is None:  # not nested
             directions, _ = ordered_basis(rows @ self.unembedding, RANK_TOLERANCE)
         else:  # one ordered QR serves every cut-off
@@ -172,7 +183,7 @@ class FilterMaker:
             directions = directions[: counts[len(rows)]]
         if len(directions) >= self.rank:
             raise empty_null_space(len(rows), self.rank, len(identity))
-        return Filter(identity - directions.T @ directions, len(rows), len(directions))
+        return Filter(identity - directions.T @ directions, len(rows), len(directions), method)
 
 
 def random_rows(p: int, seed: int) -> Float[Tensor, "p-1 p"]:

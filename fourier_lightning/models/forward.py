@@ -45,7 +45,11 @@ def read_prefix(net: GPT2LMHeadModel, prompt: Tensor) -> list[KeysValues]:
 
 
 def continue_prefix(net: GPT2LMHeadModel, prompt: Tensor, prefix: list[KeysValues]) -> Tensor:
-    """``answer_logits`` that computes the last position alone; ``prefix`` is ``read_prefix`` of the same prompts."""
+    """``answer_logits`` that computes the last position alone; ``prefix`` is ``read_prefix`` of the same prompts.
+
+    Whole blocks are not called here: hooks on ``attn_out``, ``mlp_out``, ``embed`` and the ends of the residual
+    stream fire, those on ``resid_pre`` and ``resid_post`` in between do not.
+    """
     hidden = embed(net, prompt[:, -1:], start=prompt.shape[1] - 1)
     for block, past in zip(net.transformer.h, prefix, strict=True):
         hidden = last_position(block, hidden, past)

@@ -1,0 +1,265 @@
+"""The instruments on real runs: what they write, when, that they change nothing, and what they refuse."""
+
+import pytest
+import torch
+
+from fourier_lightning.config import load_config
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.run import prepare, train
+from fourier_lightning.tracking.record import read_array, read_jsonl, read_table
+from tests.conftest import TINY
+from tests.test_run import run_json
+from tests.wandb_files import wandb_run
+
+TABLES = {
+    "embedding_components", "embedding_periods", "error_histogram", "filter_ablation", "final_logit_waves", "knock_out",
+    "layer_periods", "lens_accuracy", "single_component",
+}  # fmt: skip
+ARRAYS = {
+    "embedding_spectrum", "embedding_spectrum_limit", "final_logits", "final_logits_topk_sum", "heatmap_attn",
+    "heatmap_mlp", *(f"layer_component_{m}{s}" for m in ("attn", "mlp") for s in ("", "_of_mean", "_rms", "_limit")),
+}  # fmt: skip
+INSTRUMENTS = [
+    "embedding_spectrum", "layer_spectrum", "logit_lens", "filter_ablation", "single_component", "knock_out",
+    "final_logits",
+]  # fmt: skip
+NO_INSTRUMENTS = [f"~callbacks.{name}" for name in INSTRUMENTS]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two epochs with everything on, W&B included."""
+    where = tmp_path_factory.mktemp("finished")
+    train(load_config([*TINY, "logger.wandb.mode=offline"], where))
+    return where
+
+
+def files(run_dir, kind):
+    return {path.stem for path in (run_dir / "record" / kind).iterdir()}
+
+
+def test_a_plain_run_leaves_every_table_and_array(finished):
+    assert files(finished, "tables") == TABLES and files(finished, "arrays") == ARRAYS
+    p, layers, components = 41, 1, 20
+    assert read_array(finished, "embedding_spectrum").shape == (components,)
+    for module in ("attn", "mlp"):
+        assert read_array(finished, f"layer_component_{module}").shape == (layers, components)
+        assert read_array(finished, f"heatmap_{module}").shape == (1, layers, p)
+    assert read_array(finished, "final_logits").shape == (1, p)
+    wanted = {
+        "filter_ablation": "modules removed cutoff method positions rank loss accuracy mod_2 mod_5 mod_10 within_2 "
+        "within_10 control_accuracy_mean control_accuracy_std",
+        "embedding_periods": "period power z p_value",
+        "lens_accuracy": "layer after accuracy within_2 within_10",
+        "single_component": "component period accuracy mod_2 control_accuracy_mean",
+        "knock_out": "component period power loss_increase control_loss_mean control_loss_std",
+        "error_histogram": "modules removed method error count",
+        "layer_periods": "module layer period share z p_value",
+    }
+    for name, columns in wanted.items():
+        rows = read_table(finished, name)
+        assert rows and set(columns.split()) <= rows[0].keys(), name
+        assert {row["step"] for row in rows} == {2 * 6 - 1} and {row["epoch"] for row in rows} == {1}
+    assert [(r["modules"], r["removed"]) for r in read_table(finished, "filter_ablation")][::2] == [
+        ("none", "none"), *[(m, "low") for m in ("attn_mlp", "attn", "mlp")],
+        *[(m, "high") for m in ("attn_mlp", "attn", "mlp")],
+    ]  # fmt: skip
+
+
+def test_spectra_follow_training_and_times_are_apart(finished):
+    rows = read_jsonl(finished / "record" / "tables" / "embedding_periods.jsonl")
+    assert [(row["epoch"], row["period"]) for row in rows] == [(e, t) for e in (0, 1) for t in (2, 2.5, 5, 10)]
+    run = run_json(finished)
+    assert run["analysis_seconds"] > 0 and run["train_seconds"] > 0
+    lines = read_jsonl(finished / "record" / "metrics.jsonl")
+    spectra = [line for line in lines if "embedding/period_2.5/z" in line]
+    validated = [line for line in lines if "val/accuracy" in line]
+    assert [(s["step"], s["epoch"]) for s in spectra] == [(v["step"], v["epoch"]) for v in validated[:2]]
+
+
+def test_metrics_reach_the_record_and_wandb(finished):
+    wanted = {
+        *(f"embedding/period_{t}/{key}" for t in ("2", "2.5", "5", "10") for key in ("power", "z")),
+        *(
+            f"ablation/{modules}/{removed}_removed/{key}"
+            for modules in ("attn", "mlp", "attn_mlp")
+            for removed in ("low", "high")
+            for key in ("accuracy", "loss", "control_accuracy_mean", "control_accuracy_std")
+        ),
+        "lens/layer_0/mlp/within_10", "layers/attn/period_5/share", "knock_out/largest_loss_increase",
+    }  # fmt: skip
+    assert wanted <= run_json(finished)["metrics"].keys()
+    assert wanted <= wandb_run(finished)[1]
+
+
+def test_the_unfiltered_row_and_the_last_lens_are_the_models_own_validation(finished):
+    metrics = run_json(finished)["metrics"]
+    none = read_table(finished, "filter_ablation")[0]
+    assert none["accuracy"] == pytest.approx(metrics["val/accuracy"]) and none["rank"] == 0
+    assert none["loss"] == pytest.approx(metrics["val/loss"], rel=1e-4)
+    assert read_table(finished, "lens_accuracy")[-1]["mod_10"] == pytest.approx(metrics["val/mod_10"])
+
+
+@pytest.mark.parametrize("cadence", [0, 1])
+def test_instruments_leave_training_as_it_is(tiny, tmp_path, cadence):
+    """Bit for bit, dropout included, however often they look."""
+    common = ["logger=none", "model.dropout=0.1", "~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]
+    often = [f"callbacks.{name}.every_n_epochs={cadence}" for name in INSTRUMENTS]
+    plain = train(tiny(*common, *NO_INSTRUMENTS, run_dir=tmp_path / "plain"))
+    watched = train(tiny(*common, *often, run_dir=tmp_path / "watched"))
+    weights = [result["module"].net.state_dict() for result in (plain, watched)]
+    assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])
+    assert plain["metrics"].items() <= watched["metrics"].items()
+    tables = tmp_path / "watched" / "record" / "tables"
+    epochs = {row["epoch"] for row in read_jsonl(tables / "filter_ablation.jsonl")}
+    assert epochs == ({0, 1} if cadence else {1})
+    assert not (tmp_path / "plain" / "record" / "tables").exists()
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_each_instrument_can_be_removed_and_runs_alone(tiny, tmp_path, name):
+    others = [f"~callbacks.{other}" for other in INSTRUMENTS if other != name]
+    train(tiny("logger=none", "trainer.max_epochs=1", *others, run_dir=tmp_path / "alone"))
+    assert files(tmp_path / "alone", "tables") < TABLES
+
+
+@pytest.mark.parametrize("fit_ends", ["trainer.max_steps=8", "trainer.check_val_every_n_epoch=5"])
+def test_the_final_weights_are_always_measured(tiny, tmp_path, fit_ends):
+    result = train(tiny("logger=none", fit_ends))
+    step = result["trainer"].global_step - 1
+    for name in ("filter_ablation", "embedding_periods", "knock_out"):
+        assert {row["step"] for row in read_table(tmp_path, name)} == {step}
+
+
+def assert_same_rows(ours, theirs):
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert a[key] == (pytest.approx(b[key], rel=1e-5) if isinstance(b[key], float) else b[key]), key
+
+
+def test_a_checkpoint_gives_the_record_that_its_run_left(finished, tiny, tmp_path):
+    checkpoint = finished / "checkpoints" / "last.ckpt"
+    train(tiny("logger=none", "fit=false", f"ckpt_path={checkpoint}"))
+    assert files(tmp_path, "tables") == TABLES and files(tmp_path, "arrays") == ARRAYS
+    for name in TABLES:
+        assert_same_rows(read_table(tmp_path, name), read_table(finished, name))
+    for name in ARRAYS:
+        torch.testing.assert_close(read_array(tmp_path, name), read_array(finished, name))
+
+
+def test_a_hub_model_is_analysed_without_training(tiny, tmp_path):
+    sizes = ["model.n_layer=null", "model.width=null"]
+    train(tiny("logger=none", "fit=false", "model=pretrained", "data=addition", "data.max_operand=20", *sizes))
+    assert files(tmp_path, "tables") == TABLES
+    assert read_array(tmp_path, "layer_component_mlp").shape == (4, 20)
+    lens = read_table(tmp_path, "lens_accuracy")
+    assert [(row["layer"], row["after"]) for row in lens[:3]] == [(-1, "embed"), (0, "attn"), (0, "mlp")]
+
+
+def test_settings_reach_the_tables(tiny, tmp_path):
+    train(
+        tiny(
+            "logger=none",
+            "trainer.max_epochs=1",
+            "callbacks.embedding_spectrum.periods=[10/3,7.7,41]",
+            "callbacks.single_component.periods=[3]",
+            "callbacks.single_component.components=[1,20]",
+            "callbacks.knock_out.components=[4]",
+            "callbacks.final_logits.prompts=[[3,4],[20,20]]",
+            "filter.cutoff=3",
+            "filter.basis=paper",
+            "filter.positions=all",
+            "filter.draws=2",
+        )
+    )
+    assert [row["period"] for row in read_table(tmp_path, "embedding_periods")] == [10 / 3, 7.7, 41]
+    assert "embedding/period_3.33333/z" in run_json(tmp_path)["metrics"]
+    single = read_table(tmp_path, "single_component")
+    assert [(row["component"], row["period"]) for row in single] == [(None, 3), (1, 40), (20, 2)]
+    assert [row["component"] for row in read_table(tmp_path, "knock_out")] == [4]
+    assert {(r["a"], r["b"], r["answer"]) for r in read_table(tmp_path, "final_logit_waves")} == {
+        (3, 4, 7),
+        (20, 20, 40),
+    }
+    row = read_table(tmp_path, "filter_ablation")[1]
+    assert (row["cutoff"], row["basis"], row["positions"], row["control_draws"]) == (3, "paper", "all", 2)
+
+
+def test_waves_of_the_final_logits_add_up(finished):
+    logits = read_array(finished, "final_logits")[0].double()
+    rows = [row for row in read_table(finished, "final_logit_waves") if row["band"] == "all"]
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
+    x = torch.arange(41, dtype=torch.float64)
+    waves = [r["amplitude"] * torch.cos(2 * torch.pi * (x - r["peak"]) / r["period"]) for r in rows]
+    topk = read_array(finished, "final_logits_topk_sum")[0].double()
+    torch.testing.assert_close(sum(waves), topk, atol=1e-4, rtol=1e-4)
+    assert rows[0]["predicted"] == int(logits.argmax())
+    assert all(abs(row["peak"] - row["answer"]) <= row["period"] / 2 + 1e-6 for row in rows)
+
+
+def test_a_resumed_run_keeps_its_earlier_rows_and_a_new_one_clears_them(tiny, tmp_path):
+    options = ["logger=none", "optimizer.schedule=constant"]
+    train(tiny(*options, "trainer.max_epochs=1"))
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    train(tiny(*options, "trainer.max_epochs=3", f"ckpt_path={checkpoint}"))
+    path = tmp_path / "record" / "tables" / "embedding_periods.jsonl"
+    assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
+    train(tiny(*options, "trainer.max_epochs=1", *NO_INSTRUMENTS))
+    assert not list((tmp_path / "record").glob("*/*"))
+
+
+GRID = ["fit=false", "test=false", "logger=none", "callbacks=filter_grid"]
+
+
+def test_a_grid_in_one_job_equals_its_filters_one_by_one(finished, tiny, tmp_path):
+    where = f"ckpt_path={finished / 'checkpoints' / 'last.ckpt'}"
+    options = [o for o in TINY if o != "~callbacks.progress_bar"]
+    lists = ["callbacks.filter_grid.cutoffs=[2,8]", "callbacks.filter_grid.modules=[attn,mlp]"]
+    train(load_config([*options, *GRID, where, *lists], tmp_path / "grid"))
+    grid = read_table(tmp_path / "grid", "filter_grid")
+    assert len(grid) == 2 * 2 * 2
+    alone = [
+        "callbacks.filter_grid.keep=null",
+        "callbacks.filter_grid.cutoffs=null",
+        "callbacks.filter_grid.modules=null",
+    ]
+    one = ["filter.keep=high", "filter.cutoff=8", "filter.modules=attn"]
+    train(load_config([*options, *GRID, where, *alone, *one], tmp_path / "one"))
+    (row,) = read_table(tmp_path / "one", "filter_grid")
+    (same,) = [r for r in grid if (r["keep"], r["cutoff"], r["modules"]) == ("high", 8, "attn")]
+    assert_same_rows([row], [same])
+    metrics = run_json(tmp_path / "one")["metrics"]
+    assert metrics["filter/accuracy"] == row["accuracy"] and "filter/control_accuracy_mean" in metrics
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("callbacks.embedding_spectrum.periods=[1]", "callbacks.embedding_spectrum.periods=1: not a period"),
+        ("callbacks.embedding_spectrum.periods=[]", "callbacks.embedding_spectrum.periods=[]: empty"),
+        ("callbacks.embedding_spectrum.periods=[9999]", "callbacks.embedding_spectrum.periods=9999: the number line"),
+        ("callbacks.embedding_spectrum.draws=1", "callbacks.embedding_spectrum.draws=1"),
+        ("callbacks.layer_spectrum.every_n_epochs=-1", "callbacks.layer_spectrum.every_n_epochs=-1: too small"),
+        ("callbacks.logit_lens.batch_size=0", "callbacks.logit_lens.batch_size=0: too small"),
+        ("callbacks.single_component.components=[261]", "callbacks.single_component.components=[261]: no component"),
+        ("callbacks.single_component.periods=[]", "callbacks.single_component.periods=[]: nothing to keep"),
+        ("callbacks.knock_out.components=[0]", "callbacks.knock_out.components=[0]: no component k=0"),
+        ("callbacks.knock_out.draws=0", "callbacks.knock_out.draws=0"),
+        ("callbacks.final_logits.prompts=[[1,2,3]]", "callbacks.final_logits.prompts=[[1, 2, 3]]: not pairs"),
+        ("callbacks.final_logits.prompts=[[1,261]]", "callbacks.final_logits.prompts=[[1, 261]]: [1, 261] is out"),
+        ("callbacks.final_logits.top_k=0", "callbacks.final_logits.top_k=0"),
+        ("filter.cutoff=300", "filter.cutoff=300: no component k=300"),
+        ("filter.method=projection", "filter.method=projection: the null space is empty: 422 rows"),
+        ("filter.keep=lo", "filter.keep=lo"),
+        ("embedding.keep=band", "embedding.upper=null: a band has two ends"),
+        ("embedding.cutoff=0 embedding.keep=low", "embedding.cutoff=0: no component k=0"),
+        ("model=scratch embedding.keep=low", "embedding.keep=low: a random table has no number line"),
+        ("embedding=fourier embedding.periods=[]", "embedding.periods=[]: a Fourier table needs periods"),
+        ("embedding=fourier model.width=4", "embedding.periods=[10, 100, 1000]: need 6 columns of 4"),
+    ],
+)
+def test_impossible_settings_are_one_line_before_anything_runs(setting, message):
+    with pytest.raises(ConfigError) as error:
+        prepare(load_config(setting.split()))
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
