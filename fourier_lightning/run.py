@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from transformers import GPT2Config
 
@@ -82,14 +82,24 @@ def make_instruments(cfg: DictConfig, data: AdditionDataModule, width: int) -> d
     """The callbacks that measure the model, by node name, checked against the data and the model's width."""
     instruments: dict[str, Instrument] = {}
     for name, node in cfg.callbacks.items():
-        if issubclass(get_class(node._target_), Instrument):
+        target = get_object(node._target_)
+        if isinstance(target, type) and issubclass(target, Instrument):
             try:
                 instruments[str(name)] = make(node)
                 instruments[str(name)].check(data, width)
+            except TypeError as error:  # a key that it needs was removed
+                raise ConfigError(f"callbacks.{name}", str(error), f"or remove it with ~callbacks.{name}") from error
             except ConfigError as error:
                 # its settings are below its node; those of the filter that it shares are not
                 raise error if error.args[0].startswith("filter.") else error.under(f"callbacks.{name}") from error
     return instruments
+
+
+def make_callbacks(cfg: DictConfig, instruments: dict[str, Instrument]) -> list[Any]:
+    """All callbacks in the order of the configuration; no progress bar where the trainer is told to show none."""
+    callbacks = [instruments.get(str(name)) or make(node) for name, node in cfg.callbacks.items()]
+    hidden = cfg.trainer.get("enable_progress_bar") is False
+    return [callback for callback in callbacks if not (hidden and isinstance(callback, ProgressBar))]
 
 
 def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
@@ -166,7 +176,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     try:
         module = build_module(parts, cfg.seed)
         clock = Clock(list(parts.instruments.values()))
-        callbacks = [clock, *(parts.instruments.get(name) or make(node) for name, node in cfg.callbacks.items())]
+        callbacks = [clock, *make_callbacks(cfg, parts.instruments)]  # the clock stops before the final measurements
         for instrument in parts.instruments.values():
             instrument.loaded_at = (max(0, step - 1), epoch)
         trainer = make_trainer(

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
+from fourier_lightning.config import CONF_DIR
 from tests.conftest import TINY
 from tests.wandb_files import wandb_run
 
@@ -172,3 +174,31 @@ def test_a_clean_sweep_ends_with_0(command_line, tmp_path):
     values = [run["metrics"]["val/accuracy"] for run in runs]
     assert row["seeds"] == 2 and row["val/accuracy/mean"] == pytest.approx(sum(values) / 2)
     assert row["val/accuracy/std"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+
+
+def test_sweep_of_cutoffs_on_a_checkpoint(command_line, tmp_path):
+    """A job for each filter, without training; the list is Hydra's to override."""
+    options = [o for o in TINY if o != "~callbacks.progress_bar"]
+    quiet = [f"~callbacks.{name}" for name in ("progress_bar", "knock_out", "single_component", "layer_spectrum")]
+    trained = command_line(*options, *quiet, "logger=none", f"hydra.run.dir={tmp_path}/run")
+    assert trained.code == 0
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    sweep = ["sweep=cutoffs", f"ckpt_path={checkpoint}", "logger=none", f"hydra.sweep.dir={tmp_path}/sweep"]
+    done = command_line("-m", *options, *sweep, "filter.cutoff=2,8", "filter.modules=mlp")
+    assert done.code == 0, done.err
+    jobs = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert jobs == ["0", "1", "2", "3"]  # low and high x two cut-offs
+    runs = [json.loads((tmp_path / "sweep" / job / "record" / "run.json").read_text()) for job in jobs]
+    assert {(r["config"]["filter"]["keep"], r["config"]["filter"]["cutoff"]) for r in runs} == {
+        (keep, cutoff) for keep in ("low", "high") for cutoff in (2, 8)
+    }
+    assert all(not r["config"]["fit"] and 0 <= r["metrics"]["filter/accuracy"] <= 1 for r in runs)
+    assert all(not (tmp_path / "sweep" / job / "checkpoints").exists() for job in jobs)
+    assert "filter/control_accuracy_mean" in (tmp_path / "sweep" / "summary.md").read_text()
+
+
+def test_sweep_of_embedding_bands_has_every_band_and_control():
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = compose("train", ["sweep=embedding_bands"], return_hydra_config=True)
+    wanted = {path.stem for path in (CONF_DIR / "embedding").glob("*.yaml")} - {"random", "trainable"}
+    assert set(cfg.hydra.sweeper.params.embedding.split(",")) == wanted

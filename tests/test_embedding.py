@@ -214,6 +214,16 @@ def test_bands_of_the_pretrained_table(overrides, kept):
     assert root_mean_square(table(*overrides)) == pytest.approx(0.05, rel=1e-4)
 
 
+@pytest.mark.parametrize("embedding", ["low", "high", "periods", "fourier", "gaussian_same_norm"])
+def test_arms_differ_in_their_number_rows_alone(embedding):
+    """The other tokens ("," and "+", at whose place the answer is read) keep their size."""
+    others = [build(f"embedding={e}").net.transformer.wte.weight.detach()[521:] for e in ("frozen", embedding)]
+    if embedding == "fourier":  # no pretrained ones: random, of the number rows' size
+        assert root_mean_square(others[1]) == pytest.approx(0.05, rel=0.2)
+    else:
+        assert others[0].equal(others[1])
+
+
 def test_periods_keep_five_exact_waves():
     assert torch.linalg.matrix_rank(table("embedding=periods").double(), rtol=1e-5) == 9  # T = 2 has no sine
 
@@ -258,4 +268,5 @@ def test_fourier_operands_have_their_own_numbers():
     vocabulary = prepare(load_config(["data=addition", "data.min_operand=3", "data.max_operand=100"])).data.vocabulary
     weight = module.net.transformer.wte.weight.detach()
     assert vocabulary.operand_values.tolist() == list(range(3, 101))
-    torch.testing.assert_close(weight[vocabulary.operands], weight[vocabulary.numbers[3:101]])
+    theirs, ours = weight[vocabulary.numbers[3:101]], weight[vocabulary.operands]  # each line has the size asked for
+    torch.testing.assert_close(ours / ours.norm(), theirs / theirs.norm())

@@ -142,10 +142,11 @@ def test_an_empty_null_space_is_refused_with_the_ranks():
     with pytest.raises(ConfigError, match=r"the null space is empty: 32 rows are removed.* rank 16 \(d=16\)"):
         narrow.make(Selection("low", 5), "projection")
     assert narrow.make(Selection("low", 5), "readout").rank == 16
+    settings = FilterSettings(method="projection")
     with pytest.raises(ConfigError, match="422 rows are removed"):  # the embedded backbone, before there are weights
-        FilterSettings(method="projection").check(p=521, width=384)
-    FilterSettings(method="projection", keep="high").check(p=521, width=384)
-    FilterSettings(method="projection").check(p=201, width=384)
+        settings.check_null_space(Selection("low"), p=521, width=384)
+    settings.check_null_space(Selection("high"), p=521, width=384)
+    settings.check_null_space(Selection("low"), p=201, width=384)
 
 
 def test_controls_of_a_band_limited_table_have_the_filters_rank():
@@ -155,7 +156,38 @@ def test_controls_of_a_band_limited_table_have_the_filters_rank():
     filters = FilterMaker(table - low.T @ (low @ table), fourier_basis(41))
     chosen = filters.make(Selection("low", 3), "projection")
     assert (chosen.removed, chosen.rank) == (36, 4)
-    assert filters.control(chosen.control_rows, "projection", 0).rank == 4
+    for method in METHODS:
+        made = filters.make(Selection("low", 3), method)
+        assert (made.rank, made.control_rows) == (4, 4) and filters.control(4, method, 0).rank == 4
+
+
+def test_a_wave_that_is_not_there_is_no_direction_to_remove():
+    low = Selection("low", 5).removed_rows(fourier_basis(41))
+    table = unembedding(41, 64)
+    filters = FilterMaker((table - low.T @ (low @ table)).float(), fourier_basis(41))
+    for method in METHODS:
+        assert filters.make(Selection("notch", components=[10]), method).rank == 0
+    assert filters.make(Selection("notch", components=[10]), "projection").matrix.equal(torch.eye(64).double())
+
+
+@pytest.mark.parametrize("d", [16, 64])
+def test_left_and_lost_are_what_passes_and_what_goes_with_it(d):
+    """Measured on random states: power of the removed waves after / before, and of the others that is gone."""
+    filters, selection = FilterMaker(unembedding(41, d), fourier_basis(41)), Selection("high", 4)
+    states = torch.randn(d, 20000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows = selection.removed_rows(filters.basis)
+    others = complement(rows)
+    for method in METHODS:
+        chosen = filters.make(selection, method)
+        before, after = filters.unembedding @ states, filters.unembedding @ chosen.matrix @ states
+        left = (rows @ after).square().sum() / (rows @ before).square().sum()
+        lost = (others @ (before - after)).square().sum() / (others @ before).square().sum()
+        assert chosen.left == pytest.approx(left.item(), abs=0.01)
+        assert chosen.lost == pytest.approx(lost.item(), abs=0.01)
+        if method == "projection" or d == 64:
+            assert chosen.left < 1e-10
+        if method == "readout" and d == 64:
+            assert chosen.lost < 1e-10
 
 
 def test_rounding_noise_of_a_float32_table_is_no_direction():
@@ -201,7 +233,7 @@ def test_random_rows_rotate_the_number_line_and_keep_the_constant(p, seed):
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 9), st.integers(0, 11))
 def test_ordered_basis_spans_prefix_by_prefix(m, d, seed, repeat):
     rows = torch.randn(m, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    rows[repeat % m] = rows[0] * 2  # a dependent row must not bring a direction of its own
+    rows[repeat % m] = rows[0] / 2  # a dependent row must not bring a direction of its own
     basis, counts = ordered_basis(rows)
     torch.testing.assert_close(basis @ basis.T, torch.eye(len(basis), dtype=torch.float64), atol=1e-10, rtol=0)
     for n in range(m + 1):
@@ -255,12 +287,13 @@ def test_bad_settings_are_named(settings, message):
         {"keep": "high", "cutoff": 0},
         {"keep": "components", "components": [3, 99]},
         {"keep": "notch", "components": [0]},
+        {"keep": "all", "cutoff": 999},  # the ablation uses it all the same
         {"keep": "band", "cutoff": 3, "upper": 22},
     ],
 )
 def test_components_that_are_not_there_are_refused(selection):
     with pytest.raises(ConfigError, match="use 1 to 20"):
-        FilterSettings(**selection).check(p=41, width=64)
+        FilterSettings(**selection).selection.check(fourier_basis(41))
 
 
 def test_periods_in_words():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from fourier_lightning.callbacks.instrument import spread
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.run import prepare, train
@@ -49,12 +50,13 @@ def test_a_plain_run_leaves_every_table_and_array(finished):
     wanted = {
         "filter_ablation": "modules removed cutoff method positions rank loss accuracy mod_2 mod_5 mod_10 within_2 "
         "within_10 control_accuracy_mean control_accuracy_std",
-        "embedding_periods": "period power z p_value",
+        "embedding_periods": "line period power share z p_value significant",
+        "embedding_components": "line component period power z p_value significant",
         "lens_accuracy": "layer after accuracy within_2 within_10",
         "single_component": "component period accuracy mod_2 control_accuracy_mean",
-        "knock_out": "component period power loss_increase control_loss_mean control_loss_std",
+        "knock_out": "component period power left lost loss_increase control_loss_mean control_loss_std",
         "error_histogram": "modules removed method error count",
-        "layer_periods": "module layer period share z p_value",
+        "layer_periods": "module layer period share expected z p_value z_permutation",
     }
     for name, columns in wanted.items():
         rows = read_table(finished, name)
@@ -157,6 +159,36 @@ def test_a_hub_model_is_analysed_without_training(tiny, tmp_path):
     assert [(row["layer"], row["after"]) for row in lens[:3]] == [(-1, "embed"), (0, "attn"), (0, "mlp")]
 
 
+def test_a_cadence_counts_epochs_since_the_last_measurement(tiny, tmp_path):
+    options = ["trainer.check_val_every_n_epoch=2", "trainer.max_epochs=9", "callbacks.logit_lens.every_n_epochs=3"]
+    train(tiny("logger=none", *options))
+    rows = read_jsonl(tmp_path / "record" / "tables" / "lens_accuracy.jsonl")
+    assert sorted({row["epoch"] for row in rows}) == [3, 7, 8]  # validations after epochs 1, 3, 5, 7; and the end
+
+
+@pytest.mark.parametrize("option", ["+trainer.fast_dev_run=true", "trainer.enable_progress_bar=false"])
+def test_lightnings_own_options_go_with_instruments(option, tmp_path):
+    options = [o for o in TINY if o != "~callbacks.progress_bar"]
+    train(load_config([*options, option, "logger=none", "test=false"], tmp_path))
+
+
+def test_sentences_have_a_second_number_line_and_an_untied_model_a_third(tiny, tmp_path):
+    train(tiny("logger=none", "data=addition", "embedding.tie=false", "trainer.max_epochs=1"))
+    lines = [row["line"] for row in read_table(tmp_path, "embedding_periods")]
+    assert lines == [line for line in ("numbers", "operands", "unembedding") for _ in range(4)]
+    assert read_array(tmp_path, "embedding_spectrum_operands").shape == (10,)
+    assert "embedding/unembedding/period_5/z" in run_json(tmp_path)["metrics"]
+
+
+def test_a_limited_sample_has_every_template(tiny):
+    cfg = tiny("logger=none", "data=addition", "trainer.max_epochs=1", "data.max_operand=60")
+    data = prepare(cfg).data
+    picked = spread(data.examples("val"), 40)
+    assert 35 <= sum(map(len, picked)) <= 45
+    whole = {tuple(row[:2]) for group in data.examples("val") for row in group.prompt.tolist()}
+    assert {tuple(row[:2]) for group in picked for row in group.prompt.tolist()} == whole  # how each template begins
+
+
 def test_settings_reach_the_tables(tiny, tmp_path):
     train(
         tiny(
@@ -239,7 +271,15 @@ def test_a_grid_in_one_job_equals_its_filters_one_by_one(finished, tiny, tmp_pat
         ("callbacks.embedding_spectrum.periods=[1]", "callbacks.embedding_spectrum.periods=1: not a period"),
         ("callbacks.embedding_spectrum.periods=[]", "callbacks.embedding_spectrum.periods=[]: empty"),
         ("callbacks.embedding_spectrum.periods=[9999]", "callbacks.embedding_spectrum.periods=9999: the number line"),
-        ("callbacks.embedding_spectrum.draws=1", "callbacks.embedding_spectrum.draws=1"),
+        ("callbacks.embedding_spectrum.draws=1", "callbacks.embedding_spectrum.draws=1: too few"),
+        ("callbacks.layer_spectrum.draws=1", "callbacks.layer_spectrum.draws=1: too few"),
+        ("callbacks.layer_spectrum.seed=-1", "callbacks.layer_spectrum.seed=-1: out of range"),
+        ("callbacks.final_logits.cutoff=9999", "filter.cutoff=9999: no component"),
+        ("filter.keep=all filter.cutoff=9999", "filter.cutoff=9999: no component"),
+        ("filter.seed=99999999999", "filter.seed=99999999999: out of range"),
+        ("filter.periods=[3,9999] filter.keep=periods", "filter.periods=9999: the number line has 521 numbers"),
+        ("embedding.keep=low embedding.cutoff=1", "embedding.cutoff=1: no wave is below k = 1"),
+        ("~callbacks.filter_ablation.filter", "callbacks.filter_ablation: "),
         ("callbacks.layer_spectrum.every_n_epochs=-1", "callbacks.layer_spectrum.every_n_epochs=-1: too small"),
         ("callbacks.logit_lens.batch_size=0", "callbacks.logit_lens.batch_size=0: too small"),
         ("callbacks.single_component.components=[261]", "callbacks.single_component.components=[261]: no component"),
@@ -250,7 +290,10 @@ def test_a_grid_in_one_job_equals_its_filters_one_by_one(finished, tiny, tmp_pat
         ("callbacks.final_logits.prompts=[[1,261]]", "callbacks.final_logits.prompts=[[1, 261]]: [1, 261] is out"),
         ("callbacks.final_logits.top_k=0", "callbacks.final_logits.top_k=0"),
         ("filter.cutoff=300", "filter.cutoff=300: no component k=300"),
-        ("filter.method=projection", "filter.method=projection: the null space is empty: 422 rows"),
+        (
+            "filter.method=projection callbacks=filter_grid",
+            "filter.method=projection: the null space is empty",
+        ),
         ("filter.keep=lo", "filter.keep=lo"),
         ("embedding.keep=band", "embedding.upper=null: a band has two ends"),
         ("embedding.cutoff=0 embedding.keep=low", "embedding.cutoff=0: no component k=0"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.fourier.nulls import NULLS, null_shares, significant, test_against
+from fourier_lightning.fourier.nulls import NULLS, null_shares, significant, test_against, test_rotation
 from fourier_lightning.fourier.spectrum import component_probes, period_probes
 
 
@@ -63,13 +63,47 @@ def test_permutation_p_values_are_exact():
     assert all(7 <= count <= 35 for count in false)  # 99.9 % of Binomial(400, 0.05)
 
 
+def test_the_limit_is_the_corrected_level():
+    """Crossing the drawn line and p <= 0.05 are the same thing, with the fewest draws that allow it."""
+    probes = component_probes(fourier_basis(41))
+    for seed in range(50):
+        found = test_against(noise(41, 4, seed), probes, "permutation", 20, seed)
+        assert (found.share > found.limit).equal(found.p_value <= 0.05)
+
+
+def test_rotation_tells_the_module_from_what_it_is_read_through():
+    """W is full of T = 10. States in no direction show it and mean nothing; states that choose it do."""
+    reader, probes = planted(101, 32, [10.0], seed=3), period_probes([2, 5, 10, 7], 101)
+    rng = torch.Generator().manual_seed(0)
+    false = 0
+    for seed in range(60):
+        states = torch.randn(32, 8, generator=rng, dtype=torch.float64)  # eight random directions
+        states = torch.linalg.svd(states, full_matrices=True)
+        square = states.U * torch.cat([states.S, torch.zeros(24, dtype=torch.float64)])
+        assert test_against(reader @ square, probes, "permutation", 99, seed).p_value[2] <= 0.05 or seed
+        false += bool((test_rotation(reader, square, probes, 39, seed).p_value <= 0.05).any())
+    assert false <= 8  # 99.5 % of Binomial(60, 0.05)
+    wave = period_probes([10], 101).rows
+    chosen = torch.zeros(32, 32, dtype=torch.float64)
+    chosen[:, :2] = (wave @ reader).T
+    found = test_rotation(reader, chosen, probes, 39, 0)
+    assert found.p_value.tolist()[2] <= 0.05 and (found.p_value[[0, 1, 3]] > 0.05).all()
+
+
+def test_gpus_are_not_reseeded(monkeypatch):
+    """torch.manual_seed would restart their dropout at every validation."""
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("reseeded"))
+    null_shares(noise(41, 4, 0), period_probes([5], 41), "gaussian", 3, 0)
+
+
 def test_correlated_columns_are_no_structure_over_the_number_line():
     """A few directions that hold all the variance make spectra ragged; permutation and Gaussian nulls know."""
     table = noise(101, 16, 0) * torch.logspace(0, -3, 16) + 5
     probes = component_probes(fourier_basis(101))
     results = {null: test_against(table, probes, null, 199, 0) for null in NULLS}
     assert (results["permutation"].p_value > 0.05).all() and (results["gaussian"].p_value > 0.05).all()
-    assert results["gaussian"].std.mean() > 2 * results["random_init"].std.mean()
+    spread = {null: (r.share / r.expected - 1).std() / r.z.std() for null, r in results.items()}
+    assert spread["gaussian"] > 2 * spread["random_init"]
 
 
 @pytest.mark.parametrize("periods", [[2, 5, 10.0], [10.0, 10.3, 9.8]])

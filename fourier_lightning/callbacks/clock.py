@@ -39,6 +39,7 @@ class Clock(pl.Callback):
     def times(self) -> dict[str, Any]:
         """For the record: seconds, and the steps done."""
         return {
+            "fit_seconds": self.fit_seconds,
             "train_seconds": self.train_seconds,
             "analysis_seconds": sum(instrument.seconds for instrument in self.instruments),
             "first_step_seconds": self.first_step_seconds,

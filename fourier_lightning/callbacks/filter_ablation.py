@@ -8,6 +8,7 @@ from typing import Any
 from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import METHODS, Filter, FilterMaker, FilterSettings, Method
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.metrics import MODULI, WITHIN
@@ -45,7 +46,7 @@ def make_row(
     try:
         chosen = maker.make(selection, method)
         count = chosen.control_rows
-        controls = [maker.control(count, method, draw) for draw in range(draws)] if chosen.removed else []
+        controls = [maker.control(count, method, draw) for draw in range(draws)] if count else []
     except ConfigError as error:  # the weights have fewer directions than their shape allows
         return Row(columns, modules, refused=str(error))
     return Row(columns, modules, chosen, controls)
@@ -57,8 +58,8 @@ def try_rows(
     """Evaluate rows and their controls in one pass over the instrument's examples.
 
     Returns:
-        table rows (the columns, then rank, the metrics, and mean and standard deviation of the controls' metrics),
-        and the tally of each row's own filter.
+        table rows (the columns, then rank, left and lost of the filter, the metrics, and mean and standard deviation
+        of the controls' metrics), and the tally of each row's own filter.
     """
     variants: dict[tuple[str, int], Variant] = {}  # rows of one rank share their controls: evaluate each once
     wanted: list[list[tuple[str, int]]] = []
@@ -75,7 +76,9 @@ def try_rows(
 
 
 def _columns(row: Row, tallies: list[Tally]) -> dict[str, Any]:
-    columns: dict[str, Any] = {**row.columns, "rank": None if row.filter is None else row.filter.rank}
+    columns: dict[str, Any] = dict(row.columns)
+    for name in ("rank", "left", "lost"):
+        columns[name] = None if row.filter is None else getattr(row.filter, name)
     own, *controls = [tally.means() for tally in tallies] or [dict.fromkeys(SHOWN)]
     columns |= {name: own[name] for name in SHOWN}
     for name in SHOWN:
@@ -90,9 +93,10 @@ class FilterAblation(Instrument):
 
     Writes the table ``filter_ablation``: the paper's seven rows by each method; where a projection's null space is
     empty the row says so in ``refused`` and has no numbers. Columns: modules, removed, cutoff (k), method, positions,
-    basis, fold_ln, rank, the metrics, and ``control_<metric>_mean`` and ``_std`` over the random controls. Table
-    ``error_histogram``: modules, removed, method, error, count. Logs, for ``filter.method``,
-    ``ablation/<attn|mlp|attn_mlp>/<low|high>_removed/{accuracy,loss,control_accuracy_mean,control_accuracy_std}``.
+    basis, fold_ln, rank, left and lost (see ``filters.Filter``), the metrics, and ``control_<metric>_mean`` and
+    ``_std`` over the random controls. Table ``error_histogram``: modules, removed, method, error, count. Logs, for
+    ``filter.method``, ``ablation/<attn|mlp|attn_mlp>/<low|high>_removed/`` with accuracy, loss,
+    control_accuracy_mean and control_accuracy_std.
 
     Args:
         filter: cut-off, basis, positions, LayerNorm, controls; ``keep`` and ``modules`` are the table's own.
@@ -106,7 +110,7 @@ class FilterAblation(Instrument):
         self.filter = filter
 
     def check(self, data: AdditionDataModule, width: int) -> None:
-        self.filter.check(data.p, width)
+        self.filter.selection.check(fourier_basis(data.p, self.filter.basis))
 
     def measure(self, view: View) -> None:
         settings, maker = self.filter, view.filters(self.filter)

@@ -14,8 +14,9 @@ from fourier_lightning.fourier.selection import Selection
 class FilterGrid(Instrument):
     """Evaluates the filter of ``filter.*``, or every combination of the lists below, with equal-rank controls.
 
-    Writes the table ``filter_grid``: keep, cutoff, modules, method, rank, the metrics and the controls' as in
-    ``filter_ablation``. For a single filter logs ``filter/`` + the metrics and ``filter/control_<metric>_{mean,std}``.
+    Writes the table ``filter_grid``: keep, cutoff, modules, method, rank, left, lost, the metrics and the controls'
+    as in ``filter_ablation``. For a single filter logs ``filter/`` + the metrics and
+    ``filter/control_<metric>_{mean,std}``.
 
     Args:
         filter: the filter, and the settings of all filters of the grid.
@@ -55,9 +56,9 @@ class FilterGrid(Instrument):
         ]
 
     def check(self, data: AdditionDataModule, width: int) -> None:
-        self.filter.check(data.p, width)
         for selection in self.selections():
             selection.check(fourier_basis(data.p, self.filter.basis))
+            self.filter.check_null_space(selection, data.p, width)
 
     def measure(self, view: View) -> None:
         settings, maker = self.filter, view.filters(self.filter)

@@ -6,7 +6,7 @@ from torch import Tensor
 from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.fourier.basis import BasisKind
+from fourier_lightning.fourier.basis import BasisKind, fourier_basis
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import strongest_waves
 from fourier_lightning.models.forward import answer_logits
@@ -54,6 +54,7 @@ class FinalLogits(Instrument):
         self.basis: BasisKind = basis
 
     def check(self, data: AdditionDataModule, width: int) -> None:
+        Selection(cutoff=self.cutoff).check(fourier_basis(data.p, self.basis))
         for pair in self.prompts or []:
             if not all(data.min_operand <= n <= data.max_operand for n in pair):
                 raise ConfigError(

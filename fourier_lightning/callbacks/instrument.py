@@ -45,9 +45,19 @@ class View:
         """Length of the number line."""
         return self.data.p
 
-    def number_rows(self) -> Tensor:
-        """(p, d) input embedding of the numbers."""
-        return self.module.net.transformer.wte.weight.detach()[self.module.numbers]
+    def number_lines(self) -> dict[str, Tensor]:
+        """Tables that hold the number line: "numbers", the input rows (p, d) of the answers' tokens.
+
+        And, where they are other vectors, "operands", the input rows (q, d) of the prompts' tokens (" 15" beside
+        "15"), and "unembedding", the output rows (p, d).
+        """
+        net, operands = self.module.net, self.data.vocabulary.operands.to(self.module.device)
+        rows, outputs = net.transformer.wte.weight.detach(), net.lm_head.weight.detach()
+        lines = {"numbers": rows[self.module.numbers], "operands": rows[operands]}
+        lines["unembedding"] = outputs[self.module.numbers]
+        if outputs.data_ptr() == rows.data_ptr():
+            del lines["unembedding"]
+        return {name: table for name, table in lines.items() if len(table) >= 3}
 
     def filters(self, settings: FilterSettings) -> FilterMaker:
         """Filters for this model's unembedding as it is now: with a trained table it changes."""
@@ -76,12 +86,13 @@ class View:
 class Instrument(pl.Callback):
     """A measurement of the model at validation time.
 
-    It runs after the validations that its cadence chooses, once more on the final weights when a fit ends, and after
-    the validation of a run without a fit. It sees the validation split, changes nothing (weights, modes, random
+    It runs after the validations that its cadence chooses, on the final weights when a fit ends, and after the
+    validation of a run without a fit. It sees the validation split, changes nothing (weights, modes, random
     state) and computes in evaluation mode without autocast.
 
     Args:
-        every_n_epochs: cadence in epochs; 0 for the final weights alone.
+        every_n_epochs: cadence: after a validation, if the last measurement was this many epochs ago; 0 for the final
+            weights alone.
         limit_batches: use this many batches' worth of validation examples, spread over the prompt lengths; null for
             all of them.
         batch_size: prompts at a time: with the model, this bounds the memory.
@@ -99,8 +110,9 @@ class Instrument(pl.Callback):
         self.metrics: dict[str, float] = {}
         self.seconds = 0.0
         self.seconds_in_fit = 0.0
-        self.at_epoch = 0
-        self.loaded_at = (0, 0)  # step and epoch of a checkpoint that is evaluated without a fit
+        self.loaded_at = (0, 0)  # step and epoch of the checkpoint that is resumed or evaluated
+        self._epoch: int | None = None
+        self._measured_epoch = -1
         self._final_at: int | None = None
 
     def check(self, data: AdditionDataModule, width: int) -> None:
@@ -122,29 +134,35 @@ class Instrument(pl.Callback):
         yield from Batches(groups, self.batch_size)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.at_epoch = trainer.current_epoch
+        self._epoch = trainer.current_epoch
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure if this validation is one of the cadence's; the last weights wait for the end of the fit."""
+        """Measure if the cadence says so; the last weights wait for the end of the fit."""
         if trainer.sanity_checking:
             return
         if trainer.state.fn != "fit":
             self._measure(trainer, pl_module, final=True)
-        elif self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and not ends_here(trainer):
+            return
+        since = trainer.current_epoch - self._measured_epoch
+        if 0 < self.every_n_epochs <= since and not ends_here(trainer):
+            self._measured_epoch = trainer.current_epoch
             self._measure(trainer, pl_module, final=False)
             self.seconds_in_fit = self.seconds
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    # Not on_fit_end: by then Lightning has moved the model off the device.
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure the final weights."""
         self._measure(trainer, pl_module, final=True)
 
     def _measure(self, trainer: Any, module: Any, final: bool) -> None:
-        if self._final_at == trainer.global_step:  # a validation after the fit: seen already
+        records = [logger.record for logger in trainer.loggers if isinstance(logger, RecordLogger)]
+        if self._final_at == trainer.global_step or not records:  # seen already; or fast_dev_run, which logs nothing
             return
-        # Lightning counts a fit's validation under the last step before it
-        at = (trainer.global_step - 1, self.at_epoch) if trainer.global_step else self.loaded_at
-        (record,) = [logger.record for logger in trainer.loggers if isinstance(logger, RecordLogger)]
-        view = View(module, trainer.datamodule, record, trainer.loggers, *at, final, self.metrics)
+        step, epoch = self.loaded_at
+        if trainer.global_step:  # Lightning counts a fit's validation under the last step before it
+            step = trainer.global_step - 1
+        epoch = epoch if self._epoch is None else self._epoch
+        view = View(module, trainer.datamodule, records[0], trainer.loggers, step, epoch, final, self.metrics)
         began, training, home = time.perf_counter(), module.training, module.device
         module.eval()
         if home.type == "mps":  # has no float64
@@ -162,6 +180,6 @@ def ends_here(trainer: pl.Trainer) -> bool:
 
 
 def spread(groups: list[Examples], n: int) -> list[Examples]:
-    """The first examples of each prompt length, about n in all, in the proportions of the whole."""
+    """About n examples in all, from each prompt length its share, spread over its templates."""
     share = min(1.0, n / sum(map(len, groups)))
-    return [group.first(max(1, round(share * len(group)))) for group in groups]
+    return [group.sample(max(1, round(share * len(group)))) for group in groups]

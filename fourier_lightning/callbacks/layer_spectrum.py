@@ -6,13 +6,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fourier_lightning.callbacks.embedding_spectrum import check_periods
+from fourier_lightning.callbacks.embedding_spectrum import check_draws
 from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.fourier.basis import Basis, BasisKind
-from fourier_lightning.fourier.nulls import test_against
-from fourier_lightning.fourier.selection import Period, parse_periods, period_name
+from fourier_lightning.fourier.nulls import test_against, test_rotation
+from fourier_lightning.fourier.selection import Period, check_range, parse_periods, period_name
 from fourier_lightning.fourier.spectrum import (
+    centred_power,
     coefficients,
     component_probes,
     magnitudes,
@@ -38,17 +39,22 @@ class LayerSpectrum(Instrument):
 
     Writes the arrays ``layer_component_<attn|mlp>`` (layers, K), the mean magnitude over the examples (the paper's);
     ``layer_component_<attn|mlp>_of_mean``, the magnitude of the mean contribution: what all prompts share;
-    ``layer_component_<attn|mlp>_rms``, the root mean square, whose squares add up; and ``..._limit``, the root mean
-    square above which a component is beyond the permutation null at 5 %, corrected for looking at all K. The null
-    permutes the number line, the same way for all examples. Table ``layer_periods``: power share, z and p_value of
-    each of ``periods`` (exact T) in each module. Logs ``layers/<attn|mlp>/period_<T>/share``: the largest over the
-    layers.
+    ``layer_component_<attn|mlp>_rms``, the root mean square, whose squares add up; and, for the orthonormal basis,
+    ``..._limit``, the root mean square above which a component is beyond the rotation null at 5 %, corrected for
+    looking at all K of a module.
+
+    W has waves of its own, and any state that is read through it shows them. The rotation null (random directions
+    for states of the same covariance, see ``nulls``) holds what the module writes against that. Table
+    ``layer_periods``: power share, the share that random directions would have (``expected``), z and p_value of each
+    of ``periods`` (exact T) in each module; ``z_permutation`` and ``p_value_permutation`` are against a shuffled
+    number line, that is, against a W without waves. Logs ``layers/<attn|mlp>/period_<T>/share``: the largest over
+    the layers.
 
     Args:
         periods: T's that get a row for each module.
         ln: the final LayerNorm, see ``models.lens``; ``frozen`` contributions add up to the real logits.
         basis: of the spectra.
-        draws: permutations; 20 or more for a corrected level of 5 %.
+        draws: from each null.
         seed: of the draws.
         every_n_epochs, limit_batches, batch_size: see ``Instrument``.
     """
@@ -67,10 +73,12 @@ class LayerSpectrum(Instrument):
         super().__init__(every_n_epochs, limit_batches, batch_size)
         self.periods = parse_periods(periods, "periods")
         self.ln: LnMode = ln
-        self.basis, self.draws, self.seed = basis, draws, seed
+        check_draws(draws, seed)
+        self.basis: BasisKind = basis
+        self.draws, self.seed = draws, seed
 
     def check(self, data: AdditionDataModule, width: int) -> None:
-        check_periods(self.periods, data.p, "periods")
+        check_range(self.periods, data.p, "periods")
 
     def measure(self, view: View) -> None:
         net, basis = view.module.net, view.basis(self.basis)
@@ -80,18 +88,18 @@ class LayerSpectrum(Instrument):
             sums, count = self._collect(view, name, unembedding, basis)
             maps: dict[str, list[Tensor]] = {"": [], "_of_mean": [], "_rms": [], "_limit": []}
             for layer, total in enumerate(sums):
-                # a (p, d) table with the same second moments over the number line as the contributions
-                table = unembedding @ root(total.moment / count)
-                power = coefficients(table.T, basis).square().sum(dim=0)
-                against = test_against(table, component_probes(basis), "permutation", self.draws, self.seed)
-                whole = table.sub(table.mean(dim=0)).square().sum()
+                states = root(total.moment / count)  # what it writes has the powers of unembedding @ states
+                written = coefficients((unembedding @ states).T, basis).square().sum(dim=0)
                 maps[""].append(total.magnitude / count)
                 maps["_of_mean"].append(magnitudes(coefficients(unembedding @ total.state / count, basis), basis))
-                maps["_rms"].append(sum_by_component(power, basis).sqrt())
-                maps["_limit"].append((against.limit * whole.cpu()).sqrt())
-                rows += self._period_rows(name, layer, table)
+                maps["_rms"].append(sum_by_component(written, basis).sqrt())
+                if basis.kind == "orthonormal":
+                    limit = test_rotation(unembedding, states, component_probes(basis), self.draws, self.seed).limit
+                    maps["_limit"].append((limit * centred_power(unembedding @ states).cpu()).sqrt())
+                rows += self._period_rows(name, layer, unembedding, states)
             for suffix, values in maps.items():
-                view.array(f"layer_component_{name}{suffix}", torch.stack([v.cpu() for v in values]))
+                if values:
+                    view.array(f"layer_component_{name}{suffix}", torch.stack([v.cpu() for v in values]))
         view.table("layer_periods", rows)
         view.log(
             {
@@ -125,18 +133,25 @@ class LayerSpectrum(Instrument):
                     total.moment += states.T @ states
         return sums, count
 
-    def _period_rows(self, name: str, layer: int, table: Tensor) -> list[dict[str, float | str | int]]:
+    def _period_rows(
+        self, name: str, layer: int, unembedding: Tensor, states: Tensor
+    ) -> list[dict[str, float | str | int]]:
         if not self.periods:
             return []
-        against = test_against(table, period_probes(self.periods, len(table)), "permutation", 200, self.seed)
+        probes, written = period_probes(self.periods, len(unembedding)), unembedding @ states
+        turned = test_rotation(unembedding, states, probes, self.draws, self.seed)
+        shuffled = test_against(written, probes, "permutation", self.draws, self.seed)
         return [
             {
                 "module": name,
                 "layer": layer,
                 "period": period,
-                "share": float(against.share[i]),
-                "z": float(against.z[i]),
-                "p_value": float(against.p_value[i]),
+                "share": float(turned.share[i]),
+                "expected": float(turned.expected[i]),
+                "z": float(turned.z[i]),
+                "p_value": float(turned.p_value[i]),
+                "z_permutation": float(shuffled.z[i]),
+                "p_value_permutation": float(shuffled.p_value[i]),
             }
             for i, period in enumerate(self.periods)
         ]

@@ -2,14 +2,13 @@
 
 import torch
 
-from fourier_lightning.callbacks.embedding_spectrum import check_periods
 from fourier_lightning.callbacks.filter_ablation import Row, make_row, try_rows
 from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.fourier.filters import FilterSettings
-from fourier_lightning.fourier.selection import Period, Selection, parse_periods
+from fourier_lightning.fourier.filters import FilterSettings, Method
+from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods
 from fourier_lightning.fourier.spectrum import coefficients, magnitudes
 from fourier_lightning.models.forward import answer_logits
 
@@ -46,7 +45,7 @@ class SingleComponent(Instrument):
             raise ConfigError(key, "nothing to keep", "list periods or components, or remove the callback")
 
     def check(self, data: AdditionDataModule, width: int) -> None:
-        check_periods(self.periods or [], data.p, "periods")
+        check_range(self.periods or [], data.p, "periods")
         check_components(self.components, data.p, self.filter, "components")
 
     def measure(self, view: View) -> None:
@@ -86,23 +85,27 @@ class KnockOut(Instrument):
     """Removes one component k at a time from all attention and MLP outputs: effect against power.
 
     A large peak can be causally inert. Writes the table ``knock_out``: component, period, power (mean squared
-    magnitude in the unfiltered final logits), loss, loss_increase, accuracy, mod_10 and within_10 without it, and mean
-    and standard deviation of loss and accuracy when as many random directions of the number line go instead; z is
-    the loss against these controls. Logs ``knock_out/largest_loss_increase`` and its ``component``.
+    magnitude in the unfiltered final logits), rank, left, lost, loss, loss_increase, accuracy, mod_10 and within_10
+    without it, and mean and standard deviation of loss and accuracy when as many random directions of the number
+    line go instead; z is the loss against these controls. Logs ``knock_out/largest_loss_increase`` and its
+    ``component``.
 
     Args:
-        filter: method, basis, positions, LayerNorm, seed of the controls.
+        filter: basis, positions, LayerNorm, seed of the controls.
+        method: ``projection`` by default: it always exists for two rows and leaves nothing of the wave, where a narrow
+            model's ``readout`` may leave most of it (column ``left``).
         components: k's; null for all.
         draws: random controls, shared by all components.
         every_n_epochs, limit_batches, batch_size: see ``Instrument``. By default one batch: 260 components take
             as many passes.
     """
 
-    KEPT = ("loss", "accuracy", "mod_10", "within_10")
+    KEPT = ("rank", "left", "lost", "loss", "accuracy", "mod_10", "within_10")
 
     def __init__(
         self,
         filter: FilterSettings,
+        method: Method = "projection",
         components: list[int] | None = None,
         draws: int = 10,
         every_n_epochs: int = 0,
@@ -115,33 +118,36 @@ class KnockOut(Instrument):
         if components == []:
             raise ConfigError("components=[]", "empty", "list components, or null for all")
         self.filter, self.components, self.draws = filter, components, draws
+        self.method: Method = method
 
     def check(self, data: AdditionDataModule, width: int) -> None:
         check_components(self.components or [], data.p, self.filter, "components")
+        self.filter.selection.check(fourier_basis(data.p, self.filter.basis))
 
     def measure(self, view: View) -> None:
         settings, maker = self.filter, view.filters(self.filter)
         basis = view.basis(settings.basis)
+        method = self.method if maker.rank > 2 else "readout"  # a projection would leave nothing
         components = self.components or list(range(1, basis.n_components + 1))
-        rows = [make_row(maker, Selection("all"), "attn_mlp", settings.method, 0, {})]
-        rows += [Row({}, "attn_mlp", maker.control(2, settings.method, draw)) for draw in range(self.draws)]
+        rows = [make_row(maker, Selection("all"), "attn_mlp", method, 0, {})]
+        rows += [Row({}, "attn_mlp", maker.control(2, method, draw)) for draw in range(self.draws)]
         (intact, *controls), _ = try_rows(self, view, settings, rows)
-        mean, std = _mean_std([row["loss"] for row in controls])
-        accuracy_mean, accuracy_std = _mean_std([row["accuracy"] for row in controls])
+        shared = {}
+        for name in ("loss", "accuracy"):
+            mean, std = _mean_std([row[name] for row in controls])
+            shared |= {f"control_{name}_mean": mean, f"control_{name}_std": std}
         power = self._power(view)
         table = []
         for chunk in torch.tensor(components).split(16):  # a wide model's 260 matrices need not lie side by side
             selections = [Selection("notch", components=[k]) for k in chunk.tolist()]
             tried, _ = try_rows(
-                self, view, settings, [make_row(maker, s, "attn_mlp", settings.method, 0, {}) for s in selections]
+                self, view, settings, [make_row(maker, s, "attn_mlp", method, 0, {}) for s in selections]
             )
             for k, row in zip(chunk.tolist(), tried, strict=True):
                 columns = {"component": k, "period": float(basis.periods[k - 1]), "power": float(power[k - 1])}
                 columns |= {name: row[name] for name in self.KEPT} | {"loss_increase": row["loss"] - intact["loss"]}
-                columns |= {"z": (row["loss"] - mean) / std if std else None, "rank": row["rank"]}
-                columns |= {"control_loss_mean": mean, "control_loss_std": std}
-                columns |= {"control_accuracy_mean": accuracy_mean, "control_accuracy_std": accuracy_std}
-                table.append({**columns, "method": settings.method})
+                z = (row["loss"] - shared["control_loss_mean"]) / max(shared["control_loss_std"], 1e-12)
+                table.append({**columns, "z": z, **shared, "method": method})
         view.table("knock_out", table)
         worst = max(table, key=lambda row: row["loss_increase"])
         view.log(

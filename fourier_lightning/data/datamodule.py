@@ -32,9 +32,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.sum)
 
-    def first(self, n: int) -> "Examples":
-        """The first n of them."""
-        return Examples(self.prompt[:n], self.sum[:n], self.slots[:n])
+    def sample(self, n: int) -> "Examples":
+        """n of them at equal distances: the templates of a prompt length stand one after the other."""
+        rows = torch.arange(n, device=self.sum.device) * len(self) // n
+        return Examples(self.prompt[rows], self.sum[rows], self.slots[rows])
 
     def to(self, device: torch.device | str) -> "Examples":
         return Examples(self.prompt.to(device), self.sum.to(device), self.slots.to(device))

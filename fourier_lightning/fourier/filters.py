@@ -68,8 +68,8 @@ class FilterSettings:
     def __post_init__(self) -> None:
         if self.draws < 0:
             raise ConfigError(f"filter.draws={self.draws}", "negative", "use 3 or more, or 0 for no control")
-        if self.seed < 0:
-            raise ConfigError(f"filter.seed={self.seed}", "negative", "use 0 or more")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"filter.seed={self.seed}", "out of range", "use 0 or a positive integer below 2^32")
         _ = self.selection
 
     @property
@@ -77,15 +77,13 @@ class FilterSettings:
         """What to keep."""
         return Selection(self.keep, self.cutoff, self.upper, self.components, self.periods)
 
-    def check(self, p: int, width: int) -> None:
-        """Refuse what can't work for a model of this width, before there is a model.
+    def check_null_space(self, selection: Selection, p: int, width: int) -> None:
+        """Refuse a projection that leaves nothing in a model of this width, before there is a model.
 
         Raises:
-            ConfigError: components that don't exist, or a projection whose null space is empty.
+            ConfigError: with the ranks.
         """
-        basis = fourier_basis(p, self.basis)
-        self.selection.check(basis)
-        removed = len(self.selection.removed_rows(basis))
+        removed = len(selection.removed_rows(fourier_basis(p, self.basis)))
         if self.method == "projection" and removed >= width - self.fold_ln:
             raise empty_null_space(removed, width - self.fold_ln, width)
 
@@ -103,23 +101,21 @@ class Filter:
     Attributes:
         matrix: (d, d) float64; x becomes ``matrix @ x``.
         removed: rows of the number line that were asked to go.
-        rank: dimensions of the residual stream that are gone: the rank of ``1 - matrix``.
-        method: how it was made.
+        rank: directions of the residual stream that these rows read.
+        control_rows: how many random rows of the number line an equal-rank control removes: as many as ``removed``,
+            or as ``rank`` where W hardly holds the waves that go (a band-limited table): more random rows would
+            remove more directions.
+        left: share of the removed waves' power that passes, for states without a preferred direction.
+        lost: share of the other waves' power that goes with them. A projection leaves nothing and may lose much; a
+            readout in a narrow model does the opposite.
     """
 
     matrix: Float[Tensor, "d d"]
     removed: int
     rank: int
-    method: Method
-
-    @property
-    def control_rows(self) -> int:
-        """How many random rows of the number line a control removes.
-
-        For ``projection`` as many as this filter has rank: with an unembedding of low rank (a band-limited table)
-        as many random rows as were asked to go would remove more directions.
-        """
-        return self.rank if self.method == "projection" else self.removed
+    control_rows: int
+    left: float
+    lost: float
 
 
 class FilterMaker:
@@ -133,13 +129,14 @@ class FilterMaker:
 
     def __init__(self, unembedding: Float[Tensor, "p d"], basis: Basis, seed: int = 0) -> None:
         self.unembedding, self.basis, self.seed = unembedding.double().cpu(), basis, seed
-        centred = self.unembedding - self.unembedding.mean(dim=0)
+        self._centred = self.unembedding - self.unembedding.mean(dim=0)
         u, sizes, vh = torch.linalg.svd(self.unembedding, full_matrices=False)
         # relative to what varies between numbers: a large mean row says nothing about the precision of the rest
-        kept = sizes > RANK_TOLERANCE * torch.linalg.matrix_norm(centred, 2)
+        self._floor = RANK_TOLERANCE * float(torch.linalg.matrix_norm(self._centred, 2))
+        kept = sizes > self._floor
         self.rank = int(kept.sum())
         self._pinv = (vh[kept].T / sizes[kept]) @ u[:, kept].T  # (d, p)
-        self._nested: dict[tuple[str, int], tuple[Tensor, list[int]]] = {}
+        self._nested: dict[object, tuple[Tensor, list[int]]] = {}
         self._random: dict[int, Tensor] = {}  # by draw
         self._controls: dict[tuple[int, Method, int], Filter] = {}
 
@@ -150,40 +147,48 @@ class FilterMaker:
             ConfigError: ``projection`` where the null space is empty, with the ranks.
         """
         rows = selection.removed_rows(self.basis)
-        if method == "readout" or selection.keep not in ("low", "high"):
-            return self._filter(rows, method, None)
-        family = (selection.keep, 0)
-        if family not in self._nested:  # the removal of everything has every cut-off's rows first
+        if selection.keep not in ("low", "high"):
+            return self._filter(rows, method, *self._directions(rows))
+        if selection.keep not in self._nested:  # the removal of everything has every cut-off's rows first
             cutoff = 1 if selection.keep == "low" else self.basis.n_components + 1
-            everything = replace(selection, cutoff=cutoff).removed_rows(self.basis)
-            self._nested[family] = ordered_basis(everything @ self.unembedding, RANK_TOLERANCE)
-        return self._filter(rows, method, family)
+            self._nested[selection.keep] = self._directions(replace(selection, cutoff=cutoff).removed_rows(self.basis))
+        return self._filter(rows, method, *self._nested[selection.keep])
 
     def control(self, count: int, method: Method, draw: int) -> Filter:
         """A filter that removes this many random rows of the number line instead; the same object each time."""
-        key, family = (count, method, draw), ("random", draw)
+        key = (count, method, draw)
         if key not in self._controls:
             if draw not in self._random:
                 self._random[draw] = random_rows(self.basis.p, self.seed + draw)
-            rows = self._random[draw]
-            if method == "projection" and family not in self._nested:
-                self._nested[family] = ordered_basis(rows @ self.unembedding, RANK_TOLERANCE)
-            self._controls[key] = self._filter(rows[:count], method, family)
+                self._nested[draw] = self._directions(self._random[draw])
+            self._controls[key] = self._filter(self._random[draw][:count], method, *self._nested[draw])
         return self._controls[key]
 
-    def _filter(self, rows: Tensor, method: Method, family: tuple[str, int] | None) -> Filter:
-        identity = torch.eye(self.unembedding.shape[1], dtype=torch.float64)
+    def _directions(self, rows: Tensor) -> tuple[Tensor, list[int]]:
+        """What rows of the number line read of the residual stream: one ordered QR serves all nested filters."""
+        return ordered_basis(rows @ self.unembedding, self._floor)
+
+    def _filter(self, rows: Tensor, method: Method, directions: Tensor, counts: list[int]) -> Filter:
+        """The filter that removes these rows; directions of the first of them, or of more."""
+        identity, rank = torch.eye(self.unembedding.shape[1], dtype=torch.float64), counts[len(rows)]
         if method == "readout":
-            gone = (self._pinv @ rows.T) @ (rows @ self.unembedding)
-            return Filter(identity - gone, len(rows), min(len(rows), self.rank), method)
-        if family is None:  # not nested
-            directions, _ = ordered_basis(rows @ self.unembedding, RANK_TOLERANCE)
-        else:  # one ordered QR serves every cut-off
-            directions, counts = self._nested[family]
-            directions = directions[: counts[len(rows)]]
-        if len(directions) >= self.rank:
-            raise empty_null_space(len(rows), self.rank, len(identity))
-        return Filter(identity - directions.T @ directions, len(rows), len(directions), method)
+            matrix = identity - (self._pinv @ rows.T) @ (rows @ self.unembedding)
+        else:
+            if rank >= self.rank:
+                raise empty_null_space(len(rows), self.rank, len(identity))
+            matrix = identity - directions[:rank].T @ directions[:rank]
+        before = rows @ self.unembedding
+        passing, gone = before @ matrix, self._centred @ (identity - matrix)  # (r, d), (p, d)
+        power = before.square().sum()
+        others = (self._centred.square().sum() - power).clamp_min(self._floor**2)
+        return Filter(
+            matrix=matrix,
+            removed=len(rows),
+            rank=rank,
+            control_rows=len(rows) if rank == min(len(rows), self.rank) else rank,
+            left=float(passing.square().sum() / power) if rank else 0.0,
+            lost=float((gone.square().sum() - (rows @ gone).square().sum()) / others) if rank else 0.0,
+        )
 
 
 def random_rows(p: int, seed: int) -> Float[Tensor, "p-1 p"]:

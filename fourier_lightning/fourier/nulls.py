@@ -1,13 +1,18 @@
 """What a spectrum would look like if the number line meant nothing: nulls, z-scores and p-values.
 
 A peak in a spectrum proves little by itself: some component is always the largest, and spikes at T = 2, 5, 10 appear
-even in raw token frequencies (paper.md section 6). So every power is held against draws from three nulls:
+even in raw token frequencies (paper.md section 6). So every power is held against draws from a null. Of a table:
 
 ``permutation``  the same vectors in a random order: keeps all but the number line; makes no assumption.
 ``random_init``  a table as GPT-2 would initialise it: independent Gaussian entries, no structure at all.
 ``gaussian``     independent Gaussian rows with the table's own mean and covariance.
 
-The statistic is the share of the table's centred power, which has no units, so tables of any scale compare.
+And of what a module adds to the logits, W c, ``rotation``: states of the same covariance in random directions, read
+through the same W. The waves that W itself prefers are in this null; only what the module prefers beyond them counts.
+
+The statistic is the share of the centred power, which has no units, over its exact expectation under the null. These
+ratios are alike for all groups of as many rows, so they are compared with one another without estimating anything for
+single groups from few draws: the corrected p-values are exact ranks.
 """
 
 from dataclasses import dataclass
@@ -21,7 +26,6 @@ from fourier_lightning.fourier.spectrum import Probes, centred_power
 
 Null = Literal["permutation", "random_init", "gaussian"]
 NULLS: tuple[Null, ...] = ("permutation", "random_init", "gaussian")
-TINY = torch.finfo(torch.float64).tiny
 
 
 @dataclass(frozen=True)
@@ -30,20 +34,17 @@ class Against:
 
     Attributes:
         share: observed power as a share of the centred power.
-        mean: of the null's shares.
-        std: of the null's shares.
-        z: (share - mean) / std.
+        expected: the null's mean share.
+        z: (share - expected) / the null's standard deviation.
         p_single: part of the draws (with the observation counted in) that reach this group's share in this group.
         p_value: the same for the largest z of each draw: corrected for having looked at every group. A period is
             significant at 5 % if this is at most 0.05; under the null that happens to any group in at most 5 % of
             tables.
-        limit: the share that the largest of a draw's groups exceeds in 5 % of the draws: the corrected level, to
-            draw into a spectrum.
+        limit: the share above which p_value is at most 5 %, to draw into a spectrum.
     """
 
     share: Float[Tensor, " size"]
-    mean: Float[Tensor, " size"]
-    std: Float[Tensor, " size"]
+    expected: Float[Tensor, " size"]
     z: Float[Tensor, " size"]
     p_single: Float[Tensor, " size"]
     p_value: Float[Tensor, " size"]
@@ -63,30 +64,76 @@ def test_against(table: Float[Tensor, "p d"], probes: Probes, null: Null, draws:
     Raises:
         ValueError: fewer than 2 draws.
     """
-    if draws < 2:
-        raise ValueError(f"draws={draws}: a null needs 2 or more")
     share = (probes.power(table) / centred_power(table)).cpu()
-    shares = null_shares(table, probes, null, draws, seed).cpu()  # (draws, size)
-    mean, std = shares.mean(dim=0), shares.std(dim=0).clamp_min(TINY)
-    # The observation is standardised together with the draws: only then is its largest z, under the null, as likely
-    # as any draw's to come first, and the p-value exact with few draws too.
-    together = torch.cat([share[None], shares])
-    together = (together - together.mean(dim=0)) / together.std(dim=0).clamp_min(TINY)
-    largest = together[1:].max(dim=1).values
-    allowed = int(0.05 * (draws + 1))  # this many, the observation among them, may be as large
-    z_limit = ((shares - mean) / std).max(dim=1).values.sort(descending=True).values[max(0, allowed - 1)]
-    return Against(
-        share=share,
-        mean=mean,
-        std=std,
-        z=(share - mean) / std,
-        p_single=(1 + (shares >= share).double().sum(dim=0)) / (1 + draws),
-        p_value=(1 + (largest[:, None] >= together[0]).double().sum(dim=0)) / (1 + draws),
-        limit=mean + std * z_limit,
-    )
+    expected = probes.counts() / (len(table) - 1)  # p - 1 equivalent directions around the mean row
+    return compare(share, null_shares(table, probes, null, draws, seed).cpu(), expected, probes.counts())
 
 
 test_against.__test__ = False  # type: ignore[attr-defined]  # pytest: a statistical test, not a unit test
+
+
+def test_rotation(
+    reader: Float[Tensor, "p d"], states: Float[Tensor, "d d"], probes: Probes, draws: int, seed: int
+) -> Against:
+    """Hold the powers of what states write over the number line against states in random directions.
+
+    Args:
+        reader: W, the unembedding of the numbers.
+        states: R with R R^T = the states' second moment, so that ``reader @ states`` has the contributions' powers.
+        probes: whose powers are asked for.
+        draws: random rotations.
+        seed: of the draws.
+    """
+    reader, states = reader.double().cpu(), states.double().cpu()
+    centred = reader - reader.mean(dim=0)
+    rng = torch.Generator().manual_seed(seed)
+    shares = []
+    for _ in range(draws):
+        turn, _ = torch.linalg.qr(torch.randn(states.shape, generator=rng, dtype=torch.float64))
+        shares.append(probes.power(reader @ (turn @ states)) / (centred @ (turn @ states)).square().sum())
+    written = reader @ states
+    expected = probes.power(reader) / centred.square().sum()  # every direction alike
+    return compare(probes.power(written) / centred_power(written), torch.stack(shares), expected, probes.counts())
+
+
+test_rotation.__test__ = False  # type: ignore[attr-defined]
+
+
+def compare(
+    share: Float[Tensor, " size"],
+    shares: Float[Tensor, "draws size"],
+    expected: Float[Tensor, " size"],
+    counts: Float[Tensor, " size"],
+) -> Against:
+    """Observed shares against drawn ones.
+
+    Args:
+        expected: the null's mean share of each group.
+        counts: rows of each group; groups of as many rows have the same spread of share / expected.
+
+    Raises:
+        ValueError: fewer than 2 draws.
+    """
+    draws = len(shares)
+    if draws < 2:
+        raise ValueError(f"draws={draws}: a null needs 2 or more")
+    expected = expected.clamp_min(torch.finfo(torch.float64).tiny)
+    ratio, ratios = share / expected - 1, shares / expected - 1
+    spread = torch.ones_like(expected)
+    for count in counts.unique():
+        mine = counts == count
+        spread[mine] = ratios[:, mine].square().mean().sqrt()
+    z, largest = ratio / spread, (ratios / spread).max(dim=1).values
+    allowed = int(0.05 * (draws + 1))  # this many, the observation among them, may be as large
+    z_limit = largest.sort(descending=True).values[max(0, allowed - 1)]
+    return Against(
+        share=share,
+        expected=expected,
+        z=z,
+        p_single=(1 + (shares >= share).double().sum(dim=0)) / (1 + draws),
+        p_value=(1 + (largest[:, None] >= z).double().sum(dim=0)) / (1 + draws),
+        limit=expected * (1 + spread * z_limit),
+    )
 
 
 def significant(results: dict[Null, Against], level: float = 0.05) -> Bool[Tensor, " size"]:
@@ -129,7 +176,7 @@ def _gaussian_shares(scales: Float[Tensor, " q"], probes: Probes, draws: int, se
     q = int(kept.sum())
     freedom = rows.shape[1] - 1 - q
     with torch.random.fork_rng(devices=[]):  # torch's chi-square takes no generator
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs too
         rest = torch.zeros(draws, len(weights), dtype=torch.float64)
         if freedom > 0:
             rest = torch.distributions.Chi2(rest.new_tensor(freedom)).sample(rest.shape)

@@ -71,15 +71,15 @@ class Selection:
         """Refuse components that the basis does not have.
 
         Raises:
-            ConfigError: naming the key and the range.
+            ConfigError: naming the key and the range, whether ``keep`` uses it or an instrument does.
         """
         most = basis.n_components
-        uses = {"low": ["cutoff"], "high": ["cutoff"], "band": ["cutoff", "upper"], "components": ["components"]}
-        for key in [*uses.get(self.keep, []), *(["components"] if self.keep == "notch" else [])]:
-            values = getattr(self, key)
-            for value in values if isinstance(values, list) else [values]:
+        for key, values in (("cutoff", [self.cutoff]), ("upper", [self.upper]), ("components", self.components)):
+            for value in values:
                 if value is not None and not 1 <= value <= most + (key == "upper"):
                     raise self._error(key, f"no component k={value} with p={basis.p}", f"use 1 to {most}")
+        if self.keep in ("periods", "notch"):
+            check_range(parse_periods(self.periods, f"{self.group}.periods"), basis.p, f"{self.group}.periods")
 
     def keeps(self, basis: Basis) -> Bool[Tensor, " K"]:
         """Which components k = 1..K of the basis are kept; for every ``keep`` but those with exact periods."""
@@ -128,6 +128,18 @@ def parse_periods(periods: list[Period], key: str) -> list[float]:
     return values
 
 
+def check_range(periods: list[float], p: int, key: str) -> None:
+    """Refuse periods that a number line of length p can't tell from its mean.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    for period in periods:
+        if period > 2 * p:
+            problem = f"the number line has {p} numbers"
+            raise ConfigError(f"{key}={period_name(period)}", problem, f"use periods from 2 to {2 * p}")
+
+
 def period_name(period: float) -> str:
     """A period in metric names and tables: 2, 2.5, 3.33333."""
     return f"{period:g}"
@@ -141,7 +153,7 @@ def complement(kept: Float[Tensor, "r p"]) -> Float[Tensor, "s p"]:
     return full.T[1 + len(kept) :]
 
 
-def ordered_basis(rows: Float[Tensor, "m d"], tolerance: float = 1e-10) -> tuple[Float[Tensor, "r d"], list[int]]:
+def ordered_basis(rows: Float[Tensor, "m d"], floor: float = 1e-10) -> tuple[Float[Tensor, "r d"], list[int]]:
     """Orthonormalise rows in order, dropping dependent ones.
 
     A QR that reveals the rank: Gram-Schmidt, projected twice, so that the result is orthonormal to float64 precision
@@ -150,12 +162,11 @@ def ordered_basis(rows: Float[Tensor, "m d"], tolerance: float = 1e-10) -> tuple
 
     Args:
         rows: in the order in which they are to be spanned.
-        tolerance: what is left of a row counts as dependent below this, relative to the largest row norm.
+        floor: what is left of a row counts as dependent if its norm is not above this.
 
     Returns:
         The orthonormal rows, and for n = 0..m how many of them span the first n rows: nested filters share them.
     """
-    floor = tolerance * float(rows.norm(dim=1).max()) if len(rows) else 0.0
     done = rows.new_zeros(min(rows.shape), rows.shape[1])
     counts = [0]
     for row in rows:

@@ -48,6 +48,10 @@ class Probes:
         """Power of each group: the sum of squares that its least-squares fit explains, beyond the mean row."""
         return self.add_up((self.rows.to(table.device) @ table.double()).square().sum(dim=-1))
 
+    def counts(self) -> Float[Tensor, " size"]:
+        """Rows of each group."""
+        return torch.bincount(self.group, minlength=self.size).double()
+
     def add_up(self, row_powers: Float[Tensor, "... m"]) -> Float[Tensor, "... size"]:
         """Powers of single rows to powers of groups."""
         sums = row_powers.new_zeros(*row_powers.shape[:-1], self.size)

@@ -36,7 +36,8 @@ class EmbeddingSettings:
         centre: subtract the mean of the number rows from every row. Under a pretrained body the position
             embeddings take the mean over, so that the function of the model does not change.
         scale: root mean square of the number rows' entries: ``raw`` (as they are), ``init`` (that of random
-            initialisation) or a number.
+            initialisation) or a number. All rows get the factor that does it for the unfiltered number rows; filtered
+            and synthetic number rows are then brought to the same size, so that other tokens are alike in all arms.
         positions: ``pretrained`` or ``random`` position embeddings.
         keep: waves over the number line to keep in the number rows: ``all``, ``low`` (k < cutoff), ``high``
             (k >= cutoff), ``band`` (cutoff <= k < upper) or ``periods`` (exactly the listed ones). The mean row stays.
@@ -92,7 +93,10 @@ class EmbeddingSettings:
         Raises:
             ConfigError: naming the key.
         """
-        self.selection.check(fourier_basis(p))
+        basis = fourier_basis(p)
+        self.selection.check(basis)
+        if self.keep == "low" and self.selection.cutoff_at(p) == 1:
+            raise ConfigError("embedding.cutoff=1", "no wave is below k = 1", "use 2 or more")
         if self.source == "fourier" and 2 * len(self.periods) > width:
             key = f"embedding.periods={self.periods}"
             raise ConfigError(key, f"need {2 * len(self.periods)} columns of {width}", "list fewer, or widen the model")
@@ -144,20 +148,14 @@ def install_table(
         rows, places = narrow_to(rows, places, numbers, net.config.n_embd)
         table = rows if settings.source == "pretrained" else table
         positions = places if settings.positions == "pretrained" else positions
-    if settings.source == "fourier":
-        periods = parse_periods(settings.periods, "embedding.periods")
-        features = fourier_features(torch.arange(len(numbers)), periods, net.config.n_embd)
-        mean = features.mean(dim=0) if settings.centre else 0.0
-        table[numbers] = features - mean
-        table[operands] = features[vocabulary.operand_values] - mean
-    for line in (numbers, operands):
-        table[line] = prepare_rows(table[line], settings, len(numbers), seed)
     if settings.scale != "raw":
         target = net.config.initializer_range if settings.scale == "init" else settings.scale
         factor = float(target) / root_mean_square(table[numbers])
         table = table * factor
         if settings.source == settings.positions == "pretrained":  # they keep their size relative to the table
             positions = positions * factor
+    for line, values in ((numbers, torch.arange(len(numbers))), (operands, vocabulary.operand_values)):
+        table[line] = prepare_rows(table[line], values, settings, len(numbers), seed)
 
     net.transformer.wte.weight.data.copy_(table)
     net.transformer.wpe.weight.data.copy_(positions)
@@ -165,14 +163,24 @@ def install_table(
         net.lm_head.weight.data.copy_(table)
 
 
-def prepare_rows(rows: Tensor, settings: EmbeddingSettings, p: int, seed: int) -> Tensor:
-    """Number rows (q, d) of one style with the chosen waves, then the control.
+def prepare_rows(rows: Tensor, values: Tensor, settings: EmbeddingSettings, p: int, seed: int) -> Tensor:
+    """Number rows (q, d) of one style: a synthetic table in their place, the chosen waves, then the control.
+
+    Unless ``scale=raw`` the result has the root mean square of the rows that came in. Other tokens are never
+    touched here, so that arms differ in their number rows alone.
 
     Args:
+        values: (q,) the numbers that the rows stand for.
         p: length of the answers' number line, in whose components cut-offs are given.
     """
     if len(rows) < 3 or settings.source == "random":
         return rows
+    before = root_mean_square(rows)
+    if settings.source == "fourier":
+        periods = parse_periods(settings.periods, "embedding.periods")
+        rows = fourier_features(values, periods, rows.shape[1])
+        if settings.centre:
+            rows = rows - fourier_features(torch.arange(p), periods, rows.shape[1]).mean(dim=0)
     if settings.keep != "all":
         rows = keep_waves(rows, settings.selection.at_length(len(rows), p))
     controls = {
@@ -182,4 +190,6 @@ def prepare_rows(rows: Tensor, settings: EmbeddingSettings, p: int, seed: int) -
         "phase_scrambled": phase_scrambled,
         "gaussian_same_norm": gaussian_same_norm,
     }
-    return controls[settings.control](rows, seed)
+    rows = controls[settings.control](rows, seed)
+    changed = settings.source == "fourier" or settings.keep != "all"
+    return rows * (before / root_mean_square(rows)) if changed and settings.scale != "raw" else rows

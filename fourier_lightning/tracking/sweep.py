@@ -5,7 +5,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-SHOWN = ("val/accuracy", "test/accuracy")  # what fits a terminal; summary.json has every metric
+# What fits a terminal, where the runs have it; summary.json has every metric.
+SHOWN = ("val/accuracy", "test/accuracy", "filter/accuracy", "filter/control_accuracy_mean", "filter/within_10")
 
 
 def read_runs(sweep_dir: str | Path) -> list[dict[str, Any]]:
@@ -54,8 +55,9 @@ def write_summary(sweep_dir: str | Path) -> list[dict[str, Any]]:
     """
     rows = summarise(read_runs(sweep_dir))
     (Path(sweep_dir) / "summary.json").write_text(json.dumps(rows, indent=2) + "\n")
+    shown = [name for name in SHOWN if any(f"{name}/mean" in row for row in rows)]
     short = [
-        {**{k: row[k] for k in ("settings", "seeds", "failed")}, **{name: _mean_std(row, name) for name in SHOWN}}
+        {**{k: row[k] for k in ("settings", "seeds", "failed")}, **{name: _mean_std(row, name) for name in shown}}
         for row in rows
     ]
     (Path(sweep_dir) / "summary.md").write_text(markdown_table(short))

@@ -1,0 +1,163 @@
+"""Measure what the Fourier instruments cost: time beside the training, time of the ablation table, memory.
+
+    python -m scripts.bench_instruments [--rounds 2] [--out bench_instruments.json]
+
+Three questions, each answered by a ratio within one run of this script:
+1. The quick run with and without its instruments, whole runs in turn: what do they add? (target: 15 %)
+2. The ablation table against plain forward passes over the validation split: what does a row cost? (target: 1.15)
+   A row's controls are rows of their own here; the figure with a row's controls counted in is shown beside it.
+3. All instruments on a model of GPT-2-small's shape with sentence prompts and the full validation split, in a process
+   of its own: how much memory at its peak? (target: 3 GB). This takes several minutes.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+QUIET = ["logger=none", "~callbacks.progress_bar", "trainer.accelerator=cpu"]
+GPT2_SMALL = ["model=scratch", "data=addition", "model.n_layer=12", "model.width=768", "model.n_head=12"]
+
+
+def run(*overrides: str) -> dict[str, Any]:
+    """A run in a process of its own: its record, with the peak memory and the seconds of the process."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "scripts.bench_instruments", "--worker", directory, *QUIET, *overrides]
+        began = time.perf_counter()
+        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        seconds = time.perf_counter() - began
+        record = json.loads((Path(directory) / "record" / "run.json").read_text())
+    return {**record, "peak_mb": float(done.stdout.splitlines()[-1]), "seconds": seconds}
+
+
+def work(directory: str, overrides: list[str]) -> None:
+    """The process that ``run`` starts; prints its peak memory last."""
+    from fourier_lightning.config import load_config
+    from fourier_lightning.run import train
+    from scripts.bench_worker import peak_mb
+
+    train(load_config(overrides, directory))
+    print(peak_mb())
+
+
+def beside_training(rounds: int) -> dict[str, Any]:
+    """The quick run with and without instruments, in turn."""
+    from fourier_lightning.config import load_config
+
+    names = [name for name, node in load_config().callbacks.items() if "ModelCheckpoint" not in node._target_]
+    without = [f"~callbacks.{name}" for name in names if name != "progress_bar"]
+    pairs = [(run(), run(*without)) for _ in range(rounds)]
+    added = [a["seconds"] - b["seconds"] for a, b in pairs]
+    training = [b["train_seconds"] for _, b in pairs]
+    return {
+        "training without, s": round(statistics.median(training), 1),
+        "added by instruments, s": round(statistics.median(added), 1),
+        "of it on the way / at the end, s": f"{_on_the_way(pairs[-1][0]):.1f} / {_at_the_end(pairs[-1][0]):.1f}",
+        "added / training": round(statistics.median(a / t for a, t in zip(added, training, strict=True)), 3),
+        "target": 0.15,
+    }
+
+
+def _on_the_way(record: dict[str, Any]) -> float:
+    return float(record["fit_seconds"] - record["train_seconds"])
+
+
+def _at_the_end(record: dict[str, Any]) -> float:
+    return float(record["analysis_seconds"]) - _on_the_way(record)
+
+
+def ablation(rounds: int) -> list[dict[str, Any]]:
+    """The ablation table against plain passes, on the quick model and on the embedded backbone."""
+    from fourier_lightning.config import load_config
+    from fourier_lightning.run import quiet_libraries
+
+    quiet_libraries()
+    cases = {
+        "quick model, a,b+": [],
+        "embedded backbone, a,b+": ["model=pretrained"],
+        "embedded backbone, sentences": ["model=pretrained", "data=addition"],
+    }
+    return [{"case": name, **_ablation(load_config(options), rounds)} for name, options in cases.items()]
+
+
+def _ablation(cfg: Any, rounds: int) -> dict[str, Any]:
+    import torch
+
+    from fourier_lightning.callbacks.instrument import View
+    from fourier_lightning.models.variants import Variant, evaluate
+    from fourier_lightning.run import build_module, prepare
+    from fourier_lightning.tracking.record import RunRecord, read_table
+
+    parts = prepare(cfg)
+    module, instrument = build_module(parts, 0).eval(), parts.instruments["filter_ablation"]
+    with tempfile.TemporaryDirectory() as directory, torch.inference_mode():
+        record = RunRecord(directory, {"name": "bench", "seed": 0}, [])
+        view = View(module, parts.data, record, [], step=0, epoch=0, final=True, metrics={})
+        times = []
+        for _ in range(rounds + 1):  # the first is a warm-up
+            began = time.perf_counter()
+            evaluate(module, instrument.batches(view), [Variant()], "all")  # the model itself, every position
+            middle = time.perf_counter()
+            instrument.measure(view)
+            times.append((middle - began, time.perf_counter() - middle))
+        rows = [row for row in read_table(directory, "filter_ablation") if row["refused"] is None]
+    passes = statistics.median(table / plain for plain, table in times[1:])
+    evaluated = sum(1 + row["control_draws"] for row in rows)
+    return {
+        "a plain pass, s": round(statistics.median(plain for plain, _ in times[1:]), 2),
+        "table, in passes": round(passes, 1),
+        "rows": len(rows),
+        "with controls": evaluated,
+        "passes a row": round(passes / evaluated, 2),
+        "passes a row and its controls": round(passes / len(rows), 2),
+        "target": 1.15,
+    }
+
+
+def memory() -> dict[str, Any]:
+    """Peak memory of all instruments on GPT-2-small's shape."""
+    record = run(*GPT2_SMALL, "fit=false", "test=false")
+    return {
+        "shape": "12 layers, d 768, sentences",
+        "validation rows": record["rows"]["val"],
+        "analysis, s": round(record["analysis_seconds"]),
+        "peak MB": round(record["peak_mb"]),
+        "target MB": 3 * 1024,
+    }
+
+
+def main() -> None:
+    """Command line."""
+    if sys.argv[1:2] == ["--worker"]:
+        work(sys.argv[2], sys.argv[3:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2, help="of the first two questions")
+    parser.add_argument("--out", type=Path, default=Path("bench_instruments.json"))
+    args = parser.parse_args()
+    if args.rounds < 1:
+        parser.error(f"--rounds {args.rounds}: use 1 or more")
+    import torch
+
+    from fourier_lightning.console import print_rows
+    from fourier_lightning.tracking.record import describe_device
+
+    result: dict[str, Any] = {"machine": describe_device(torch.device("cpu")), "torch": torch.__version__}
+    result["ablation"] = ablation(args.rounds)
+    print_rows(result["ablation"], "The ablation table, in forward passes over the validation split")
+    result["beside_training"] = beside_training(args.rounds)
+    print_rows([result["beside_training"]], "Instruments at their default cadence, beside the quick run")
+    result["memory"] = memory()
+    print_rows([result["memory"]], "All instruments on a model of GPT-2-small's shape")
+    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"{result['machine']}, torch {torch.__version__}; written to {args.out}")
+
+
+if __name__ == "__main__":
+    main()
