@@ -245,3 +245,5 @@ def quiet_libraries() -> None:
     # Ours is no DataLoader and needs no workers.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    # A checkpoint of another run directory: the best score there is not this run's.
+    warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")

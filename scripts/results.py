@@ -1,8 +1,8 @@
 """Turn sweeps into the committed results: rows, a table and a picture, read from the runs' records alone.
 
-    python scripts/results.py quick multirun/DATE/TIME [...]
-    python scripts/results.py data_efficiency multirun/DATE/TIME [...]
-    python scripts/results.py quick             (no sweep: redraw from the committed rows)
+    python -m scripts.results quick multirun/DATE/TIME [...]
+    python -m scripts.results embedding_bands multirun/DATE/TIME [...]
+    python -m scripts.results quick             (no sweep: redraw from the committed rows)
 
 Writes docs/results/NAME.jsonl (a row a run), NAME.md (the table) and NAME.png.
 """
@@ -14,22 +14,32 @@ from pathlib import Path
 from typing import Any
 
 from fourier_lightning.data.tasks import make_pairs, split_sizes
-from fourier_lightning.figures.accuracy import by_arm, data_efficiency, learning_curves
+from fourier_lightning.figures.accuracy import bands, by_arm, data_efficiency, learning_curves
 from fourier_lightning.tracking.record import read_jsonl
 from fourier_lightning.tracking.sweep import markdown_table, read_runs
 
 OUT = Path("docs/results")
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_2", "test/within_10", "train/loss")
 
+KEPT = {"low": "low-pass", "high": "high-pass", "band": "band-pass", "periods": "five-period"}
+
 
 def arm_of(config: dict[str, Any]) -> str:
     """The arm in words, from the settings that make it one."""
+    embedding = config["embedding"]
     if config["model"]["body"] == "pretrained":
-        return "pretrained, fine-tuned"
-    if config["embedding"]["source"] == "random":
+        trained = "fine-tuned" + (", table frozen" if embedding["freeze"] else "")
+        return f"pretrained, {trained if config['fit'] or config['ckpt_path'] else 'as it is'}"
+    if embedding["source"] == "random":
         return "scratch"
-    shuffled, frozen = config["embedding"]["control"] == "shuffled_rows", config["embedding"]["freeze"]
-    return f"scratch + {'shuffled' if shuffled else 'frozen' if frozen else 'trained'} pretrained table"
+    if embedding["source"] == "fourier":
+        return "scratch + synthetic Fourier table"
+    control, kept = embedding["control"], embedding.get("keep", "all")
+    state = "frozen" if embedding["freeze"] else "trained"
+    if control == "none" and kept == "all":
+        return f"scratch + {state} pretrained table"
+    changed = control.removesuffix("_rows").replace("_", " ") if kept == "all" else KEPT[kept]
+    return f"scratch + {changed} pretrained table"
 
 
 def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
@@ -105,7 +115,9 @@ def percent(values: list[float]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=["quick", "tuned_scratch", "data_efficiency"])
+    parser.add_argument(
+        "name", choices=["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "arms_80", "finetune"]
+    )
     parser.add_argument("sweeps", nargs="*", type=Path, help="sweep directories")
     args = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
@@ -116,7 +128,7 @@ def main() -> None:
         parser.exit(2, f"error: {error}\n")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (OUT / f"{args.name}.md").write_text(f"<!-- made by scripts/results.py {args.name} -->\n\n{table(rows)}")
-    figure = (data_efficiency if args.name == "data_efficiency" else learning_curves)(rows)
+    figure = {"data_efficiency": data_efficiency, "embedding_bands": bands}.get(args.name, learning_curves)(rows)
     figure.savefig(OUT / f"{args.name}.png", dpi=150)
     print(table(rows))
 

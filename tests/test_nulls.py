@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.fourier.nulls import NULLS, null_shares, significant, test_against, test_rotation
+from fourier_lightning.fourier.nulls import NULLS, null_shares, significant, test_against, test_detrended, test_rotation
 from fourier_lightning.fourier.spectrum import component_probes, period_probes
 
 
@@ -88,6 +88,25 @@ def test_rotation_tells_the_module_from_what_it_is_read_through():
     chosen[:, :2] = (wave @ reader).T
     found = test_rotation(reader, chosen, probes, 39, 0)
     assert found.p_value.tolist()[2] <= 0.05 and (found.p_value[[0, 1, 3]] > 0.05).all()
+
+
+def test_a_trend_hides_a_short_wave_from_the_other_nulls_and_not_from_the_detrended():
+    """A hundred times as much power in k = 1..4 as in the rest, where T = 10 stands out; and no false alarm."""
+    low = fourier_basis(101).rows[1:9]
+    probes = period_probes([2, 5, 10, 7], 101)
+    false = 0
+    for seed in range(40):
+        trend = 30 * low.T @ noise(8, 24, 1000 + seed)
+        for null in NULLS:
+            assert not (
+                test_against(planted(101, 24, [10.0], seed) + trend, probes, null, 39, seed).p_value <= 0.05
+            ).any()
+        found = test_detrended(planted(101, 24, [10.0], seed) + trend, probes, low, 39, seed)
+        assert found.p_value[2] <= 0.05
+        false += bool((test_detrended(noise(101, 24, seed) + trend, probes, low, 39, seed).p_value <= 0.05).any())
+    assert false <= 7  # 99.7 % of Binomial(40, 0.05)
+    with pytest.raises(ValueError, match="in the trend"):
+        test_detrended(noise(101, 4, 0), component_probes(fourier_basis(101)), low, 39, 0)
 
 
 def test_gpus_are_not_reseeded(monkeypatch):

@@ -8,8 +8,8 @@ from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
-from fourier_lightning.fourier.nulls import NULLS, Against, Null, significant, test_against
-from fourier_lightning.fourier.selection import Period, check_range, parse_periods, period_name
+from fourier_lightning.fourier.nulls import NULLS, Against, Null, significant, test_against, test_detrended
+from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods, period_name
 from fourier_lightning.fourier.spectrum import (
     Probes,
     centred_power,
@@ -19,8 +19,6 @@ from fourier_lightning.fourier.spectrum import (
     top_share,
 )
 
-Results = dict[Null, Against]
-
 
 class EmbeddingSpectrum(Instrument):
     """Spectrum of the number vectors, held against three nulls.
@@ -28,19 +26,22 @@ class EmbeddingSpectrum(Instrument):
     Of the input rows of the answers' tokens ("numbers"), and where they are other vectors also of the prompts' tokens
     ("operands": " 15" beside "15", on their own number line) and of an untied unembedding: column ``line``.
 
-    Writes ``embedding_periods`` (a row for each of ``periods``: power is the sum of squares that the exact-period fit
+    Writes ``embedding_periods``, a row for each of ``periods``: power is the sum of squares that the exact-period fit
     explains, share its part of the centred power; z and p_value are the permutation null's, p_value corrected for
-    the number of periods asked for; the other nulls have columns of their own), ``embedding_components`` (the same for
-    every k of the orthonormal basis, corrected for all of them; the final weights' alone), and the arrays
-    ``embedding_spectrum`` (K,) and, for the orthonormal basis, ``embedding_spectrum_limit`` (K,), the magnitude above
-    which a component is beyond the permutation null at 5 %, corrected; of other lines with ``_<line>`` appended. Logs
-    ``embedding/period_<T>/{power,z}``, of other lines ``embedding/<line>/...``.
+    the number of periods asked for; the other nulls have columns of their own, and ``significant`` means beyond all
+    three. ``embedding_components``: the same for every k of the orthonormal basis, corrected for all of them, of the
+    final weights alone. The arrays ``embedding_spectrum`` (K,) and, for the orthonormal basis,
+    ``embedding_spectrum_limit`` (K,), the magnitude above which a component is beyond the permutation null at 5 %,
+    corrected; of other lines with ``_<line>`` appended. Logs ``embedding/period_<T>/{power,z}``, of other lines
+    ``embedding/<line>/...``.
 
-    The permutation null spreads a table's whole power over the number line. A strong trend (low k) raises it, so that
-    a weak short wave that exact periods find may not come out among all components.
+    These nulls spread a table's whole power over the number line. A strong trend (low k) raises them, so that short
+    waves that stand out among their neighbours may not come out. ``z_detrended`` and ``p_value_detrended`` hold them
+    against the power above the cut-off alone; null for periods that belong to the trend.
 
     Args:
         periods: T's in numbers that get a row at every measurement, on the grid of the basis or off it; "10/3" too.
+        cutoff: the trend is k < cutoff; null as in ``filter.cutoff``.
         basis: of the spectrum.
         draws: from each null.
         seed: of the draws.
@@ -50,6 +51,7 @@ class EmbeddingSpectrum(Instrument):
     def __init__(
         self,
         periods: list[Period],
+        cutoff: int | None = None,
         basis: BasisKind = "orthonormal",
         draws: int = 100,
         seed: int = 0,
@@ -61,17 +63,18 @@ class EmbeddingSpectrum(Instrument):
             raise ConfigError("periods=[]", "empty", "list periods, or remove the callback")
         check_draws(draws, seed)
         self.basis: BasisKind = basis
-        self.draws, self.seed = draws, seed
-        self._seen: dict[str, tuple[Tensor, Results]] = {}
+        self.high, self.draws, self.seed = Selection("high", cutoff), draws, seed
+        self._seen: dict[str, tuple[Tensor, list[dict[str, Any]]]] = {}
 
     def check(self, data: AdditionDataModule, width: int) -> None:
         check_range(self.periods, data.p, "periods")
+        self.high.check(fourier_basis(data.p))
 
     def measure(self, view: View) -> None:
         rows: list[dict[str, Any]] = []
         components: list[dict[str, Any]] = []
         for line, table in view.number_lines().items():
-            rows += self._periods(line, table)
+            rows += self._periods(line, table, view.p)
             suffix, prefix = ("", "embedding") if line == "numbers" else (f"_{line}", f"embedding/{line}")
             spectrum = table_spectrum(table, fourier_basis(len(table), self.basis))
             view.array(f"embedding_spectrum{suffix}", spectrum)
@@ -88,46 +91,49 @@ class EmbeddingSpectrum(Instrument):
         if components:
             view.table("embedding_components", components)
 
-    def _periods(self, line: str, table: Tensor) -> list[dict[str, Any]]:
+    def _periods(self, line: str, table: Tensor, p: int) -> list[dict[str, Any]]:
         seen = self._seen.get(line)
         if seen is None or not seen[0].equal(table):  # a frozen table needs its nulls once
-            seen = (table.clone(), self._against(table, period_probes(self.periods, len(table))))
+            probes = period_probes(self.periods, len(table))
+            frequencies = [len(table) / period for period in self.periods]
+            seen = (table.clone(), self._rows(table, probes, frequencies, p))
             self._seen[line] = seen
-        total = float(centred_power(table))
-        return [{"line": line, "period": t, **columns(seen[1], i, total)} for i, t in enumerate(self.periods)]
+        return [{"line": line, "period": t, **row} for t, row in zip(self.periods, seen[1], strict=True)]
 
     def _components(self, view: View, line: str, table: Tensor, suffix: str) -> list[dict[str, Any]]:
         basis = fourier_basis(len(table))
-        results, total = self._against(table, component_probes(basis)), float(centred_power(table))
         if self.basis == "orthonormal":
-            limit = (results["permutation"].limit * total).sqrt()
-            view.array(f"embedding_spectrum_limit{suffix}", limit)
+            share = test_against(table, component_probes(basis), "permutation", self.draws, self.seed).limit
+            view.array(f"embedding_spectrum_limit{suffix}", (share * float(centred_power(table))).sqrt())
+        ks = list(range(1, basis.n_components + 1))
+        rows = self._rows(table, component_probes(basis), [float(k) for k in ks], view.p)
         return [
-            {"line": line, "component": k, "period": float(basis.periods[k - 1]), **columns(results, k - 1, total)}
-            for k in range(1, basis.n_components + 1)
+            {"line": line, "component": k, "period": float(basis.periods[k - 1]), **row}
+            for k, row in zip(ks, rows, strict=True)
         ]
 
-    def _against(self, table: Tensor, probes: Probes) -> Results:
-        return {null: test_against(table, probes, null, self.draws, self.seed) for null in NULLS}
-
-
-def columns(results: Results, i: int, total: float) -> dict[str, float | bool]:
-    """Table columns of one period or component: against the permutation null, then against the others.
-
-    ``significant``: corrected p-values of at most 5 % against every null.
-    """
-    first = results["permutation"]
-    values: dict[str, float | bool] = {
-        "power": float(first.share[i]) * total,
-        "share": float(first.share[i]),
-        "z": float(first.z[i]),
-        "p_value": float(first.p_value[i]),
-        "p_single": float(first.p_single[i]),
-    }
-    for null, against in results.items():
-        if null != "permutation":
-            values |= {f"z_{null}": float(against.z[i]), f"p_value_{null}": float(against.p_value[i])}
-    return {**values, "significant": bool(significant(results)[i])}
+    def _rows(self, table: Tensor, probes: Probes, frequencies: list[float], p: int) -> list[dict[str, Any]]:
+        """Table columns of each group of probes; ``frequencies`` are their k's, on the grid or between."""
+        results: dict[Null, Against] = {
+            null: test_against(table, probes, null, self.draws, self.seed) for null in NULLS
+        }
+        first, total, beyond = results["permutation"], float(centred_power(table)), significant(results)
+        high = self.high.at_length(len(table), p)
+        trend = high.removed_rows(fourier_basis(len(table)))
+        short = [i for i, k in enumerate(frequencies) if k > high.cutoff_at(len(table)) - 0.5]
+        detrended = test_detrended(table, probes.some(short), trend, self.draws, self.seed) if short else None
+        rows: list[dict[str, Any]] = []
+        for i in range(probes.size):
+            row = {"power": float(first.share[i]) * total, "share": float(first.share[i])}
+            row |= {name: float(getattr(first, name)[i]) for name in ("z", "p_value", "p_single")}
+            for null in NULLS[1:]:
+                row |= {f"z_{null}": float(results[null].z[i]), f"p_value_{null}": float(results[null].p_value[i])}
+            at = short.index(i) if i in short else None
+            for name in ("z", "p_value"):
+                known = detrended is not None and at is not None
+                row[f"{name}_detrended"] = float(getattr(detrended, name)[at]) if known else None
+            rows.append({**row, "significant": bool(beyond[i])})
+        return rows
 
 
 def check_draws(draws: int, seed: int) -> None:

@@ -7,6 +7,9 @@ even in raw token frequencies (paper.md section 6). So every power is held again
 ``random_init``  a table as GPT-2 would initialise it: independent Gaussian entries, no structure at all.
 ``gaussian``     independent Gaussian rows with the table's own mean and covariance.
 
+A strong trend over the number line (low k) fills the first three with power and hides weak short waves that stand
+out among their neighbours; ``test_detrended`` asks the same of the waves above a cut-off alone.
+
 And of what a module adds to the logits, W c, ``rotation``: states of the same covariance in random directions, read
 through the same W. The waves that W itself prefers are in this null; only what the module prefers beyond them counts.
 
@@ -22,6 +25,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from fourier_lightning.fourier.basis import span
 from fourier_lightning.fourier.spectrum import Probes, centred_power
 
 Null = Literal["permutation", "random_init", "gaussian"]
@@ -70,6 +74,37 @@ def test_against(table: Float[Tensor, "p d"], probes: Probes, null: Null, draws:
 
 
 test_against.__test__ = False  # type: ignore[attr-defined]  # pytest: a statistical test, not a unit test
+
+
+def test_detrended(
+    table: Float[Tensor, "p d"], probes: Probes, trend: Float[Tensor, "t p"], draws: int, seed: int
+) -> Against:
+    """Hold powers against what is left of a table without its trend: the ``gaussian`` null within the other waves.
+
+    Args:
+        table: number vectors, any device.
+        probes: whose powers are asked for; what of them lies in the trend does not count.
+        trend: orthonormal rows over the number line to take out first, orthogonal to the constant.
+        draws: from the null.
+        seed: of the draws.
+
+    Raises:
+        ValueError: a group lies in the trend altogether, or fewer than 2 draws.
+    """
+    table, dimensions = table.double().cpu(), len(table) - 1 - len(trend)
+    rows = [probes.rows[probes.group == group] for group in range(probes.size)]
+    outside = [span(mine - (mine @ trend.T) @ trend) for mine in rows]
+    if not all(len(mine) for mine in outside):
+        raise ValueError("a period lies in the trend altogether")
+    group = torch.tensor([index for index, mine in enumerate(outside) for _ in mine])
+    short = Probes(torch.cat(outside), group, probes.size)
+    residual = table - table.mean(dim=0) - trend.T @ (trend @ table)
+    share = short.power(residual) / residual.square().sum()
+    shares = _gaussian_shares(torch.linalg.svdvals(residual), short, draws, seed, dimensions)
+    return compare(share, shares, short.counts() / dimensions, short.counts())
+
+
+test_detrended.__test__ = False  # type: ignore[attr-defined]
 
 
 def test_rotation(
@@ -157,11 +192,13 @@ def null_shares(
         scales = table.new_ones(table.shape[1])
     else:  # a Gaussian table with this covariance has, along its principal axes, independent columns of these scales
         scales = torch.linalg.svdvals(table - table.mean(dim=0))
-    return _gaussian_shares(scales, probes, draws, seed)
+    return _gaussian_shares(scales, probes, draws, seed, dimensions=len(table) - 1)
 
 
-def _gaussian_shares(scales: Float[Tensor, " q"], probes: Probes, draws: int, seed: int) -> Float[Tensor, "draws size"]:
-    """Shares for tables whose columns are independent Gaussians of these scales, without drawing whole tables.
+def _gaussian_shares(
+    scales: Float[Tensor, " q"], probes: Probes, draws: int, seed: int, dimensions: int
+) -> Float[Tensor, "draws size"]:
+    """Shares for tables of ``dimensions`` rows, whose columns are independent Gaussians of these scales.
 
     Only the projection on the probes' span has to be drawn entry by entry: the rest of the centred power is a
     chi-square for each column.
@@ -174,7 +211,7 @@ def _gaussian_shares(scales: Float[Tensor, " q"], probes: Probes, draws: int, se
     ]  # the probes in an orthonormal basis of their span: those of neighbouring periods overlap
     weights = scales.square().cpu()
     q = int(kept.sum())
-    freedom = rows.shape[1] - 1 - q
+    freedom = dimensions - q
     with torch.random.fork_rng(devices=[]):  # torch's chi-square takes no generator
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs too
         rest = torch.zeros(draws, len(weights), dtype=torch.float64)

@@ -48,6 +48,12 @@ class Probes:
         """Power of each group: the sum of squares that its least-squares fit explains, beyond the mean row."""
         return self.add_up((self.rows.to(table.device) @ table.double()).square().sum(dim=-1))
 
+    def some(self, groups: list[int]) -> "Probes":
+        """These groups alone, in this order."""
+        rows = [self.rows[self.group == group] for group in groups]
+        group = torch.tensor([index for index, mine in enumerate(rows) for _ in mine])
+        return Probes(torch.cat(rows), group, len(groups))
+
     def counts(self) -> Float[Tensor, " size"]:
         """Rows of each group."""
         return torch.bincount(self.group, minlength=self.size).double()

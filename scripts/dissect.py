@@ -1,0 +1,184 @@
+"""Turn analysed checkpoints into the committed results: rows, tables and pictures, from the runs' records alone.
+
+    python -m scripts.dissect RUN_DIR [RUN_DIR ...]      (each made with fit=false, or any finished run)
+    python -m scripts.dissect                            (redraw from the committed rows and arrays)
+
+Writes into docs/results: dissect.jsonl (a row for each row of the records' tables, with arm and seed), dissect.md
+(Table 1 beside the paper's, single waves, lens, periods), arrays/<arm>-seed<n>/ (the spectra), embedding_spectrum.png
+and layer_maps.png.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fourier_lightning.figures.spectra import layer_maps, table_spectra
+from fourier_lightning.tracking.record import read_jsonl, read_table
+from fourier_lightning.tracking.sweep import markdown_table
+from scripts.results import OUT, arm_of, percent
+
+TABLES = ("filter_ablation", "single_component", "lens_accuracy", "layer_periods", "embedding_periods")
+ARRAYS = ("embedding_spectrum", "embedding_spectrum_limit", *(
+    f"layer_component_{module}{suffix}" for module in ("attn", "mlp") for suffix in ("", "_of_mean", "_rms", "_limit")
+))  # fmt: skip
+PAPER = {  # Table 1: loss and accuracy by (modules, removed)
+    ("none", "none"): (0.0073, 0.9974),
+    ("attn_mlp", "low"): (4.0842, 0.0594),
+    ("attn", "low"): (0.0352, 0.9912),
+    ("mlp", "low"): (2.1399, 0.3589),
+    ("attn_mlp", "high"): (1.8598, 0.2708),
+    ("attn", "high"): (0.5943, 0.7836),
+    ("mlp", "high"): (0.1213, 0.9810),
+}
+
+
+def collect(runs: Iterable[Path]) -> list[dict[str, Any]]:
+    """The rows of the runs' records, and copies of their arrays.
+
+    Raises:
+        ValueError: a run did not finish.
+    """
+    rows: list[dict[str, Any]] = []
+    for run_dir in runs:
+        run = json.loads((run_dir / "record" / "run.json").read_text())
+        if run["status"] != "finished":
+            raise ValueError(f"{run_dir} is {run['status']}")
+        arm, seed = arm_of(run["config"]), run["seed"]
+        share = run["config"]["data"]["train_fraction"]
+        whose = {"arm": f"{arm}, {100 * share:g} % of the pairs", "seed": seed}
+        measured = {"test/accuracy": run["metrics"]["test/accuracy"], "val/accuracy": run["metrics"]["val/accuracy"]}
+        made = {"git": run["git"], "device": run["device"], "overrides": run["overrides"]}
+        rows.append({"table": "run", **whose, **measured, **made, "analysis_seconds": run["analysis_seconds"]})
+        for name in TABLES:
+            rows += [{"table": name, **whose, **row} for row in read_table(run_dir, name)]
+        components = read_table(run_dir, "embedding_components")
+        rows += [{"table": "embedding_components", **whose, **row} for row in components if row["significant"]]
+        knocked = sorted(read_table(run_dir, "knock_out"), key=lambda row: -row["loss_increase"])
+        rows += [{"table": "knock_out", **whose, **row} for row in knocked]
+        target = OUT / "arrays" / folder(whose["arm"], seed)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in ARRAYS:
+            shutil.copy(run_dir / "record" / "arrays" / f"{name}.safetensors", target)
+    return rows
+
+
+def folder(arm: str, seed: int) -> str:
+    """A directory name for an arm and seed."""
+    words = "".join(c if c.isalnum() else " " for c in arm).split()
+    return "_".join([*words, f"seed{seed}"])
+
+
+def arms(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Rows by arm, in the order in which arms first come."""
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row["arm"], []).append(row)
+    return grouped
+
+
+def table_1(rows: list[dict[str, Any]]) -> str:
+    """The seven rows by each method, mean over seeds, beside the paper's."""
+    lines = []
+    for (modules, removed), (loss, accuracy) in PAPER.items():
+        for method in ("readout", "projection"):
+            members = [r for r in rows if (r["modules"], r["removed"], r["method"]) == (modules, removed, method)]
+            if not members:
+                continue
+            found = [row for row in members if row["refused"] is None]
+            line = {"filtered": modules, "removed": removed, "method": method, "rank": members[0]["rank"]}
+            for name in ("left", "lost", "loss"):
+                line[name] = mean([row[name] for row in found])
+            line |= {f"{name} %": percent([r[name] for r in found]) if found else "no null space"
+                     for name in ("accuracy", "mod_10", "within_10")}  # fmt: skip
+            drawn = [row for row in found if row["control_draws"]]
+            line["control loss"] = mean([row["control_loss_mean"] for row in drawn])
+            control, spread = ([row[f"control_accuracy_{s}"] for row in drawn] for s in ("mean", "std"))
+            shown = f"{100 * statistics.fmean(control):.2f} ± {100 * max(spread):.2f}" if drawn else "-"
+            lines.append({**line, "control accuracy %": shown, "paper loss": loss, "paper %": f"{100 * accuracy:.2f}"})
+    return markdown_table(lines)
+
+
+def mean(values: list[float]) -> str:
+    """Mean to four digits; a dash for none."""
+    return f"{statistics.fmean(values):.4g}" if values else "-"
+
+
+def averaged(rows: list[dict[str, Any]], keys: list[str], columns: list[str]) -> str:
+    """Means over seeds of some columns, a line for each combination of keys."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    lines = []
+    for combination, members in groups.items():
+        line = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in zip(keys, combination, strict=True)}
+        lines.append(line | {c: mean([r[c] for r in members if r[c] is not None]) for c in columns})
+    return markdown_table(lines)
+
+
+def report(rows: list[dict[str, Any]]) -> str:
+    """All tables, arm by arm."""
+    text = "<!-- made by scripts/dissect.py -->\n"
+    for arm, members in arms(rows).items():
+        by_table = {name: [row for row in members if row["table"] == name] for name in {r["table"] for r in members}}
+        accuracy = percent([row["test/accuracy"] for row in by_table["run"]])
+        text += f"\n## {arm[0].upper() + arm[1:]}\n\nTest accuracy {accuracy} % ({len(by_table['run'])} seeds).\n"
+        text += f"\n### Table 1, validation split\n\n{table_1(by_table['filter_ablation'])}"
+        text += "\n### One wave kept in all modules\n\n"
+        metrics = ["rank", "left", "loss", "accuracy", "mod_2", "mod_5", "mod_10", "within_10", "mae"]
+        text += averaged(by_table["single_component"], ["period", "method"], [*metrics, "control_accuracy_mean"])
+        text += "\n### Logit lens\n\n"
+        lens = ["accuracy", "within_2", "within_10", "mod_2", "mod_5", "mod_10"]
+        text += averaged(by_table["lens_accuracy"], ["layer", "after"], lens)
+        text += "\n### Periods in what attention and MLPs write\n\n"
+        found = ["share", "expected", "z", "p_value", "z_permutation"]
+        text += averaged(by_table["layer_periods"], ["module", "layer", "period"], found)
+        text += "\n### Periods in the number embedding\n\n"
+        text += averaged(
+            by_table["embedding_periods"], ["period"], ["share", "z", "p_value", "z_random_init", "z_gaussian"]
+        )
+        first = [r for r in by_table.get("embedding_components", []) if r["seed"] == by_table["run"][0]["seed"]]
+        listed = ", ".join(f"{r['component']} ({r['period']:.4g})" for r in sorted(first, key=lambda r: -r["power"]))
+        text += f"\nComponents beyond all three nulls, k (period), strongest first, first seed: {listed or 'none'}.\n"
+        text += "\n### The ten knock-outs that cost most\n\n"
+        costs = ["power", "lost", "loss_increase", "accuracy", "z"]
+        text += averaged([r for r in by_table["knock_out"] if r["seed"] == by_table["run"][0]["seed"]][:10],
+                         ["component", "period"], costs)  # fmt: skip
+    return text
+
+
+def draw(rows: list[dict[str, Any]]) -> None:
+    """The two pictures, of the first seed of each arm."""
+    from safetensors.numpy import load_file
+
+    first = {arm: min(row["seed"] for row in members) for arm, members in arms(rows).items()}
+    array = lambda arm, name: load_file(  # noqa: E731
+        OUT / "arrays" / folder(arm, first[arm]) / f"{name}.safetensors"
+    )[name]
+    p = 521
+    spectra = {arm: (array(arm, "embedding_spectrum"), array(arm, "embedding_spectrum_limit")) for arm in first}
+    table_spectra(spectra, p).savefig(OUT / "embedding_spectrum.png", dpi=130)
+    maps = {arm: [array(arm, f"layer_component_{module}") for module in ("attn", "mlp")] for arm in first}
+    layer_maps(maps, p).savefig(OUT / "layer_maps.png", dpi=130)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="*", type=Path, help="run directories")
+    args = parser.parse_args()
+    path = OUT / "dissect.jsonl"
+    try:
+        rows = collect(args.runs) if args.runs else read_jsonl(path)
+    except (OSError, ValueError, KeyError) as error:
+        parser.exit(2, f"error: {error}\n")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (OUT / "dissect.md").write_text(report(rows))
+    draw(rows)
+
+
+if __name__ == "__main__":
+    main()
