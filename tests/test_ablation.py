@@ -19,7 +19,7 @@ from transformers import GPT2Config
 from fourier_lightning.callbacks.filter_ablation import FilterAblation
 from fourier_lightning.callbacks.instrument import View
 from fourier_lightning.callbacks.single_component import KnockOut, SingleComponent
-from fourier_lightning.data.datamodule import Examples
+from fourier_lightning.data.batches import Examples
 from fourier_lightning.fourier.filters import FilterSettings
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.tracking.record import RunRecord, read_table

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from fourier_lightning.data.datamodule import AdditionDataModule, Batches, swap_operands
+from fourier_lightning.data.batches import Batches, swap_operands
+from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.data.tasks import TEMPLATES
 from fourier_lightning.errors import ConfigError
 

@@ -96,24 +96,29 @@ class EmbeddingSpectrum(Instrument):
         if seen is None or not seen[0].equal(table):  # a frozen table needs its nulls once
             probes = period_probes(self.periods, len(table))
             frequencies = [len(table) / period for period in self.periods]
-            seen = (table.clone(), self._rows(table, probes, frequencies, p))
+            seen = (table.clone(), self._rows(table, probes, frequencies, p)[0])
             self._seen[line] = seen
         return [{"line": line, "period": t, **row} for t, row in zip(self.periods, seen[1], strict=True)]
 
     def _components(self, view: View, line: str, table: Tensor, suffix: str) -> list[dict[str, Any]]:
         basis = fourier_basis(len(table))
-        if self.basis == "orthonormal":
-            share = test_against(table, component_probes(basis), "permutation", self.draws, self.seed).limit
-            view.array(f"embedding_spectrum_limit{suffix}", (share * float(centred_power(table))).sqrt())
         ks = list(range(1, basis.n_components + 1))
-        rows = self._rows(table, component_probes(basis), [float(k) for k in ks], view.p)
+        rows, limit = self._rows(table, component_probes(basis), [float(k) for k in ks], view.p)
+        if self.basis == "orthonormal":
+            view.array(f"embedding_spectrum_limit{suffix}", limit)
         return [
             {"line": line, "component": k, "period": float(basis.periods[k - 1]), **row}
             for k, row in zip(ks, rows, strict=True)
         ]
 
-    def _rows(self, table: Tensor, probes: Probes, frequencies: list[float], p: int) -> list[dict[str, Any]]:
-        """Table columns of each group of probes; ``frequencies`` are their k's, on the grid or between."""
+    def _rows(
+        self, table: Tensor, probes: Probes, frequencies: list[float], p: int
+    ) -> tuple[list[dict[str, Any]], Tensor]:
+        """Table columns of each group of probes, and the magnitude that each needs to be beyond the permutation null.
+
+        Args:
+            frequencies: the k of each group, on the grid or between.
+        """
         results: dict[Null, Against] = {
             null: test_against(table, probes, null, self.draws, self.seed) for null in NULLS
         }
@@ -133,7 +138,7 @@ class EmbeddingSpectrum(Instrument):
                 known = detrended is not None and at is not None
                 row[f"{name}_detrended"] = float(getattr(detrended, name)[at]) if known else None
             rows.append({**row, "significant": bool(beyond[i])})
-        return rows
+        return rows, (first.limit * total).sqrt()
 
 
 def check_draws(draws: int, seed: int) -> None:

@@ -203,14 +203,8 @@ def _gaussian_shares(
     Only the projection on the probes' span has to be drawn entry by entry: the rest of the centred power is a
     chi-square for each column.
     """
-    rows = probes.rows.cpu()
-    u, sizes, _ = torch.linalg.svd(rows, full_matrices=False)
-    kept = sizes > 1e-9
-    mix = (u * sizes)[
-        :, kept
-    ]  # the probes in an orthonormal basis of their span: those of neighbouring periods overlap
-    weights = scales.square().cpu()
-    q = int(kept.sum())
+    mix = torch.linalg.qr(probes.rows.cpu().T).R.T  # the probes in an orthonormal basis of a space that holds them
+    weights, q = scales.square().cpu(), mix.shape[1]
     freedom = dimensions - q
     with torch.random.fork_rng(devices=[]):  # torch's chi-square takes no generator
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs too

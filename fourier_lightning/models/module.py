@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import GPT2Config
 
-from fourier_lightning.data.datamodule import Batch
+from fourier_lightning.data.batches import Batch
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.forward import answer_logits
 from fourier_lightning.models.network import blank_network, freeze

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import Batch
+from fourier_lightning.data.batches import Batch
 from fourier_lightning.fourier.filters import Filter
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.forward import answer_logits, continue_prefix, read_prefix
