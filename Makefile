@@ -24,8 +24,9 @@ run: $(STAMP) ## Train the default job: a random GPT-2 with a pretrained number 
 test: $(STAMP) ## Run the whole test suite
 	$(BIN)/python -m pytest
 
-bench: $(STAMP) ## Measure training speed, memory and start-up; writes bench.json
+bench: $(STAMP) ## Measure training speed, memory, start-up and the instruments' cost; writes bench*.json
 	$(BIN)/python -m scripts.bench
+	$(BIN)/python -m scripts.bench_instruments
 
 lint: $(STAMP) ## ruff, and mypy on the pure-maths floor
 	$(BIN)/ruff check .

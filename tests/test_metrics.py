@@ -1,7 +1,10 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.models.variants import Tally
 
 
 def test_metrics_against_hand_counts():
@@ -38,3 +41,27 @@ def test_accuracy_counts_exact_answers_and_reset_forgets():
     metrics.reset()
     metrics.update(logits, torch.tensor([1, 2, 3]), numbers, torch.tensor(0.0))
     assert metrics.compute()["accuracy"].item() == 1.0
+
+
+pairs = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=30)
+
+
+@settings(deadline=None, max_examples=50)
+@given(pairs, st.integers(1, 30))
+def test_metrics_are_what_the_errors_say_however_they_are_batched(pairs, batch):
+    """Guesses and answers against plain Python, and the histogram of a tally against both."""
+    guesses, answers = torch.tensor(pairs).T
+    tally = Tally(NumberMetrics(), torch.zeros(2 * 41 - 1, dtype=torch.long))
+    logits, numbers = torch.nn.functional.one_hot(guesses, 41).float(), torch.arange(41)
+    for part in range(0, len(pairs), batch):
+        chosen = slice(part, part + batch)
+        tally.update(logits[chosen], answers[chosen], numbers, torch.tensor(0.0))
+    got, errors = tally.means(), [guess - answer for guess, answer in pairs]
+    mean = lambda values: sum(values) / len(errors)  # noqa: E731
+    expected = {"loss": 0, "accuracy": mean(e == 0 for e in errors), "mae": mean(abs(e) for e in errors)}
+    expected |= {f"within_{n}": mean(abs(e) <= n for e in errors) for n in (2, 10)}
+    expected |= {f"mod_{n}": mean(e % n == 0 for e in errors) for n in (2, 5, 10)}
+    assert got == pytest.approx(expected, abs=1e-6)
+    assert got["accuracy"] <= min(got["within_2"], got["mod_10"]) + 1e-6
+    assert got["within_2"] <= got["within_10"] and got["mod_10"] <= min(got["mod_2"], got["mod_5"])
+    assert tally.histogram() == {e: errors.count(e) for e in sorted(set(errors))}

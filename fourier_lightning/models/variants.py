@@ -27,6 +27,12 @@ class Tally:
     metrics: NumberMetrics
     errors: Tensor
 
+    def update(self, logits: Tensor, answers: Tensor, numbers: Tensor, loss: Tensor) -> None:
+        """Add a batch: see ``NumberMetrics.update``."""
+        self.metrics.update(logits, answers, numbers, loss)
+        error = logits[:, numbers].argmax(dim=1) - answers + len(self.errors) // 2
+        self.errors += torch.bincount(error, minlength=len(self.errors))
+
     def means(self) -> dict[str, float]:
         """The metrics by name."""
         return {name: float(value) for name, value in self.metrics.compute().items()}
@@ -68,9 +74,7 @@ def evaluate(
             with intervene(module.net, change, positions):
                 logits = continue_prefix(module.net, prompt, prefix) if prefix else answer_logits(module.net, prompt)
             loss = F.cross_entropy(logits, module.numbers[answers])
-            tally.metrics.update(logits, answers, module.numbers, loss)
-            error = logits[:, module.numbers].argmax(dim=1) - answers
-            tally.errors += torch.bincount(error + p - 1, minlength=2 * p - 1)
+            tally.update(logits, answers, module.numbers, loss)
     return tallies
 
 
