@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.fourier.nulls import NULLS, null_shares, significant, test_against, test_detrended, test_rotation
+from fourier_lightning.fourier.nulls import (
+    NULLS,
+    null_shares,
+    rotated,
+    significant,
+    test_against,
+    test_detrended,
+    test_rotation,
+)
 from fourier_lightning.fourier.spectrum import component_probes, period_probes
 
 
@@ -81,12 +89,12 @@ def test_rotation_tells_the_module_from_what_it_is_read_through():
         states = torch.linalg.svd(states, full_matrices=True)
         square = states.U * torch.cat([states.S, torch.zeros(24, dtype=torch.float64)])
         assert test_against(reader @ square, probes, "permutation", 99, seed).p_value[2] <= 0.05 or seed
-        false += bool((test_rotation(reader, square, probes, 39, seed).p_value <= 0.05).any())
+        false += bool((test_rotation(reader, rotated(reader, 39, seed), square, probes).p_value <= 0.05).any())
     assert false <= 8  # 99.5 % of Binomial(60, 0.05)
     wave = period_probes([10], 101).rows
     chosen = torch.zeros(32, 32, dtype=torch.float64)
     chosen[:, :2] = (wave @ reader).T
-    found = test_rotation(reader, chosen, probes, 39, 0)
+    found = test_rotation(reader, rotated(reader, 39, 0), chosen, probes)
     assert found.p_value.tolist()[2] <= 0.05 and (found.p_value[[0, 1, 3]] > 0.05).all()
 
 

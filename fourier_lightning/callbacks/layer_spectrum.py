@@ -1,7 +1,7 @@
 """Layer x component spectra of what attention and MLPs add to the number logits (paper figures 3, 6, 8, 10)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from fourier_lightning.callbacks.embedding_spectrum import check_draws
 from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.fourier.basis import Basis, BasisKind
-from fourier_lightning.fourier.nulls import test_against, test_rotation
+from fourier_lightning.fourier.nulls import rotated, test_against, test_rotation
 from fourier_lightning.fourier.selection import Period, check_range, parse_periods, period_name
 from fourier_lightning.fourier.spectrum import (
     centred_power,
@@ -22,7 +22,7 @@ from fourier_lightning.fourier.spectrum import (
 )
 from fourier_lightning.models.forward import answer_logits
 from fourier_lightning.models.lens import LnMode, number_unembedding, scaled
-from fourier_lightning.models.sites import Site, capture
+from fourier_lightning.models.sites import Site, capture, contributions
 
 
 @dataclass
@@ -83,20 +83,23 @@ class LayerSpectrum(Instrument):
     def measure(self, view: View) -> None:
         net, basis = view.module.net, view.basis(self.basis)
         unembedding = number_unembedding(net, view.module.numbers, fold_ln=self.ln != "none")
-        rows = []
+        turned = rotated(unembedding, self.draws, self.seed)
+        sums, count = self._collect(view, unembedding, basis)
+        rows: list[dict[str, Any]] = []
         for name in ("attn", "mlp"):
-            sums, count = self._collect(view, name, unembedding, basis)
             maps: dict[str, list[Tensor]] = {"": [], "_of_mean": [], "_rms": [], "_limit": []}
-            for layer, total in enumerate(sums):
-                states = root(total.moment / count)  # what it writes has the powers of unembedding @ states
-                written = coefficients((unembedding @ states).T, basis).square().sum(dim=0)
+            for layer in range(net.config.n_layer):
+                total = sums[Site(f"{name}_out", layer)]
+                states = root(total.moment / count)
+                written = unembedding @ states  # has the powers of the contributions over the number line
+                power = sum_by_component(coefficients(written.T, basis).square().sum(dim=0), basis)
                 maps[""].append(total.magnitude / count)
                 maps["_of_mean"].append(magnitudes(coefficients(unembedding @ total.state / count, basis), basis))
-                maps["_rms"].append(sum_by_component(written, basis).sqrt())
+                maps["_rms"].append(power.sqrt())
                 if basis.kind == "orthonormal":
-                    limit = test_rotation(unembedding, states, component_probes(basis), self.draws, self.seed).limit
-                    maps["_limit"].append((limit * centred_power(unembedding @ states).cpu()).sqrt())
-                rows += self._period_rows(name, layer, unembedding, states)
+                    limit = test_rotation(unembedding, turned, states, component_probes(basis)).limit
+                    maps["_limit"].append((limit * centred_power(written).cpu()).sqrt())
+                rows += self._period_rows(name, layer, unembedding, turned, states)
             for suffix, values in maps.items():
                 if values:
                     view.array(f"layer_component_{name}{suffix}", torch.stack([v.cpu() for v in values]))
@@ -111,45 +114,42 @@ class LayerSpectrum(Instrument):
             }
         )
 
-    def _collect(
-        self, view: View, name: Literal["attn", "mlp"], unembedding: Tensor, basis: Basis
-    ) -> tuple[list[Sums], int]:
-        """Sums over the examples for one kind of module, a ``Sums`` a layer, and the number of examples."""
+    def _collect(self, view: View, unembedding: Tensor, basis: Basis) -> tuple[dict[Site, Sums], int]:
+        """Sums over the examples for every attention and MLP, and the number of examples."""
         net, width = view.module.net, unembedding.shape[1]
-        layers = range(net.config.n_layer)
-        last = Site("resid_post", net.config.n_layer - 1)
+        sites, final = contributions(net)[1:], Site("resid_post", net.config.n_layer - 1)
         zeros = unembedding.new_zeros
-        sums = [Sums(zeros(basis.n_components), zeros(width), zeros(width, width)) for _ in layers]
+        sums = {site: Sums(zeros(basis.n_components), zeros(width), zeros(width, width)) for site in sites}
         waves = basis.rows.to(unembedding.device) @ unembedding  # (r, d): straight from states to coefficients
         count = 0
-        with capture(net, [last, *(Site(f"{name}_out", layer) for layer in layers)]) as seen:
+        with capture(net, [*sites, final]) as seen:
             for batch in self.batches(view):
                 answer_logits(net, batch["prompt"])
                 count += len(batch["sum"])
-                for layer, total in enumerate(sums):
-                    states = scaled(net, seen[Site(f"{name}_out", layer)], self.ln, seen[last])  # (B, d)
+                for site, total in sums.items():
+                    states = scaled(net, seen[site], self.ln, seen[final])  # (B, d)
                     total.magnitude += magnitudes(states @ waves.T, basis).sum(dim=0)
                     total.state += states.sum(dim=0)
                     total.moment += states.T @ states
         return sums, count
 
     def _period_rows(
-        self, name: str, layer: int, unembedding: Tensor, states: Tensor
-    ) -> list[dict[str, float | str | int]]:
+        self, name: str, layer: int, unembedding: Tensor, turned: list[Tensor], states: Tensor
+    ) -> list[dict[str, Any]]:
         if not self.periods:
             return []
-        probes, written = period_probes(self.periods, len(unembedding)), unembedding @ states
-        turned = test_rotation(unembedding, states, probes, self.draws, self.seed)
-        shuffled = test_against(written, probes, "permutation", self.draws, self.seed)
+        probes = period_probes(self.periods, len(unembedding))
+        against = test_rotation(unembedding, turned, states, probes)
+        shuffled = test_against(unembedding @ states, probes, "permutation", self.draws, self.seed)
         return [
             {
                 "module": name,
                 "layer": layer,
                 "period": period,
-                "share": float(turned.share[i]),
-                "expected": float(turned.expected[i]),
-                "z": float(turned.z[i]),
-                "p_value": float(turned.p_value[i]),
+                "share": float(against.share[i]),
+                "expected": float(against.expected[i]),
+                "z": float(against.z[i]),
+                "p_value": float(against.p_value[i]),
                 "z_permutation": float(shuffled.z[i]),
                 "p_value_permutation": float(shuffled.p_value[i]),
             }

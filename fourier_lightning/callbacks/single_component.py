@@ -110,7 +110,7 @@ class KnockOut(Instrument):
         draws: int = 10,
         every_n_epochs: int = 0,
         limit_batches: int | None = 1,
-        batch_size: int = 256,
+        batch_size: int = 128,
     ) -> None:
         super().__init__(every_n_epochs, limit_batches, batch_size)
         if draws < 2:

@@ -107,27 +107,33 @@ def test_detrended(
 test_detrended.__test__ = False  # type: ignore[attr-defined]
 
 
+def rotated(reader: Float[Tensor, "p d"], draws: int, seed: int) -> list[Float[Tensor, "p d"]]:
+    """W Q for random rotations Q of the residual stream: what W reads of states in random directions."""
+    reader = reader.double().cpu()
+    rng = torch.Generator().manual_seed(seed)
+    width = reader.shape[1]
+    turns = (torch.linalg.qr(torch.randn(width, width, generator=rng, dtype=torch.float64)).Q for _ in range(draws))
+    return [reader @ turn for turn in turns]
+
+
 def test_rotation(
-    reader: Float[Tensor, "p d"], states: Float[Tensor, "d d"], probes: Probes, draws: int, seed: int
+    reader: Float[Tensor, "p d"],
+    turned: list[Float[Tensor, "p d"]],
+    states: Float[Tensor, "d d"],
+    probes: Probes,
 ) -> Against:
     """Hold the powers of what states write over the number line against states in random directions.
 
     Args:
         reader: W, the unembedding of the numbers.
+        turned: ``rotated(reader, ...)``: the draws, shared by all modules that are read through W.
         states: R with R R^T = the states' second moment, so that ``reader @ states`` has the contributions' powers.
         probes: whose powers are asked for.
-        draws: random rotations.
-        seed: of the draws.
     """
     reader, states = reader.double().cpu(), states.double().cpu()
-    centred = reader - reader.mean(dim=0)
-    rng = torch.Generator().manual_seed(seed)
-    shares = []
-    for _ in range(draws):
-        turn, _ = torch.linalg.qr(torch.randn(states.shape, generator=rng, dtype=torch.float64))
-        shares.append(probes.power(reader @ (turn @ states)) / (centred @ (turn @ states)).square().sum())
+    shares = [probes.power(draw @ states) / centred_power(draw @ states) for draw in turned]
     written = reader @ states
-    expected = probes.power(reader) / centred.square().sum()  # every direction alike
+    expected = probes.power(reader) / centred_power(reader)  # every direction alike
     return compare(probes.power(written) / centred_power(written), torch.stack(shares), expected, probes.counts())
 
 
