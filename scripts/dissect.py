@@ -25,6 +25,7 @@ TABLES = ("filter_ablation", "single_component", "lens_accuracy", "layer_periods
 ARRAYS = ("embedding_spectrum", "embedding_spectrum_limit", *(
     f"layer_component_{module}{suffix}" for module in ("attn", "mlp") for suffix in ("", "_of_mean", "_rms", "_limit")
 ))  # fmt: skip
+KNOCK_OUTS = 20  # those that cost most
 PAPER = {  # Table 1: loss and accuracy by (modules, removed)
     ("none", "none"): (0.0073, 0.9974),
     ("attn_mlp", "low"): (4.0842, 0.0594),
@@ -49,21 +50,27 @@ def collect(runs: Iterable[Path]) -> list[dict[str, Any]]:
             raise ValueError(f"{run_dir} is {run['status']}")
         arm, seed = arm_of(run["config"]), run["seed"]
         share = run["config"]["data"]["train_fraction"]
-        whose = {"arm": f"{arm}, {100 * share:g} % of the pairs", "seed": seed}
+        trained = "" if arm.endswith("as it is") else f", {100 * share:g} % of the pairs"
+        whose = {"arm": arm + trained, "seed": seed}
         measured = {"test/accuracy": run["metrics"]["test/accuracy"], "val/accuracy": run["metrics"]["val/accuracy"]}
         made = {"git": run["git"], "device": run["device"], "overrides": run["overrides"]}
         rows.append({"table": "run", **whose, **measured, **made, "analysis_seconds": run["analysis_seconds"]})
         for name in TABLES:
             rows += [{"table": name, **whose, **row} for row in read_table(run_dir, name)]
-        components = read_table(run_dir, "embedding_components")
-        rows += [{"table": "embedding_components", **whose, **row} for row in components if row["significant"]]
+        components = [r for r in read_table(run_dir, "embedding_components") if r["significant"] or stands_out(r)]
+        rows += [{"table": "embedding_components", **whose, **row} for row in components]
         knocked = sorted(read_table(run_dir, "knock_out"), key=lambda row: -row["loss_increase"])
-        rows += [{"table": "knock_out", **whose, **row} for row in knocked]
+        rows += [{"table": "knock_out", **whose, **row} for row in knocked[:KNOCK_OUTS]]
         target = OUT / "arrays" / folder(whose["arm"], seed)
         target.mkdir(parents=True, exist_ok=True)
         for name in ARRAYS:
             shutil.copy(run_dir / "record" / "arrays" / f"{name}.safetensors", target)
     return rows
+
+
+def stands_out(row: dict[str, Any]) -> bool:
+    """Whether a component is beyond the detrended null."""
+    return row["p_value_detrended"] is not None and row["p_value_detrended"] <= 0.05
 
 
 def folder(arm: str, seed: int) -> str:
@@ -137,16 +144,17 @@ def report(rows: list[dict[str, Any]]) -> str:
         found = ["share", "expected", "z", "p_value", "z_permutation"]
         text += averaged(by_table["layer_periods"], ["module", "layer", "period"], found)
         text += "\n### Periods in the number embedding\n\n"
-        text += averaged(
-            by_table["embedding_periods"], ["period"], ["share", "z", "p_value", "z_random_init", "z_gaussian"]
-        )
-        first = [r for r in by_table.get("embedding_components", []) if r["seed"] == by_table["run"][0]["seed"]]
-        listed = ", ".join(f"{r['component']} ({r['period']:.4g})" for r in sorted(first, key=lambda r: -r["power"]))
-        text += f"\nComponents beyond all three nulls, k (period), strongest first, first seed: {listed or 'none'}.\n"
-        text += "\n### The ten knock-outs that cost most\n\n"
-        costs = ["power", "lost", "loss_increase", "accuracy", "z"]
-        text += averaged([r for r in by_table["knock_out"] if r["seed"] == by_table["run"][0]["seed"]][:10],
-                         ["component", "period"], costs)  # fmt: skip
+        nulls = ["share", "z", "p_value", "p_value_random_init", "p_value_gaussian", "z_detrended", "p_value_detrended"]
+        text += averaged(by_table["embedding_periods"], ["period"], nulls)
+        seed = by_table["run"][0]["seed"]
+        components = [row for row in by_table.get("embedding_components", []) if row["seed"] == seed]
+        for title, beyond in (("all three nulls", lambda r: r["significant"]), ("the detrended null", stands_out)):
+            listed = [r for r in sorted(components, key=lambda r: -r["power"]) if beyond(r)]
+            names = ", ".join(f"{r['component']} ({r['period']:.4g})" for r in listed) or "none"
+            text += f"\nComponents beyond {title}, k (period), strongest first, seed {seed}: {names}.\n"
+        text += f"\n### The ten knock-outs that cost most, seed {seed}\n\n"
+        worst = [row for row in by_table["knock_out"] if row["seed"] == seed][:10]
+        text += averaged(worst, ["component", "period"], ["power", "lost", "loss_increase", "accuracy", "z"])
     return text
 
 

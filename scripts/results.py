@@ -43,14 +43,15 @@ def arm_of(config: dict[str, Any]) -> str:
 
 
 def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
-    """A row for each finished run of the sweeps.
+    """A row for each finished run of the sweeps; a run directory counts as a sweep of one.
 
     Raises:
         ValueError: a run did not finish: a result must not leave one out unseen.
     """
     rows: list[dict[str, Any]] = []
     for sweep_dir in sweep_dirs:
-        for run in read_runs(sweep_dir):
+        alone = sweep_dir / "record" / "run.json"
+        for run in [{**json.loads(alone.read_text()), "job": ""}] if alone.is_file() else read_runs(sweep_dir):
             if run["status"] != "finished":
                 raise ValueError(f"{sweep_dir}/{run['job']} is {run['status']}")
             config = run["config"]
@@ -118,7 +119,7 @@ def main() -> None:
     parser.add_argument(
         "name", choices=["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "arms_80", "finetune"]
     )
-    parser.add_argument("sweeps", nargs="*", type=Path, help="sweep directories")
+    parser.add_argument("sweeps", nargs="*", type=Path, help="sweep or run directories")
     args = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{args.name}.jsonl"
