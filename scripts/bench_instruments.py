@@ -1,6 +1,6 @@
 """Measure what the Fourier instruments cost: time beside the training, time of the ablation table, memory.
 
-    python -m scripts.bench_instruments [--rounds 2] [--out bench_instruments.json]
+    python -m scripts.bench_instruments [--rounds 2] [--parts ablation beside_training memory] [--out FILE]
 
 Three questions, each answered by a ratio within one run of this script:
 1. The quick run with and without its instruments, whole runs in turn: what do they add? (target: 15 %)
@@ -22,6 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 QUIET = ["logger=none", "~callbacks.progress_bar", "trainer.accelerator=cpu"]
+PARTS = ["ablation", "beside_training", "memory"]
 GPT2_SMALL = ["model=scratch", "data=addition", "model.n_layer=12", "model.width=768", "model.n_head=12"]
 
 
@@ -139,6 +140,7 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=2, help="of the first two questions")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="the others stay as FILE has them")
     parser.add_argument("--out", type=Path, default=Path("bench_instruments.json"))
     args = parser.parse_args()
     if args.rounds < 1:
@@ -148,13 +150,17 @@ def main() -> None:
     from fourier_lightning.console import print_rows
     from fourier_lightning.tracking.record import describe_device
 
-    result: dict[str, Any] = {"machine": describe_device(torch.device("cpu")), "torch": torch.__version__}
-    result["ablation"] = ablation(args.rounds)
-    print_rows(result["ablation"], "The ablation table, in forward passes over the validation split")
-    result["beside_training"] = beside_training(args.rounds)
-    print_rows([result["beside_training"]], "Instruments at their default cadence, beside the quick run")
-    result["memory"] = memory()
-    print_rows([result["memory"]], "All instruments on a model of GPT-2-small's shape")
+    result: dict[str, Any] = json.loads(args.out.read_text()) if args.out.is_file() else {}
+    result |= {"machine": describe_device(torch.device("cpu")), "torch": torch.__version__}
+    if "ablation" in args.parts:
+        result["ablation"] = ablation(args.rounds)
+        print_rows(result["ablation"], "The ablation table, in forward passes over the validation split")
+    if "beside_training" in args.parts:
+        result["beside_training"] = beside_training(args.rounds)
+        print_rows([result["beside_training"]], "Instruments at their default cadence, beside the quick run")
+    if "memory" in args.parts:
+        result["memory"] = memory()
+        print_rows([result["memory"]], "All instruments on a model of GPT-2-small's shape")
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(f"{result['machine']}, torch {torch.__version__}; written to {args.out}")
 

@@ -116,9 +116,7 @@ def percent(values: list[float]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "name", choices=["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "arms_80", "finetune"]
-    )
+    parser.add_argument("name", choices=["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "finetune"])
     parser.add_argument("sweeps", nargs="*", type=Path, help="sweep or run directories")
     args = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
