@@ -87,6 +87,23 @@ def arms(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return grouped
 
 
+def overview(rows: list[dict[str, Any]]) -> str:
+    """Table 1 by ``readout``, accuracy in percent and that of the equal-rank controls, the trained arms side by side."""
+    tables = [row for row in rows if row["table"] == "filter_ablation" and row["method"] == "readout"]
+    lines = []
+    for (modules, removed), (_, accuracy) in PAPER.items():
+        line = {"filtered": modules, "removed": removed, "paper": f"{100 * accuracy:.2f}"}
+        for arm, members in arms(tables).items():
+            if arm.endswith("as it is"):
+                continue
+            found = [row for row in members if (row["modules"], row["removed"]) == (modules, removed)]
+            line[arm] = percent([row["accuracy"] for row in found])
+            controls = [row["control_accuracy_mean"] for row in found if row["control_draws"]]
+            line[f"control {len(line) // 2 - 1}"] = percent(controls) if controls else "-"
+        lines.append(line)
+    return markdown_table(lines)
+
+
 def table_1(rows: list[dict[str, Any]]) -> str:
     """The seven rows by each method, mean over seeds, beside the paper's."""
     lines = []
@@ -128,7 +145,7 @@ def averaged(rows: list[dict[str, Any]], keys: list[str], columns: list[str]) ->
 
 def report(rows: list[dict[str, Any]]) -> str:
     """All tables, arm by arm."""
-    text = "<!-- made by scripts/dissect.py -->\n"
+    text = f"<!-- made by scripts/dissect.py -->\n\n## Table 1 at a glance\n\n{overview(rows)}"
     for arm, members in arms(rows).items():
         by_table = {name: [row for row in members if row["table"] == name] for name in {r["table"] for r in members}}
         accuracy = percent([row["test/accuracy"] for row in by_table["run"]])

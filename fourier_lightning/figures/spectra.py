@@ -44,7 +44,8 @@ def layer_maps(maps: Mapping[str, Sequence[np.ndarray]], p: int) -> Figure:
             image = axes.imshow(np.log10(values + 1e-12), aspect="auto", extent=extent, cmap="viridis",
                                 interpolation="nearest", vmin=np.log10(values.max()) - 3)  # fmt: skip
             _mark_periods(axes, p)
-            axes.set(title=f"{arm}: {module}", ylabel="layer", yticks=range(values.shape[0]))
+            axes.set(ylabel="layer", yticks=range(values.shape[0]))
+            axes.set_title(f"{arm}: {module}", fontsize=9)
             figure.colorbar(image, ax=axes, label="log10 magnitude")
     for axes in grid[-1]:
         axes.set_xlabel(f"component k (period {p} / k numbers)")
