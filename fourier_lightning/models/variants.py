@@ -66,7 +66,10 @@ def evaluate(
     tallies = [
         Tally(NumberMetrics().to(device), torch.zeros(2 * p - 1, dtype=torch.long, device=device)) for _ in variants
     ]
-    changes = [_changes(module, variant) for variant in variants]
+    # one copy of each filter on the device, however many variants and modules it is used in
+    filters = {id(chosen): chosen for variant in variants for chosen in variant.filters.values()}
+    matrices = {key: chosen.matrix.T.to(device, module.dtype) for key, chosen in filters.items()}
+    changes = [_changes(module.net.config.n_layer, variant, matrices) for variant in variants]
     for batch in batches:
         prompt, answers = batch["prompt"], batch["sum"]
         prefix = read_prefix(module.net, prompt) if positions == "last" else []
@@ -78,11 +81,10 @@ def evaluate(
     return tallies
 
 
-def _changes(module: AdditionModule, variant: Variant) -> dict[Site, Change]:
+def _changes(n_layer: int, variant: Variant, matrices: Mapping[int, Tensor]) -> dict[Site, Change]:
     """The interventions of a variant in every layer."""
-    changes: dict[Site, Change] = {}
-    for name, chosen in variant.filters.items():
-        matrix = chosen.matrix.T.to(module.device, module.dtype)
-        for layer in range(module.net.config.n_layer):
-            changes[Site(name, layer)] = lambda x, matrix=matrix: x @ matrix  # type: ignore[misc]
-    return changes
+    return {
+        Site(name, layer): lambda x, matrix=matrices[id(chosen)]: x @ matrix  # type: ignore[misc]
+        for name, chosen in variant.filters.items()
+        for layer in range(n_layer)
+    }
