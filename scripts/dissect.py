@@ -88,7 +88,7 @@ def arms(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def overview(rows: list[dict[str, Any]]) -> str:
-    """Table 1 by ``readout``, accuracy in percent and that of the equal-rank controls, the trained arms side by side."""
+    """Table 1 by ``readout``: accuracy in percent and that of the controls, the trained arms side by side."""
     tables = [row for row in rows if row["table"] == "filter_ablation" and row["method"] == "readout"]
     lines = []
     for (modules, removed), (_, accuracy) in PAPER.items():

@@ -83,8 +83,9 @@ def evaluate(
 
 def _changes(n_layer: int, variant: Variant, matrices: Mapping[int, Tensor]) -> dict[Site, Change]:
     """The interventions of a variant in every layer."""
-    return {
-        Site(name, layer): lambda x, matrix=matrices[id(chosen)]: x @ matrix  # type: ignore[misc]
-        for name, chosen in variant.filters.items()
-        for layer in range(n_layer)
-    }
+    changes: dict[Site, Change] = {}
+    for name, chosen in variant.filters.items():
+        matrix = matrices[id(chosen)]
+        for layer in range(n_layer):
+            changes[Site(name, layer)] = lambda x, matrix=matrix: x @ matrix  # type: ignore[misc]
+    return changes
