@@ -27,6 +27,7 @@ from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.models.network import ModelSettings, initialise, network_config, parameter_table
 from fourier_lightning.optim import OptimizerSettings
 from fourier_lightning.tracking.record import RecordLogger, RunRecord, describe_device
+from fourier_lightning.tracking.wandb import finish_wandb
 
 
 @dataclass(frozen=True)
@@ -225,13 +226,6 @@ def fit_and_test(
         for result in trainer.test(module, datamodule=data, ckpt_path=ckpt_path, verbose=False):
             metrics |= result
     return metrics
-
-
-def finish_wandb(exit_code: int) -> None:
-    """Close W&B's run, whatever happened: the next job of a sweep must not write into it."""
-    import wandb
-
-    wandb.finish(exit_code=exit_code)
 
 
 def quiet_libraries() -> None:

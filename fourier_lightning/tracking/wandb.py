@@ -82,3 +82,10 @@ def wandb_logger(
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return WandbLogger(experiment=run, save_dir=save_dir, project=project)
+
+
+def finish_wandb(exit_code: int) -> None:
+    """Close W&B's run, whatever happened: the next job of a sweep must not write into it."""
+    import wandb
+
+    wandb.finish(exit_code=exit_code)
