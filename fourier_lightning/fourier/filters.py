@@ -136,8 +136,7 @@ class FilterMaker:
         kept = sizes > self._floor
         self.rank = int(kept.sum())
         self._pinv = (vh[kept].T / sizes[kept]) @ u[:, kept].T  # (d, p)
-        self._nested: dict[object, tuple[Tensor, list[int]]] = {}
-        self._random: dict[int, Tensor] = {}  # by draw
+        self._nested: dict[str, tuple[Tensor, list[int]]] = {}
         self._controls: dict[tuple[int, Method, int], Filter] = {}
 
     def make(self, selection: Selection, method: Method) -> Filter:
@@ -158,10 +157,8 @@ class FilterMaker:
         """A filter that removes this many random rows of the number line instead; the same object each time."""
         key = (count, method, draw)
         if key not in self._controls:
-            if draw not in self._random:
-                self._random[draw] = random_rows(self.basis.p, self.seed + draw)
-                self._nested[draw] = self._directions(self._random[draw])
-            self._controls[key] = self._filter(self._random[draw][:count], method, *self._nested[draw])
+            rows = random_rows(self.basis.p, count, self.seed + draw)
+            self._controls[key] = self._filter(rows, method, *self._directions(rows))
         return self._controls[key]
 
     def _directions(self, rows: Tensor) -> tuple[Tensor, list[int]]:
@@ -191,9 +188,8 @@ class FilterMaker:
         )
 
 
-def random_rows(p: int, seed: int) -> Float[Tensor, "p-1 p"]:
-    """A random rotation of the number line that keeps the constant: orthonormal rows, orthogonal to the constant."""
+def random_rows(p: int, count: int, seed: int) -> Float[Tensor, "count p"]:
+    """Random directions of the number line: orthonormal rows, orthogonal to the constant too."""
     rng = torch.Generator().manual_seed(seed)
-    gaussian = torch.randn(p, p - 1, generator=rng, dtype=torch.float64)
-    q, _ = torch.linalg.qr(gaussian - gaussian.mean(dim=0))
-    return q.T
+    gaussian = torch.randn(count, p, generator=rng, dtype=torch.float64).T
+    return torch.linalg.qr(gaussian - gaussian.mean(dim=0)).Q.T

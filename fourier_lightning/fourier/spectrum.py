@@ -77,6 +77,8 @@ def period_probes(periods: list[float], p: int) -> Probes:
 
 def component_probes(basis: Basis) -> Probes:
     """One group for each component k = 1..K of the basis."""
+    if basis.kind == "orthonormal":
+        return Probes(basis.rows[1:], basis.component[1:] - 1, basis.n_components)
     rows = [span(basis.rows[basis.component == k]) for k in range(1, basis.n_components + 1)]
     group = [index for index, member in enumerate(rows) for _ in member]
     return Probes(torch.cat(rows), torch.tensor(group), basis.n_components)
