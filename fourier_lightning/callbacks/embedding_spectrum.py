@@ -53,7 +53,7 @@ class EmbeddingSpectrum(Instrument):
         periods: list[Period],
         cutoff: int | None = None,
         basis: BasisKind = "orthonormal",
-        draws: int = 100,
+        draws: int = 60,
         seed: int = 0,
         every_n_epochs: int = 1,
     ) -> None:
