@@ -147,6 +147,7 @@ def main() -> None:
     from fourier_lightning.console import print_rows
     from fourier_lightning.run import quiet_libraries
     from fourier_lightning.tracking.record import describe_device
+    from scripts.bench_instruments import down
 
     quiet_libraries()
     sides = [("gpt2-small", "adamw", "32-true"), ("quick", "adamw", "32-true"), ("quick", "muon", "32-true")]
@@ -161,8 +162,7 @@ def main() -> None:
         "start_up": startup,
     }
     args.out.write_text(json.dumps(result, indent=2) + "\n")
-    sides_by_column = [{"": key, **{str(i): row[key] for i, row in enumerate(rows, 1)}} for key in rows[0]]
-    print_rows(sides_by_column, "Training, ours against a plain Hugging Face loop")
+    print_rows(down(rows), "Training, ours against a plain Hugging Face loop")
     print_rows([startup], "Start-up (targets: 25 s in all, 5 s ours)")
     print(f"{result['machine']}, torch {torch.__version__}; written to {args.out}")
 

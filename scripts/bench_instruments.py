@@ -126,6 +126,11 @@ def memory() -> dict[str, Any]:
     }
 
 
+def down(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as columns: that fits a terminal."""
+    return [{"": key, **{str(i): row[key] for i, row in enumerate(rows, 1)}} for key in rows[0]]
+
+
 def main() -> None:
     """Command line."""
     if sys.argv[1:2] == ["--worker"]:
@@ -147,13 +152,13 @@ def main() -> None:
     result |= {"machine": describe_device(torch.device("cpu")), "torch": torch.__version__}
     if "ablation" in args.parts:
         result["ablation"] = ablation(args.rounds)
-        print_rows(result["ablation"], "The ablation table, in forward passes over the validation split")
+        print_rows(down(result["ablation"]), "The ablation table, in forward passes over the validation split")
     if "beside_training" in args.parts:
         result["beside_training"] = beside_training(args.rounds)
-        print_rows([result["beside_training"]], "Instruments at their default cadence, beside the quick run")
+        print_rows(down([result["beside_training"]]), "Instruments at their default cadence, beside the quick run")
     if "memory" in args.parts:
         result["memory"] = memory()
-        print_rows([result["memory"]], "All instruments on a model of GPT-2-small's shape")
+        print_rows(down([result["memory"]]), "All instruments on a model of GPT-2-small's shape")
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(f"{result['machine']}, torch {torch.__version__}; written to {args.out}")
 
