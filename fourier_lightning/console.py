@@ -51,7 +51,7 @@ def print_rows(rows: list[dict[str, Any]], title: str) -> None:
     """Any table of dictionaries with the same keys."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(rows[0]):
-        table.add_column(column, overflow="fold", no_wrap=index > 0)
+        table.add_column(column, overflow="fold", no_wrap=index > 0, min_width=None if index else 16)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     Console().print(table)

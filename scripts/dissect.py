@@ -10,6 +10,7 @@ and layer_maps.png.
 
 import argparse
 import json
+import re
 import shutil
 import statistics
 from collections.abc import Iterable
@@ -53,7 +54,8 @@ def collect(runs: Iterable[Path]) -> list[dict[str, Any]]:
         trained = "" if arm.endswith("as it is") else f", {100 * share:g} % of the pairs"
         whose = {"arm": arm + trained, "seed": seed}
         measured = {"test/accuracy": run["metrics"]["test/accuracy"], "val/accuracy": run["metrics"]["val/accuracy"]}
-        made = {"git": run["git"], "device": run["device"], "overrides": run["overrides"]}
+        overrides = [re.sub(r"^ckpt_path=.*(/checkpoints/)", r"ckpt_path=RUN\1", each) for each in run["overrides"]]
+        made = {"git": run["git"], "device": run["device"], "overrides": overrides}
         rows.append({"table": "run", **whose, **measured, **made, "analysis_seconds": run["analysis_seconds"]})
         for name in TABLES:
             rows += [{"table": name, **whose, **row} for row in read_table(run_dir, name)]
