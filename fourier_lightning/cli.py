@@ -151,7 +151,10 @@ def explain(error: Exception) -> ConfigError:
         key = text.split("'")[1]
         if takes(key):
             return ConfigError(key, "not in the configuration, but its target takes it", f"add it with +{key}=VALUE")
-        return ConfigError(key, "no such setting", suggestion(key, known_keys()))
+        known = known_keys()
+        if key in known:  # the default has it, what was chosen here has not
+            return ConfigError(key, "not in the configuration that these choices make", "leave it out")
+        return ConfigError(key, "no such setting", suggestion(key, known))
     if isinstance(error, OSError):
         return ConfigError("hydra.run.dir or hydra.sweep.dir", text, "choose a directory that can be written")
     return ConfigError("command line", text or type(error).__name__, "see python train.py --help")

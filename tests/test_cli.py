@@ -194,7 +194,9 @@ def test_sweep_of_cutoffs_on_a_checkpoint(command_line, tmp_path):
     }
     assert all(not r["config"]["fit"] and 0 <= r["metrics"]["filter/accuracy"] <= 1 for r in runs)
     assert all(not (tmp_path / "sweep" / job / "checkpoints").exists() for job in jobs)
-    assert "filter/control_accuracy_mean" in (tmp_path / "sweep" / "summary.md").read_text()
+    assert "| accuracy | control_accuracy |" in (tmp_path / "sweep" / "summary.md").read_text()
+    again = command_line(*options, "callbacks=filter_grid", "~callbacks.progress_bar")
+    assert again.code == 2 and "callbacks.progress_bar: not in the configuration that these" in again.err
 
 
 def test_sweep_of_embedding_bands_has_every_band_and_control():

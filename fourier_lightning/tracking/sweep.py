@@ -59,11 +59,19 @@ def write_summary(sweep_dir: str | Path) -> list[dict[str, Any]]:
     filtered = any(f"{SHOWN_OF_FILTERS[0]}/mean" in row for row in rows)
     shown = SHOWN_OF_FILTERS if filtered else SHOWN
     short = [
-        {**{k: row[k] for k in ("settings", "seeds", "failed")}, **{name: _mean_std(row, name) for name in shown}}
+        {
+            **{k: row[k] for k in ("settings", "seeds", "failed")},
+            **{short_name(name): _mean_std(row, name) for name in shown},
+        }
         for row in rows
     ]
     (Path(sweep_dir) / "summary.md").write_text(markdown_table(short))
     return short
+
+
+def short_name(name: str) -> str:
+    """A metric's name in a narrow column: "control_accuracy" for "filter/control_accuracy_mean"."""
+    return name.removeprefix("filter/").removesuffix("_mean")
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> str:
