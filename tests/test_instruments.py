@@ -238,27 +238,3 @@ def test_a_resumed_run_keeps_its_earlier_rows_and_a_new_one_clears_them(tiny, tm
     assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
     train(tiny(*options, "trainer.max_epochs=1", *NO_INSTRUMENTS))
     assert not list((tmp_path / "record").glob("*/*"))
-
-
-GRID = ["fit=false", "test=false", "logger=none", "callbacks=filter_grid"]
-
-
-def test_a_grid_in_one_job_equals_its_filters_one_by_one(finished, tiny, tmp_path):
-    where = f"ckpt_path={finished / 'checkpoints' / 'last.ckpt'}"
-    options = [o for o in TINY if o != "~callbacks.progress_bar"]
-    lists = ["callbacks.filter_grid.cutoffs=[2,8]", "callbacks.filter_grid.modules=[attn,mlp]"]
-    train(load_config([*options, *GRID, where, *lists], tmp_path / "grid"))
-    grid = read_table(tmp_path / "grid", "filter_grid")
-    assert len(grid) == 2 * 2 * 2
-    alone = [
-        "callbacks.filter_grid.keep=null",
-        "callbacks.filter_grid.cutoffs=null",
-        "callbacks.filter_grid.modules=null",
-    ]
-    one = ["filter.keep=high", "filter.cutoff=8", "filter.modules=attn"]
-    train(load_config([*options, *GRID, where, *alone, *one], tmp_path / "one"))
-    (row,) = read_table(tmp_path / "one", "filter_grid")
-    (same,) = [r for r in grid if (r["keep"], r["cutoff"], r["modules"]) == ("high", 8, "attn")]
-    assert_same_rows([row], [same])
-    metrics = run_json(tmp_path / "one")["metrics"]
-    assert metrics["filter/accuracy"] == row["accuracy"] and "filter/control_accuracy_mean" in metrics

@@ -2,7 +2,7 @@
 
 import torch
 
-from fourier_lightning.callbacks.filter_ablation import Row, make_row, try_rows
+from fourier_lightning.callbacks.filter_ablation import make_row, try_rows
 from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
@@ -41,8 +41,7 @@ class SingleComponent(Instrument):
         self.filter, self.components = filter, components or []
         self.periods = None if periods is None else parse_periods(periods, "periods")
         if self.periods == [] and not self.components:
-            key = "periods=[]"
-            raise ConfigError(key, "nothing to keep", "list periods or components, or remove the callback")
+            raise ConfigError("periods=[]", "nothing to keep", "list periods or components, or remove the callback")
 
     def check(self, data: AdditionDataModule, width: int) -> None:
         check_range(self.periods or [], data.p, "periods")
@@ -51,7 +50,7 @@ class SingleComponent(Instrument):
     def measure(self, view: View) -> None:
         settings, maker = self.filter, view.filters(self.filter)
         basis = view.basis(settings.basis)
-        periods = self.periods if self.periods is not None else [*(t for t in (2.0, 2.5, 5.0, 10.0)), view.p - 1.0]
+        periods = self.periods if self.periods is not None else [2.0, 2.5, 5.0, 10.0, view.p - 1.0]
         wanted = [(None, period, Selection("periods", periods=[period])) for period in periods]
         wanted += [(k, float(basis.periods[k - 1]), Selection("components", components=[k])) for k in self.components]
         rows = [
@@ -100,6 +99,7 @@ class KnockOut(Instrument):
             as many passes.
     """
 
+    CONTROLS = (("loss", "mean"), ("loss", "std"), ("accuracy", "mean"), ("accuracy", "std"))
     KEPT = ("rank", "left", "lost", "loss", "accuracy", "mod_10", "within_10")
 
     def __init__(
@@ -129,13 +129,10 @@ class KnockOut(Instrument):
         basis = view.basis(settings.basis)
         method = self.method if maker.rank > 2 else "readout"  # a projection would leave nothing
         components = self.components or list(range(1, basis.n_components + 1))
-        rows = [make_row(maker, Selection("all"), "attn_mlp", method, 0, {})]
-        rows += [Row({}, "attn_mlp", maker.control(2, method, draw)) for draw in range(self.draws)]
-        (intact, *controls), _ = try_rows(self, view, settings, rows)
-        shared = {}
-        for name in ("loss", "accuracy"):
-            mean, std = _mean_std([row[name] for row in controls])
-            shared |= {f"control_{name}_mean": mean, f"control_{name}_std": std}
+        whole = make_row(maker, Selection("all"), "attn_mlp", method, 0, {})  # the model itself, beside the controls
+        whole.controls = [maker.control(2, method, draw) for draw in range(self.draws)]
+        (intact,), _ = try_rows(self, view, settings, [whole])
+        shared = {f"control_{name}_{stat}": intact[f"control_{name}_{stat}"] for name, stat in self.CONTROLS}
         power = self._power(view)
         table = []
         for chunk in torch.tensor(components).split(16):  # a wide model's 260 matrices need not lie side by side
@@ -166,11 +163,6 @@ class KnockOut(Instrument):
             total += magnitudes(coefficients(logits, basis), basis).square().sum(dim=0).cpu()
             count += len(logits)
         return total / count
-
-
-def _mean_std(values: list[float]) -> tuple[float, float]:
-    numbers = torch.tensor(values, dtype=torch.float64)
-    return float(numbers.mean()), float(numbers.std())
 
 
 def check_components(components: list[int], p: int, settings: FilterSettings, key: str) -> None:

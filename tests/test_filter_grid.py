@@ -1,0 +1,42 @@
+"""One filter, or a grid of them in one job, on a checkpoint."""
+
+import pytest
+
+from fourier_lightning.config import load_config
+from fourier_lightning.run import train
+from fourier_lightning.tracking.record import read_table
+from tests.conftest import TINY
+from tests.test_instruments import assert_same_rows
+from tests.test_run import run_json
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run with a checkpoint."""
+    where = tmp_path_factory.mktemp("finished")
+    train(load_config([*TINY, "logger=none"], where))
+    return where
+
+
+GRID = ["fit=false", "test=false", "logger=none", "callbacks=filter_grid"]
+
+
+def test_a_grid_in_one_job_equals_its_filters_one_by_one(finished, tiny, tmp_path):
+    where = f"ckpt_path={finished / 'checkpoints' / 'last.ckpt'}"
+    options = [o for o in TINY if o != "~callbacks.progress_bar"]
+    lists = ["callbacks.filter_grid.cutoffs=[2,8]", "callbacks.filter_grid.modules=[attn,mlp]"]
+    train(load_config([*options, *GRID, where, *lists], tmp_path / "grid"))
+    grid = read_table(tmp_path / "grid", "filter_grid")
+    assert len(grid) == 2 * 2 * 2
+    alone = [
+        "callbacks.filter_grid.keep=null",
+        "callbacks.filter_grid.cutoffs=null",
+        "callbacks.filter_grid.modules=null",
+    ]
+    one = ["filter.keep=high", "filter.cutoff=8", "filter.modules=attn"]
+    train(load_config([*options, *GRID, where, *alone, *one], tmp_path / "one"))
+    (row,) = read_table(tmp_path / "one", "filter_grid")
+    (same,) = [r for r in grid if (r["keep"], r["cutoff"], r["modules"]) == ("high", 8, "attn")]
+    assert_same_rows([row], [same])
+    metrics = run_json(tmp_path / "one")["metrics"]
+    assert metrics["filter/accuracy"] == row["accuracy"] and "filter/control_accuracy_mean" in metrics
