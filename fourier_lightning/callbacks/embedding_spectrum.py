@@ -32,8 +32,8 @@ class EmbeddingSpectrum(Instrument):
     three. ``embedding_components``: the same for every k of the orthonormal basis, corrected for all of them, of the
     final weights alone. The arrays ``embedding_spectrum`` (K,) and, for the orthonormal basis,
     ``embedding_spectrum_limit`` (K,), the magnitude above which a component is beyond the permutation null at 5 %,
-    corrected; of other lines with ``_<line>`` appended. Logs ``embedding/period_<T>/{power,z}``, of other lines
-    ``embedding/<line>/...``.
+    corrected; of other lines with ``_<line>`` appended; ``number_embedding`` (p, d), the final rows. Logs
+    ``embedding/period_<T>/{power,z}``, of other lines ``embedding/<line>/...``.
 
     These nulls spread a table's whole power over the number line. A strong trend (low k) raises them, so that short
     waves that stand out among their neighbours may not come out. ``z_detrended`` and ``p_value_detrended`` hold them
@@ -88,8 +88,9 @@ class EmbeddingSpectrum(Instrument):
             if view.final:
                 components += self._components(view, line, table, suffix)
         view.table("embedding_periods", rows)
-        if components:
+        if view.final:
             view.table("embedding_components", components)
+            view.array("number_embedding", view.number_lines()["numbers"])
 
     def _periods(self, line: str, table: Tensor, p: int) -> list[dict[str, Any]]:
         seen = self._seen.get(line)

@@ -75,6 +75,17 @@ def try_rows(
     return table, [group[0] if group else None for group in grouped]
 
 
+def error_rows(
+    table: Sequence[dict[str, Any]], tallies: Sequence[Tally | None], keys: Sequence[str]
+) -> list[dict[str, Any]]:
+    """How often each row's own filter led to each error (prediction minus answer): the keys, error, count."""
+    return [
+        {**{key: row[key] for key in keys}, "error": error, "count": count}
+        for row, tally in zip(table, tallies, strict=True)
+        for error, count in (tally.histogram() if tally else {}).items()
+    ]
+
+
 def _columns(row: Row, tallies: list[Tally]) -> dict[str, Any]:
     columns: dict[str, Any] = dict(row.columns)
     for name in ("rank", "left", "lost"):
@@ -125,13 +136,7 @@ class FilterAblation(Instrument):
                 rows.append(make_row(maker, selection, modules, method, settings.draws, columns))
         table, tallies = try_rows(self, view, settings, rows)
         view.table("filter_ablation", table)
-        keys = ("modules", "removed", "method")
-        histogram = [
-            {**{key: row[key] for key in keys}, "error": error, "count": count}
-            for row, tally in zip(table, tallies, strict=True)
-            for error, count in (tally.histogram() if tally else {}).items()
-        ]
-        view.table("error_histogram", histogram)
+        view.table("error_histogram", error_rows(table, tallies, ("modules", "removed", "method")))
         view.log(
             {
                 f"ablation/{row['modules']}/{row['removed']}_removed/{name}": row[name]

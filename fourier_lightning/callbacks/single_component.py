@@ -2,7 +2,7 @@
 
 import torch
 
-from fourier_lightning.callbacks.filter_ablation import make_row, try_rows
+from fourier_lightning.callbacks.filter_ablation import error_rows, make_row, try_rows
 from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
@@ -18,8 +18,8 @@ class SingleComponent(Instrument):
 
     Writes the table ``single_component``: component (k) or period (exact T), method, rank, the metrics, and the
     controls' (random filters that keep as many dimensions of the number line). With T = 2 the paper keeps parity
-    and loses the number; with T = p - 1 it keeps the magnitude. Logs ``single/<period_T|k_k>/{accuracy,mod_2,
-    within_10}``.
+    and loses the number; with T = p - 1 it keeps the magnitude. Table ``single_component_errors``: component, period,
+    error, count. Logs ``single/<period_T|k_k>/{accuracy,mod_2,within_10}``.
 
     Args:
         filter: method, basis, positions, LayerNorm, controls.
@@ -64,8 +64,9 @@ class SingleComponent(Instrument):
             )
             for k, period, selection in wanted
         ]
-        table, _ = try_rows(self, view, settings, rows)
+        table, tallies = try_rows(self, view, settings, rows)
         view.table("single_component", table)
+        view.table("single_component_errors", error_rows(table, tallies, ("component", "period", "method")))
         view.log(
             {
                 f"single/{_name(row)}/{name}": row[name]
