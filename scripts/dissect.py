@@ -17,25 +17,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fourier_lightning.figures.spectra import layer_maps, table_spectra
+from fourier_lightning.figures.catalogue import PAPER_TABLE_1
+from fourier_lightning.figures.draw import draw as drawn
+from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components
 from fourier_lightning.tracking.record import read_jsonl, read_table
+from fourier_lightning.tracking.runs import arm_of
 from fourier_lightning.tracking.sweep import markdown_table
-from scripts.results import OUT, arm_of, percent
+from scripts.results import OUT, percent
 
 TABLES = ("filter_ablation", "single_component", "lens_accuracy", "layer_periods", "embedding_periods")
 ARRAYS = ("embedding_spectrum", "embedding_spectrum_limit", *(
     f"layer_component_{module}{suffix}" for module in ("attn", "mlp") for suffix in ("", "_of_mean", "_rms", "_limit")
 ))  # fmt: skip
 KNOCK_OUTS = 20  # those that cost most
-PAPER = {  # Table 1: loss and accuracy by (modules, removed)
-    ("none", "none"): (0.0073, 0.9974),
-    ("attn_mlp", "low"): (4.0842, 0.0594),
-    ("attn", "low"): (0.0352, 0.9912),
-    ("mlp", "low"): (2.1399, 0.3589),
-    ("attn_mlp", "high"): (1.8598, 0.2708),
-    ("attn", "high"): (0.5943, 0.7836),
-    ("mlp", "high"): (0.1213, 0.9810),
-}
 
 
 def collect(runs: Iterable[Path]) -> list[dict[str, Any]]:
@@ -93,7 +87,7 @@ def overview(rows: list[dict[str, Any]]) -> str:
     """Table 1 by ``readout``: accuracy in percent and that of the controls, the trained arms side by side."""
     tables = [row for row in rows if row["table"] == "filter_ablation" and row["method"] == "readout"]
     lines = []
-    for (modules, removed), (_, accuracy) in PAPER.items():
+    for (modules, removed), (_, accuracy) in PAPER_TABLE_1.items():
         line = {"filtered": modules, "removed": removed, "paper": f"{100 * accuracy:.2f}"}
         for arm, members in arms(tables).items():
             if arm.endswith("as it is"):
@@ -109,7 +103,7 @@ def overview(rows: list[dict[str, Any]]) -> str:
 def table_1(rows: list[dict[str, Any]]) -> str:
     """The seven rows by each method, mean over seeds, beside the paper's."""
     lines = []
-    for (modules, removed), (loss, accuracy) in PAPER.items():
+    for (modules, removed), (loss, accuracy) in PAPER_TABLE_1.items():
         for method in ("readout", "projection"):
             members = [r for r in rows if (r["modules"], r["removed"], r["method"]) == (modules, removed, method)]
             if not members:
@@ -186,10 +180,21 @@ def draw(rows: list[dict[str, Any]]) -> None:
         OUT / "arrays" / folder(arm, first[arm]) / f"{name}.safetensors"
     )[name]
     p = 521
-    spectra = {arm: (array(arm, "embedding_spectrum"), array(arm, "embedding_spectrum_limit")) for arm in first}
-    table_spectra(spectra, p).savefig(OUT / "embedding_spectrum.png", dpi=130)
-    maps = {arm: [array(arm, f"layer_component_{module}") for module in ("attn", "mlp")] for arm in first}
-    layer_maps(maps, p).savefig(OUT / "layer_maps.png", dpi=130)
+    components = {
+        arm: [r for r in members if r["table"] == "embedding_components" and r["seed"] == first[arm]]
+        for arm, members in arms(rows).items()
+    }
+    spectra = {
+        arm: (array(arm, "embedding_spectrum"), array(arm, "embedding_spectrum_limit"), components[arm])
+        for arm in first
+    }
+    drawn(embedding_spectra(spectra, p)).savefig(OUT / "embedding_spectrum.png", dpi=130)
+    maps = {
+        f"{arm}: {name}": tuple(array(arm, f"layer_component_{module}{suffix}") for suffix in ("", "_rms", "_limit"))
+        for arm in first
+        for module, name in MODULES.items()
+    }
+    drawn(layer_components(maps, p)).savefig(OUT / "layer_maps.png", dpi=130)
 
 
 def main() -> None:

@@ -14,32 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from fourier_lightning.data.tasks import make_pairs, split_sizes
-from fourier_lightning.figures.accuracy import bands, by_arm, data_efficiency, learning_curves
+from fourier_lightning.figures.accuracy import arms, by_size, data_efficiency, learning_curves
+from fourier_lightning.figures.chart import ARM_COLOURS, Chart
+from fourier_lightning.figures.draw import draw
 from fourier_lightning.tracking.record import read_jsonl
+from fourier_lightning.tracking.runs import arm_of
 from fourier_lightning.tracking.sweep import markdown_table, read_runs
 
 OUT = Path("docs/results")
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_2", "test/within_10", "train/loss")
-
-KEPT = {"low": "low-pass", "high": "high-pass", "band": "band-pass", "periods": "five-period"}
-
-
-def arm_of(config: dict[str, Any]) -> str:
-    """The arm in words, from the settings that make it one."""
-    embedding = config["embedding"]
-    if config["model"]["body"] == "pretrained":
-        trained = "fine-tuned" + (", table frozen" if embedding["freeze"] else "")
-        return f"pretrained, {trained if config['fit'] or config['ckpt_path'] else 'as it is'}"
-    if embedding["source"] == "random":
-        return "scratch"
-    if embedding["source"] == "fourier":
-        return "scratch + synthetic Fourier table"
-    control, kept = embedding["control"], embedding.get("keep", "all")
-    state = "frozen" if embedding["freeze"] else "trained"
-    if control == "none" and kept == "all":
-        return f"scratch + {state} pretrained table"
-    changed = control.removesuffix("_rows").replace("_", " ") if kept == "all" else KEPT[kept]
-    return f"scratch + {changed} pretrained table"
 
 
 def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
@@ -107,6 +90,25 @@ def table(rows: list[dict[str, Any]]) -> str:
     return markdown_table(lines)
 
 
+def by_arm(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Rows grouped by arm, the main arms first."""
+    names = [*ARM_COLOURS, *(row["arm"] for row in rows)]
+    groups = {arm: [row for row in rows if row["arm"] == arm] for arm in names}
+    return {arm: members for arm, members in groups.items() if members}
+
+
+def picture(name: str, rows: list[dict[str, Any]]) -> Chart:
+    """What the table is about, in a picture."""
+    groups = by_arm(rows)
+    if name == "data_efficiency":
+        return data_efficiency(by_size([row for members in groups.values() for row in members]))
+    if name == "embedding_bands":
+        metrics = ("test/accuracy", "test/mod_10", "test/within_10")
+        return arms({arm: {m: [row[m] for row in members] for m in metrics} for arm, members in groups.items()})
+    curves = {arm: [tuple(zip(*row["curve"], strict=True)) for row in members] for arm, members in groups.items()}
+    return learning_curves(curves, "training step")
+
+
 def percent(values: list[float]) -> str:
     """Mean ± sample standard deviation, in percent."""
     spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
@@ -127,8 +129,7 @@ def main() -> None:
         parser.exit(2, f"error: {error}\n")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (OUT / f"{args.name}.md").write_text(f"<!-- made by scripts/results.py {args.name} -->\n\n{table(rows)}")
-    figure = {"data_efficiency": data_efficiency, "embedding_bands": bands}.get(args.name, learning_curves)(rows)
-    figure.savefig(OUT / f"{args.name}.png", dpi=150)
+    draw(picture(args.name, rows)).savefig(OUT / f"{args.name}.png", dpi=150)
     print(table(rows))
 
 

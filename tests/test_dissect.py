@@ -4,11 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from fourier_lightning.figures.accuracy import bands
-from fourier_lightning.figures.spectra import layer_maps, table_spectra
 from fourier_lightning.run import train
 from fourier_lightning.tracking.record import read_table
 from scripts import bench_instruments, dissect, results
@@ -42,19 +39,6 @@ def test_an_unfinished_run_is_refused(tiny, tmp_path):
     path.write_text(path.read_text().replace('"finished"', '"failed"'))
     with pytest.raises(ValueError, match="is failed"):
         dissect.collect([tmp_path])
-
-
-def test_pictures_show_what_they_are_given():
-    values = np.abs(np.random.default_rng(0).standard_normal((2, 20))) + 0.1
-    maps = layer_maps({"one": [values, values * 2], "two": [values, values]}, p=41)
-    images = [axes.images[0] for axes in maps.axes if axes.images]
-    np.testing.assert_allclose(images[1].get_array(), np.log10(values * 2 + 1e-12))
-    spectrum = table_spectra({"one": (values[0], values[1])}, p=41).axes[0]
-    assert list(spectrum.lines[0].get_ydata()) == list(values[0])
-    runs = [{"arm": a, "test/accuracy": 0.5, "test/mod_10": 0.25, "test/within_10": 1.0} for a in ("x", "x", "y")]
-    panels = bands(runs).axes
-    assert [text.get_text() for text in panels[0].get_yticklabels()] == ["x", "y"]
-    assert panels[1].collections[1].get_offsets()[:, 0].tolist() == [25, 25]
 
 
 @pytest.mark.parametrize("name", ["embedding_bands", "finetune"])

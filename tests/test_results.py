@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from fourier_lightning.figures.accuracy import COLOURS, data_efficiency, learning_curves
 from fourier_lightning.run import train
 from scripts import results
 
@@ -40,18 +39,6 @@ def test_an_unfinished_run_is_not_left_out_silently(tiny, tmp_path, monkeypatch)
     path.write_text(path.read_text().replace('"finished"', '"interrupted"'))
     with pytest.raises(ValueError, match="0 is interrupted"):
         results.collect([tmp_path])
-
-
-def test_pictures_show_every_arm_and_seed():
-    runs = [
-        {"arm": arm, "curve": [[1, 0.1], [2, 0.5]], "train_pairs": n, "test/accuracy": 0.5}
-        for arm in COLOURS
-        for n in (100, 200)
-    ]
-    curves, sizes = learning_curves(runs).axes[0], data_efficiency(runs).axes[0]
-    assert len(curves.lines) == len(COLOURS) * 3  # two seeds and their mean
-    assert [line.get_label() for line in sizes.lines] == list(COLOURS)
-    assert list(sizes.lines[0].get_ydata()) == [50, 50]
 
 
 @pytest.mark.parametrize("name", ["quick", "tuned_scratch", "data_efficiency"])

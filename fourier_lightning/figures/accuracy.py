@@ -1,96 +1,134 @@
-"""Pictures of accuracy: by epoch, and by the number of training pairs."""
+"""Accuracy: by layer, by epoch, by arm, by the number of training pairs (paper figures 1a, 7b)."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-COLOURS = {  # one colour an arm, in every picture (Okabe and Ito's palette)
-    "scratch + frozen pretrained table": "#0072B2",
-    "scratch": "#D55E00",
-    "scratch + shuffled pretrained table": "#999999",
-    "pretrained, fine-tuned": "#009E73",
-}
-OTHER = "#56B4E9"
+from fourier_lightning.figures.chart import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    Axis,
+    Band,
+    Bars,
+    Chart,
+    Line,
+    Panel,
+    Points,
+    colours,
+)  # fmt: skip
 
-
-def learning_curves(runs: list[dict[str, Any]]) -> Figure:
-    """Validation accuracy by training step: one thin line a seed, a thick one for the mean of each arm.
-
-    Args:
-        runs: rows with ``arm`` and ``curve``, a list of [step, accuracy].
-    """
-    figure = Figure(figsize=(7, 4), layout="constrained")  # no pyplot: no display, nothing to close
-    axes = figure.subplots()
-    for arm, members in by_arm(runs).items():
-        curves = [np.array(run["curve"]) for run in members]  # each (epochs, 2)
-        for curve in curves:
-            axes.plot(curve[:, 0], 100 * curve[:, 1], color=COLOURS.get(arm, OTHER), alpha=0.3, linewidth=0.8)
-        mean = np.mean([curve[:, 1] for curve in curves], axis=0)
-        axes.plot(
-            curves[0][:, 0],
-            100 * mean,
-            color=COLOURS.get(arm, OTHER),
-            linewidth=2,
-            label=f"{arm} ({len(curves)} seeds)",
-        )
-    axes.set(xlabel="training step", ylabel="validation accuracy, exact (%)", ylim=(-2, 102))
-    axes.legend(frameon=False, loc="center right")
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
+Curve = tuple[Sequence[float], Sequence[float]]  # x (epochs or steps) and accuracy
 
 
-def data_efficiency(runs: list[dict[str, Any]]) -> Figure:
-    """Test accuracy by the number of training pairs: a dot a seed, a line through the means.
+def lens_accuracy(rows: Sequence[dict[str, Any]]) -> Chart:
+    """Logit-lens accuracy after each module: exact, within 2, within 10 (figure 1a).
 
     Args:
-        runs: rows with ``arm``, ``train_pairs`` and ``test/accuracy``.
+        rows: of ``lens_accuracy``.
     """
-    figure = Figure(figsize=(7, 4), layout="constrained")  # no pyplot: no display, nothing to close
-    axes = figure.subplots()
-    for arm, members in by_arm(runs).items():
-        by_size = defaultdict(list)
-        for run in members:
-            by_size[run["train_pairs"]].append(100 * run["test/accuracy"])
-        sizes = sorted(by_size)
-        axes.plot(sizes, [np.mean(by_size[n]) for n in sizes], color=COLOURS.get(arm, OTHER), linewidth=2, label=arm)
-        for n in sizes:
-            axes.scatter(
-                [n] * len(by_size[n]), by_size[n], color=COLOURS.get(arm, OTHER), s=14, alpha=0.6, linewidths=0
+    places = [
+        (float(i), "embed" if row["layer"] < 0 else f"{row['layer']} {row['after']}") for i, row in enumerate(rows)
+    ]
+    x = [place for place, _ in places]
+    kinds = {"accuracy": ("exact", BLUE), "within_2": ("within 2", GREEN), "within_10": ("within 10", ORANGE)}
+    marks: list[Any] = []
+    for metric, (name, colour) in kinds.items():
+        y = [100 * row[metric] for row in rows]
+        marks += [Line(x, y, name, colour), Points(x, y, name, colour)]
+    every = max(1, len(places) // 12)
+    axis = Axis("residual stream after layer and module", ticks=places[::every])
+    return Chart(
+        "How soon the answer is there",
+        [Panel("", axis, Axis("logit-lens accuracy (%)", limits=(-2, 102)), marks)],
+        "The residual stream at the last position is read as if the model ended there; only number tokens compete. "
+        "Validation split.",
+    )
+
+
+def learning_curves(groups: Mapping[str, Sequence[Curve]], x_label: str = "epoch") -> Chart:
+    """Validation accuracy by epoch: a faint line a seed, mean and standard deviation of each arm (figure 7b).
+
+    Args:
+        groups: by label, a curve for each seed.
+        x_label: what the curves' x is.
+    """
+    marks: list[Any] = []
+    for label, colour in colours(list(groups)).items():
+        curves = [(np.asarray(x), 100 * np.asarray(y)) for x, y in groups[label]]
+        marks += [Line(x, y, label, colour, faint=True) for x, y in curves]
+        length = min(len(x) for x, _ in curves)  # a run that stopped early ends the mean
+        stacked, x = np.stack([y[:length] for _, y in curves]), curves[0][0][:length]
+        mean, name = stacked.mean(axis=0), f"{label} ({seeds(len(curves))})"
+        marks.append(Line(x, mean, name, colour))
+        if len(curves) > 1:
+            spread = stacked.std(axis=0, ddof=1)
+            marks.append(Band(x, np.clip(mean - spread, 0, 100), np.clip(mean + spread, 0, 100), name, colour))
+    return Chart(
+        "Validation accuracy during training",
+        [Panel("", Axis(x_label), Axis("validation accuracy, exact (%)", limits=(-2, 102)), marks)],
+        "Faint: single seeds. Thick: their mean; the band is a standard deviation.",
+        height=4,
+    )
+
+
+def seeds(count: int) -> str:
+    """ "1 seed", "2 seeds"."""
+    return f"{count} seed{'s' if count != 1 else ''}"
+
+
+def data_efficiency(sizes: Mapping[str, Mapping[int, Sequence[float]]]) -> Chart:
+    """Test accuracy by the number of training pairs: a dot a seed, a line through the means (ours).
+
+    Args:
+        sizes: by label, the accuracies of the seeds for each number of training pairs.
+    """
+    marks: list[Any] = []
+    for label, colour in colours(list(sizes)).items():
+        x = sorted(sizes[label])
+        marks.append(Line(x, [100 * float(np.mean(sizes[label][n])) for n in x], label, colour))
+        dots = [(n, 100 * value) for n in x for value in sizes[label][n]]
+        marks.append(Points([n for n, _ in dots], [value for _, value in dots], label, colour, size=4))
+    ticks = [(float(n), f"{n:,}") for n in sorted({n for by_size in sizes.values() for n in by_size})]
+    axis = Axis("training pairs", log=True, ticks=ticks)
+    return Chart(
+        "Accuracy by training data",
+        [Panel("", axis, Axis("test accuracy, exact (%)", limits=(-2, 102)), marks)],
+        "Test split. Training rows are nested; validation and test rows are the same everywhere.",
+        height=4,
+    )
+
+
+def arms(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Chart:
+    """Exact, modulo 10 and within 10, label by label: a bar to the mean, a dot a seed (ours).
+
+    Args:
+        values: by label, the seeds' values of each metric, which is named with its split ("test/accuracy").
+    """
+    titles = {"accuracy": "exact", "mod_10": "correct modulo 10", "within_10": "within 10"}
+    metrics = list(next(iter(values.values())))
+    panels = []
+    for name in metrics:
+        marks: list[Any] = []
+        for place, (label, colour) in enumerate(colours(list(values)).items()):
+            seen = [100 * value for value in values[label][name]]
+            marks.append(Bars([place], [float(np.mean(seen))], f"{place + 1}: {label}", colour))
+            marks.append(Points([place] * len(seen), seen, "single seeds", "#222222", size=3))
+        ticks = [(float(place), str(place + 1)) for place in range(len(values))]
+        split, _, metric = name.partition("/")
+        panels.append(
+            Panel(
+                titles.get(metric, metric), Axis("arm", ticks=ticks), Axis(f"{split} split (%)", limits=(0, 105)), marks
             )
-    sizes = sorted({run["train_pairs"] for run in runs})
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [f"{n:,}" for n in sizes], minor=False)
-    axes.minorticks_off()
-    axes.set(xlabel="training pairs (of 34,191)", ylabel="test accuracy, exact (%)", ylim=(-2, 102))
-    figure.legend(frameon=False, loc="outside upper center", ncols=2)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
+        )
+    return Chart("Which arm adds", panels, "A bar to the mean, a dot a seed.", columns=len(panels), width=12)
 
 
-def bands(runs: list[dict[str, Any]]) -> Figure:
-    """Exact, modulo 10 and within 10 on the test split, arm by arm: a dot a seed, a line to their mean.
-
-    Args:
-        runs: rows with ``arm``, ``test/accuracy``, ``test/mod_10`` and ``test/within_10``.
-    """
-    groups = by_arm(runs)
-    figure = Figure(figsize=(10, 0.35 * len(groups) + 1.2), layout="constrained")
-    titles = {"test/accuracy": "exact", "test/mod_10": "correct modulo 10", "test/within_10": "within 10"}
-    for axes, (name, title) in zip(figure.subplots(1, 3, sharey=True), titles.items(), strict=True):
-        for height, (arm, members) in enumerate(groups.items()):
-            values, colour = [100 * run[name] for run in members], COLOURS.get(arm, OTHER)
-            axes.hlines(height, 0, np.mean(values), color=colour, linewidth=5, alpha=0.5)
-            axes.scatter(values, [height] * len(values), color=colour, s=12, zorder=3)
-        axes.set(title=title, xlabel="test split (%)", xlim=(0, 102))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_yticks(range(len(groups)), list(groups))
-    axes.invert_yaxis()
-    return figure
-
-
-def by_arm(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Runs grouped by arm, in the order of ``COLOURS``, then of their coming."""
-    groups = {arm: [run for run in runs if run["arm"] == arm] for arm in [*COLOURS, *(run["arm"] for run in runs)]}
-    return {arm: members for arm, members in groups.items() if members}
+def by_size(rows: Sequence[dict[str, Any]]) -> dict[str, dict[int, list[float]]]:
+    """Rows with ``arm``, ``train_pairs`` and ``test/accuracy`` as ``data_efficiency`` wants them."""
+    sizes: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        sizes[row["arm"]][row["train_pairs"]].append(row["test/accuracy"])
+    return sizes

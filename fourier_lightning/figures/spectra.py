@@ -1,58 +1,202 @@
-"""Pictures of spectra: of a table, and of the layers' contributions (paper figures 3, 5a, 6, 7a)."""
+"""Spectra: of number embeddings, of layers, of one module (paper figures 2, 3, 5 to 8, 10, 15, 16, 18)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+import torch
 
-LABELLED = (2.0, 2.5, 10 / 3, 5.0, 10.0)  # the periods of the paper
+from fourier_lightning.figures.chart import (
+    BLUE,
+    GREY,
+    LABELLED,
+    ORANGE,
+    YELLOW,
+    Axis,
+    Bars,
+    Chart,
+    Heatmap,
+    Line,
+    Panel,
+    Points,
+    component_axis,
+    period_ticks,
+)  # fmt: skip
+from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.fourier.spectrum import coefficients, magnitudes, period_probes
+
+MODULES = {"attn": "attention", "mlp": "MLP"}
+OUTLIERS = 10  # labelled in the paper's figure 3
 
 
-def table_spectra(spectra: Mapping[str, tuple[np.ndarray, np.ndarray]], p: int) -> Figure:
-    """Magnitude by component, one panel a table, with the corrected 5 % limit of the permutation null.
+def embedding_spectra(
+    spectra: Mapping[str, tuple[np.ndarray, np.ndarray | None, Sequence[dict[str, Any]]]], p: int
+) -> Chart:
+    """Magnitude of the number rows by component, a panel a model (figures 5a, 7a, 15).
 
     Args:
-        spectra: by title, the magnitudes (K,) and their limit (K,).
+        spectra: by title, the magnitudes (K,), the permutation null's corrected 5 % limit (K,) or None, and the rows
+            of ``embedding_components`` or none.
         p: length of the number line.
     """
-    figure = Figure(figsize=(8, 2.2 * len(spectra)), layout="constrained")
-    panels = figure.subplots(len(spectra), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (title, (magnitude, limit)) in zip(panels, spectra.items(), strict=True):
+    panels = []
+    for title, (magnitude, limit, rows) in spectra.items():
         k = np.arange(1, len(magnitude) + 1)
-        axes.plot(k, magnitude, color="#0072B2", linewidth=1, label="L2 norm over columns")
-        axes.plot(k, limit, color="#999999", linewidth=1, linestyle="--", label="5 % limit, permuted rows, corrected")
-        _mark_periods(axes, p)
-        axes.set(title=title, ylabel="magnitude", yscale="log")
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].legend(frameon=False, fontsize=8)
-    panels[-1].set_xlabel(f"component k (period {p} / k numbers)")
-    return figure
+        marks: list[Any] = [Line(k, magnitude, "L2 norm over columns", BLUE)]
+        if limit is not None:
+            marks.append(Line(k, limit, "5 % limit of permuted rows, corrected", GREY, dashed=True))
+        beyond = [r["component"] for r in rows if r["line"] == "numbers" and stands_out(r)]
+        names = [period_label(c, p) if nearest_labelled(c, p) else "" for c in beyond]
+        if beyond:
+            marks.append(Points(beyond, magnitude[np.array(beyond) - 1], "beyond the detrended null", ORANGE, names))
+        panels.append(Panel(title, component_axis(p), Axis("magnitude", log=True), marks, period_ticks(p)))
+    return Chart(
+        "Spectrum of the number embedding",
+        panels,
+        "Each column of the number rows is transformed over the number line; L2 norm over the columns. The dashed "
+        "limit is what the largest component of rows in random order reaches, corrected for all components. A strong "
+        "trend (low k) lifts that limit; dots are components above the cut-off beyond a null of the short waves alone.",
+        height=2.6,
+    )
 
 
-def layer_maps(maps: Mapping[str, Sequence[np.ndarray]], p: int) -> Figure:
-    """Layer x component maps of the mean magnitude, a row an arm, attention left and MLP right.
+def stands_out(row: dict[str, Any]) -> bool:
+    """Whether a component or period is beyond the detrended null at 5 %, corrected."""
+    value = row.get("p_value_detrended")
+    return value is not None and value <= 0.05
+
+
+def nearest_labelled(component: int, p: int) -> float | None:
+    """The labelled period whose nearest component this is, if any."""
+    return next((period for period in LABELLED if component == round(p / period)), None)
+
+
+def period_label(component: int, p: int) -> str:
+    """ "T=5" for the component nearest to a labelled period, though it lies at 5.01; else its own period."""
+    return f"T={nearest_labelled(component, p) or p / component:.3g}"
+
+
+def layer_components(
+    maps: Mapping[str, tuple[np.ndarray, np.ndarray | None, np.ndarray | None]], p: int, first: int | None = None
+) -> Chart:
+    """Layer x component maps of the mean magnitude in the contributions to the logits (figures 3, 6, 8, 10).
 
     Args:
-        maps: by arm, the maps (layers, K) of attention and of MLPs.
+        maps: by title, the mean magnitudes (layers, K), and their root mean squares and the rotation null's limit on
+            these (both (layers, K), or None).
         p: length of the number line.
+        first: show this many components alone (figure 10: the first 50).
     """
-    figure = Figure(figsize=(11, 2.0 * len(maps) + 0.6), layout="constrained")
-    grid = figure.subplots(len(maps), 2, sharex=True, squeeze=False)
-    for panels, (arm, pair) in zip(grid, maps.items(), strict=True):
-        for axes, values, module in zip(panels, pair, ("attention", "MLP"), strict=True):
-            extent = (0.5, values.shape[1] + 0.5, values.shape[0] - 0.5, -0.5)
-            image = axes.imshow(np.log10(values + 1e-12), aspect="auto", extent=extent, cmap="viridis",
-                                interpolation="nearest", vmin=np.log10(values.max()) - 3)  # fmt: skip
-            _mark_periods(axes, p)
-            axes.set(ylabel="layer", yticks=range(values.shape[0]))
-            axes.set_title(f"{arm}: {module}", fontsize=9)
-            figure.colorbar(image, ax=axes, label="log10 magnitude")
-    for axes in grid[-1]:
-        axes.set_xlabel(f"component k (period {p} / k numbers)")
-    return figure
+    panels = []
+    for title, (mean, rms, limit) in maps.items():
+        shown = mean[:, :first]
+        layers, k = np.arange(shown.shape[0]), np.arange(1, shown.shape[1] + 1)
+        marks: list[Any] = [Heatmap(k, layers, np.log10(np.maximum(shown, 1e-12)), "log10 magnitude")]
+        if rms is not None and limit is not None:
+            at, where = np.nonzero(rms[:, :first] > limit[:, :first])
+            if len(at):
+                marks.append(Points(where + 1, at, "beyond random directions (5 %, corrected)", YELLOW, size=2.5))
+        lines = outliers(shown)
+        words = [period_label(c, p) for c in lines]
+        marks.append(Points(lines, [-0.75] * len(lines), "stands out from its neighbours", BLUE, words, size=2))
+        ticks = () if first else period_ticks(p)
+        y = Axis("layer", limits=(len(layers) - 0.5, -1.6))
+        panels.append(Panel(title, component_axis(p), y, marks, ticks))
+    return Chart(
+        "Waves that attention and MLPs write into the logits",
+        panels,
+        "Mean magnitude over the validation examples of each module's contribution W_U x to the number logits. The "
+        "components that stand out most from their neighbours carry their period T. W_U has waves of its own: yellow "
+        "dots mark what is beyond states of the same covariance in random directions, read through the same W_U. A "
+        "line without dots is the unembedding's doing.",
+        columns=2,
+        height=2.6 if first is None else 2.8,
+        width=12,
+    )
 
 
-def _mark_periods(axes: object, p: int) -> None:
-    """A tick on the upper axis at the k of each labelled period; off the grid it lies between two components."""
-    top = axes.secondary_xaxis("top")  # type: ignore[attr-defined]
-    top.set_xticks([p / period for period in LABELLED], [f"T={period:.3g}" for period in LABELLED], fontsize=7)
+def outliers(values: np.ndarray, count: int = OUTLIERS, reach: int = 8) -> list[int]:
+    """Components that stand out most from the median of their neighbours in any layer of (layers, K): up to ``count``.
+
+    Of several close together, the one that stands out most.
+    """
+    if values.shape[1] < 3:
+        return list(range(1, values.shape[1] + 1))
+    padded = np.pad(values, ((0, 0), (reach, reach)), mode="reflect" if values.shape[1] > reach else "edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
+    ratio = (values / np.maximum(np.median(windows, axis=2), 1e-12)).max(axis=0)
+    apart, chosen = max(2, len(ratio) // 14), []
+    for k in sorted(range(1, len(ratio) + 1), key=lambda k: -ratio[k - 1]):
+        if len(chosen) < count and all(abs(k - other) >= apart for other in chosen):
+            chosen.append(k)
+    return sorted(chosen)
+
+
+def strongest_layer(contributions: np.ndarray, periods: Sequence[float]) -> int:
+    """The layer whose contribution (layers, p) has the largest share of its power at these exact periods."""
+    values = torch.as_tensor(contributions, dtype=torch.float64)
+    probes = period_probes(list(periods), values.shape[1])
+    power = torch.stack([probes.power(row[:, None]).sum() for row in values])
+    return int((power / (values - values.mean(1, keepdim=True)).square().sum(1).clamp_min(1e-30)).argmax())
+
+
+def module_spectra(contributions: Mapping[str, tuple[np.ndarray, Sequence[float]]]) -> Chart:
+    """Spectrum of one attention's and one MLP's contribution for one prompt (figures 2 and 18).
+
+    Args:
+        contributions: by module ("mlp", "attn"), the contributions (layers, p), and the periods that choose the layer.
+    """
+    panels = []
+    for module, (values, periods) in contributions.items():
+        layer, p = strongest_layer(values, periods), values.shape[1]
+        basis = fourier_basis(p)
+        spectrum = magnitudes(coefficients(torch.as_tensor(values[layer]), basis), basis).numpy()
+        k, chosen = np.arange(1, len(spectrum) + 1), " and ".join(f"{t:g}" for t in periods)
+        title = f"{MODULES[module]} of layer {layer} (largest share at T = {chosen})"
+        top = outliers(spectrum[None], 5)
+        marks = [
+            Line(k, spectrum, "one prompt", BLUE),
+            Points(top, spectrum[np.array(top) - 1], "stands out", ORANGE, [period_label(c, p) for c in top]),
+        ]
+        panels.append(Panel(title, component_axis(p), Axis("magnitude (logits)"), marks, period_ticks(p)))
+    return Chart(
+        "Spectrum of one module's contribution",
+        panels,
+        "One prompt, so no control: whether such a line is the module's doing or the unembedding's, figure 3 says.",
+    )
+
+
+def layer_periods(rows: Sequence[dict[str, Any]]) -> Chart:
+    """Power share at exact periods in each module, beside what random directions would have (ours).
+
+    Args:
+        rows: of the table ``layer_periods``.
+    """
+    panels = []
+    for module in ("attn", "mlp"):
+        mine = [row for row in rows if row["module"] == module]
+        periods, layers = sorted({row["period"] for row in mine}), sorted({row["layer"] for row in mine})
+        width = 0.8 / max(1, len(layers))
+        shades = ["#9ecae1", "#4292c6", "#2171b5", "#08306b", "#756bb1", "#54278f"]
+        marks: list[Any] = []
+        for index, layer in enumerate(layers):
+            share = {row["period"]: row for row in mine if row["layer"] == layer}
+            x = [i + (index - (len(layers) - 1) / 2) * width for i in range(len(periods))]
+            y = [100 * share[t]["share"] for t in periods]
+            marks.append(Bars(x, y, f"layer {layer}", shades[index % len(shades)], width))
+            expected = [100 * share[t]["expected"] for t in periods]
+            marks.append(Points(x, expected, "random directions", GREY))
+            stars = [i for i, t in enumerate(periods) if share[t]["p_value"] <= 0.05]
+            if stars:
+                marks.append(Points([x[i] for i in stars], [y[i] for i in stars], "beyond them (5 %)", ORANGE,
+                                    ["*"] * len(stars), size=1))  # fmt: skip
+        ticks = [(float(i), f"T={t:.3g}") for i, t in enumerate(periods)]
+        panels.append(Panel(MODULES[module], Axis("period", ticks=ticks), Axis("share of power (%)"), marks))
+    return Chart(
+        "Periods in what each module writes",
+        panels,
+        "Share of a module's power over the number line at exactly T. Grey: the share that states in random directions "
+        "have through the same unembedding. A star: beyond them at 5 %, corrected.",
+        columns=2,
+        width=11,
+    )

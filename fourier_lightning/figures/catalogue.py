@@ -1,0 +1,258 @@
+"""Every figure of the paper that a record can show, and what of a record it needs.
+
+Figures 9, 16 and 19, and the RoBERTa and Phi-2 spectra of 15, are of models and tasks that are not here yet.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fourier_lightning.figures import accuracy, errors, logits, spectra, vectors
+from fourier_lightning.figures.chart import Chart
+from fourier_lightning.tracking.runs import Run, by_label
+
+PAPER_TABLE_1 = {  # validation loss and accuracy by (modules, removed); GPT-2-XL, fine-tuned
+    ("none", "none"): (0.0073, 0.9974),
+    ("attn_mlp", "low"): (4.0842, 0.0594),
+    ("attn", "low"): (0.0352, 0.9912),
+    ("mlp", "low"): (2.1399, 0.3589),
+    ("attn_mlp", "high"): (1.8598, 0.2708),
+    ("attn", "high"): (0.5943, 0.7836),
+    ("mlp", "high"): (0.1213, 0.9810),
+}
+T2, T5_10 = (2.0,), (5.0, 10.0)  # what figure 2 shows of an MLP, and of an attention
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure of one run.
+
+    Attributes:
+        shows: in the paper, in a line.
+        make: from a run that has all of ``tables`` and ``arrays``.
+        of: the runs that the paper shows it of, where that is not any run.
+    """
+
+    shows: str
+    make: Callable[[Run], Chart]
+    tables: Sequence[str] = ()
+    arrays: Sequence[str] = ()
+    of: Callable[[Run], bool] = lambda run: True
+
+
+def is_scratch(run: Run) -> bool:
+    """From scratch, its table too."""
+    return run.arm == "scratch"
+
+
+def uses_format(run: Run) -> bool:
+    """Whether the prompts are "a,b+" (appendix C.3)."""
+    return bool(run.config["data"]["templates"] == ["format"])
+
+
+def first_prompt(run: Run) -> list[dict[str, Any]]:
+    """The waves of the first of the run's prompts."""
+    rows = run.table("final_logit_waves")
+    return [row for row in rows if (row["a"], row["b"]) == (rows[0]["a"], rows[0]["b"])]
+
+
+def answer_of(run: Run) -> int:
+    """The sum of the run's first prompt."""
+    return int(first_prompt(run)[0]["answer"])
+
+
+def contribution_maps(run: Run, *modules: str) -> Chart:
+    """Figures 1b, 1c, 17, 22."""
+    return logits.contribution_maps({name: run.array(f"heatmap_{name}")[0] for name in modules}, answer_of(run))
+
+
+def both_modules(run: Run) -> dict[str, Any]:
+    """The contributions that figures 2 and 20 look at, with the periods that choose the layer."""
+    return {name: (run.array(f"heatmap_{name}")[0], periods) for name, periods in (("mlp", T2), ("attn", T5_10))}
+
+
+def module_spectra(run: Run) -> Chart:
+    """Figures 2, 18."""
+    return spectra.module_spectra(both_modules(run))
+
+
+def layer_map(run: Run, first: int | None = None) -> Chart:
+    """Figures 3, 6, 10."""
+    return spectra.layer_components(layer_arrays(run), run.p, first)
+
+
+def layer_arrays(run: Run, title: str = "") -> dict[str, Any]:
+    """Maps with their control, by panel title."""
+    return {
+        f"{title}{': ' if title else ''}{spectra.MODULES[name]}": tuple(
+            run.array(f"layer_component_{name}{suffix}") for suffix in ("", "_rms", "_limit")
+        )
+        for name in ("mlp", "attn")
+    }
+
+
+def embedding_spectrum(run: Run) -> Chart:
+    """Figures 5a, 7a."""
+    return spectra.embedding_spectra({"": embedding_arrays(run)}, run.p)
+
+
+def embedding_arrays(run: Run) -> tuple[Any, Any, list[dict[str, Any]]]:
+    """Spectrum, limit and components of the number rows."""
+    limit = run.array("embedding_spectrum_limit")
+    return run.array("embedding_spectrum"), limit, run.table("embedding_components")
+
+
+def wave_chart(run: Run, band: str) -> Chart:
+    """Figures 4a, 13."""
+    return logits.waves(first_prompt(run), run.p, band)
+
+
+def wave_sum(run: Run) -> Chart:
+    """Figure 4b."""
+    top_k = max(row["rank"] for row in first_prompt(run) if row["band"] == "all")
+    return logits.wave_sum(run.array("final_logits_topk_sum")[0], run.array("final_logits")[0], answer_of(run), top_k)
+
+
+def filter_errors(run: Run, modules: str, removed: str) -> Chart:
+    """Figures 21, 23: errors under one filter of the ablation table, by the run's own method."""
+    mine = [r for r in run.table("error_histogram") if (r["modules"], r["removed"]) == (modules, removed)]
+    method = "readout" if any(row["method"] == "readout" for row in mine) else "projection"
+    title = "no filter" if removed == "none" else f"{removed} waves removed from {errors.WORDS[modules]}, {method}"
+    return errors.error_histogram([row for row in mine if row["method"] == method], title)
+
+
+def longest_wave_errors(run: Run) -> Chart:
+    """Figure 12."""
+    rows = run.table("single_component_errors")
+    longest = max(row["period"] for row in rows)
+    chosen = [row for row in rows if row["period"] == longest]
+    return errors.wide_histogram(chosen, f"only T = {longest:g} kept in attention and MLPs", run.p)
+
+
+PROMPT = ("heatmap_attn", "heatmap_mlp")
+WAVES, ERRORS, SPECTRUM = ("final_logit_waves",), ("error_histogram",), ("embedding_spectrum",)
+MAPS = ("layer_component_attn", "layer_component_mlp")
+FIGURES: dict[str, FigureSpec] = {
+    "1a": FigureSpec("logit-lens accuracy by layer", lambda r: accuracy.lens_accuracy(r.table("lens_accuracy")),
+                     ("lens_accuracy",)),
+    "1b": FigureSpec("each MLP's contribution to one prompt's logits", lambda r: contribution_maps(r, "mlp"),
+                     WAVES, PROMPT),
+    "1c": FigureSpec("each attention's contribution", lambda r: contribution_maps(r, "attn"), WAVES, PROMPT),
+    "2": FigureSpec("spectrum of one MLP (T = 2) and one attention (T = 5, 10)", module_spectra, (), PROMPT),
+    "3": FigureSpec("layer x component, mean over the examples: outliers at T = 2, 2.5, 5, 10", layer_map, (), MAPS),
+    "4a": FigureSpec("the strongest waves of the final logits", lambda r: wave_chart(r, "all"), WAVES),
+    "4b": FigureSpec("their sum peaks at the answer", wave_sum, WAVES, ("final_logits", "final_logits_topk_sum")),
+    "5a": FigureSpec("spectrum of the number embedding", embedding_spectrum, (), SPECTRUM),
+    "5b": FigureSpec("t-SNE of the number embeddings, ten clusters",
+                     lambda r: vectors.number_map(r.array("number_embedding")), (), ("number_embedding",)),
+    "6": FigureSpec("figure 3 from scratch: no outliers", layer_map, (), MAPS, is_scratch),
+    "7a": FigureSpec("figure 5a from scratch: no outliers at short periods", embedding_spectrum, (), SPECTRUM,
+                     is_scratch),
+    "10": FigureSpec("figure 3, the first 50 components: low outliers in MLPs, none in attention",
+                     lambda r: layer_map(r, first=50), (), MAPS),
+    "11a": FigureSpec("one wave kept: parity", lambda r: errors.single_waves(r.table("single_component"), "mod_2"),
+                      ("single_component",)),
+    "11b": FigureSpec("one wave kept: wrong answers",
+                      lambda r: errors.single_waves(r.table("single_component"), "accuracy"), ("single_component",)),
+    "12": FigureSpec("errors with the longest wave alone", longest_wave_errors, ("single_component_errors",)),
+    "13a": FigureSpec("long waves of the final logits", lambda r: wave_chart(r, "low"), WAVES),
+    "13b": FigureSpec("short waves of the final logits", lambda r: wave_chart(r, "high"), WAVES),
+    "14": FigureSpec("the longest wave of the final logits",
+                     lambda r: logits.longest_wave(r.array("final_logits")[0], answer_of(r)), WAVES, ("final_logits",)),
+    "17": FigureSpec("figures 1b and 1c for the format task", lambda r: contribution_maps(r, "mlp", "attn"), WAVES,
+                     PROMPT, uses_format),
+    "18": FigureSpec("figure 2 for the format task", module_spectra, (), PROMPT, uses_format),
+    "20": FigureSpec("one module's contribution over the numbers",
+                     lambda r: logits.module_over_numbers(both_modules(r), answer_of(r)), WAVES, PROMPT),
+    "21a": FigureSpec("errors without low waves in MLPs", lambda r: filter_errors(r, "mlp", "low"), ERRORS),
+    "21b": FigureSpec("errors without high waves in attention", lambda r: filter_errors(r, "attn", "high"), ERRORS),
+    "22": FigureSpec("figures 1b and 1c from scratch: no periodic structure",
+                     lambda r: contribution_maps(r, "mlp", "attn"), WAVES, PROMPT, is_scratch),
+    "23": FigureSpec("errors from scratch: all within 2", lambda r: filter_errors(r, "none", "none"), ERRORS, (),
+                     is_scratch),
+    "table_1": FigureSpec("accuracy without low or high waves",
+                          lambda r: errors.table_1(r.table("filter_ablation"), PAPER_TABLE_1), ("filter_ablation",)),
+    "layer_periods": FigureSpec("periods in each module beside random directions (ours)",
+                                lambda r: spectra.layer_periods(r.table("layer_periods")), ("layer_periods",)),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ComparisonSpec:
+    """A figure of several runs.
+
+    Attributes:
+        shows: in a line.
+        make: from the runs that ``usable`` lets through, grouped by label.
+        usable: which runs can be in it.
+        needs: what to say if there are none.
+    """
+
+    shows: str
+    make: Callable[[dict[str, list[Run]]], Chart]
+    usable: Callable[[Run], bool]
+    needs: str
+
+
+def trained(run: Run) -> bool:
+    """Whether the run's own training is in its record, as far as it went."""
+    return bool(run.config.get("fit")) and len(run.curve("val/accuracy")[0]) > 1
+
+
+def learning_curves(groups: dict[str, list[Run]]) -> Chart:
+    """Figure 7b."""
+    return accuracy.learning_curves({label: [r.curve("val/accuracy") for r in runs] for label, runs in groups.items()})
+
+
+def compare_layers(groups: dict[str, list[Run]]) -> Chart:
+    """Figure 8: one run of each label."""
+    maps: dict[str, Any] = {}
+    for label, runs in groups.items():
+        maps |= layer_arrays(runs[0], label)
+    return spectra.layer_components(maps, next(iter(groups.values()))[0].p)
+
+
+def compare_embeddings(groups: dict[str, list[Run]]) -> Chart:
+    """Figure 15: one run of each label."""
+    first = {runs[0].title: embedding_arrays(runs[0]) for runs in groups.values()}
+    return spectra.embedding_spectra(first, next(iter(groups.values()))[0].p)
+
+
+def arms(groups: dict[str, list[Run]]) -> Chart:
+    """Ours: final accuracy, arm by arm."""
+    split = "test" if all("test/accuracy" in r.metrics for runs in groups.values() for r in runs) else "val"
+    names = [f"{split}/{metric}" for metric in ("accuracy", "mod_10", "within_10")]
+    return accuracy.arms({
+        label: {name: [run.metrics[name] for run in runs] for name in names} for label, runs in groups.items()
+    })  # fmt: skip
+
+
+COMPARISONS: dict[str, ComparisonSpec] = {
+    "7b": ComparisonSpec("validation accuracy by epoch, with and without the pretrained embedding", learning_curves,
+                         trained, "runs that were trained (fit=true)"),
+    "8": ComparisonSpec("figure 3 with and without the pretrained embedding", compare_layers,
+                        lambda r: r.has(arrays=MAPS), "runs with the layer_spectrum instrument"),
+    "15": ComparisonSpec("embedding spectra of several models", compare_embeddings,
+                         lambda r: r.has(arrays=SPECTRUM), "runs with the embedding_spectrum instrument"),
+    "arms": ComparisonSpec("final accuracy, arm by arm (ours)", arms,
+                           lambda r: r.status == "finished" and "val/accuracy" in r.metrics, "finished runs"),
+}  # fmt: skip
+
+
+def comparison(name: str, runs: Sequence[Run]) -> Chart | None:
+    """A comparison figure of the runs that can be in it; None if there are none, or their number lines differ."""
+    spec = COMPARISONS[name]
+    usable = [run for run in runs if run.config and spec.usable(run)]
+    if not usable or (name in ("8", "15") and len({run.p for run in usable}) > 1):
+        return None
+    return spec.make(by_label(usable))
+
+
+def figure_names(name: str) -> list[str]:
+    """The figures that a name asks for: "3b" is part of "3", "11" is "11a" and "11b"; none if there is no such one."""
+    known = [*FIGURES, *COMPARISONS]
+    if name in known:
+        return [name]
+    if name.rstrip("abc") in known:
+        return [name.rstrip("abc")]
+    return [one for one in known if one.rstrip("abc") == name]

@@ -1,0 +1,122 @@
+"""Charts as matplotlib figures, for files and W&B."""
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from fourier_lightning.figures.chart import Axis, Band, Bars, Chart, Heatmap, Line, Mark, Panel, Points, Rule
+
+STYLE: dict[str, Any] = {"frameon": False, "fontsize": 8}
+
+
+def draw(chart: Chart) -> Figure:
+    """A matplotlib figure; no pyplot, so there is no display and nothing to close.
+
+    The legend (if it is not short) and the caption stand below the panels, in a strip of their own.
+    """
+    rows = -(-len(chart.panels) // chart.columns)
+    caption = textwrap.wrap(chart.caption, int(16 * chart.width))
+    names = legend_names(chart)
+    columns = max(1, int(14 * chart.width / max([10, *map(len, names)])))
+    strip = 0.2 * -(-len(names) // columns) + 0.15 * len(caption) + 0.1
+    height = chart.height * rows + 0.5
+    figure = Figure(figsize=(chart.width, height + strip), layout="constrained")
+    body, foot = figure.subfigures(2, 1, height_ratios=[height, strip])
+    grid = body.subplots(rows, chart.columns, squeeze=False).flatten()
+    for axes, panel in zip(grid, chart.panels, strict=False):
+        draw_panel(body, axes, panel)
+    for axes in grid[len(chart.panels) :]:
+        axes.remove()
+    body.suptitle(chart.title, fontsize=10)
+    if names:
+        foot.legend([handle_of(grid, name) for name in names], names, loc="upper left", ncols=columns, **STYLE)
+    elif len(chart.panels) == 1 and not maps(chart) and grid[0].get_legend_handles_labels()[1]:
+        grid[0].legend(**STYLE)
+    foot.text(0.01, 0.02, "\n".join(caption), fontsize=7, color="#444444", va="bottom")
+    return figure
+
+
+def maps(chart: Chart) -> bool:
+    """Whether it has heatmaps: what marks on them mean, the caption says."""
+    return any(isinstance(mark, Heatmap) for panel in chart.panels for mark in panel.marks)
+
+
+def legend_names(chart: Chart) -> list[str]:
+    """Names for the legend below the panels; none where a short one fits inside the only panel."""
+    marks = [mark for panel in chart.panels for mark in panel.marks]
+    names = list(dict.fromkeys(mark.name for mark in marks if getattr(mark, "name", "") and not is_faint(mark)))
+    return [] if maps(chart) or (len(chart.panels) == 1 and len(names) <= 4) else names
+
+
+def is_faint(mark: Mark) -> bool:
+    """Whether it is one seed beside its arm's mean, which stands in the legend."""
+    return isinstance(mark, Line) and mark.faint
+
+
+def handle_of(grid: Iterable[Axes], name: str) -> Any:
+    """What a name looks like in the first panel that has it."""
+    for axes in grid:
+        handles, labels = axes.get_legend_handles_labels()
+        if name in labels:
+            return handles[labels.index(name)]
+    return None
+
+
+def draw_panel(figure: SubFigure, axes: Axes, panel: Panel) -> None:
+    """One set of axes."""
+    for mark in panel.marks:
+        draw_mark(figure, axes, mark)
+    set_axis(axes, "x", panel.x)
+    set_axis(axes, "y", panel.y)
+    if panel.title:
+        axes.set_title(panel.title, fontsize=9)
+    if panel.top:
+        top = axes.secondary_xaxis("top")
+        top.set_xticks([x for x, _ in panel.top], [text for _, text in panel.top], fontsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def set_axis(axes: Axes, which: str, axis: Axis) -> None:
+    """Label, scale, ticks and limits of one axis."""
+    axes.set(**{f"{which}label": axis.label})
+    if axis.log:
+        axes.set(**{f"{which}scale": "log"})
+    if axis.ticks:
+        getattr(axes, f"set_{which}ticks")([x for x, _ in axis.ticks], [text for _, text in axis.ticks], fontsize=8)
+        axes.minorticks_off()
+    if axis.limits:
+        axes.set(**{f"{which}lim": axis.limits})
+
+
+def draw_mark(figure: SubFigure, axes: Axes, mark: Mark) -> None:
+    """One mark; a name is shown in the legend once."""
+    shown = getattr(mark, "name", "")
+    label = shown if shown and shown not in axes.get_legend_handles_labels()[1] else None
+    match mark:
+        case Line(x, y, _, colour, dashed, faint):
+            axes.plot(x, y, color=colour, linestyle="--" if dashed else "-", label=None if faint else label,
+                      linewidth=0.7 if faint else 1.4, alpha=0.35 if faint else 1)  # fmt: skip
+        case Band(x, low, high, _, colour):
+            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0, label=label)
+        case Bars(x, y, _, colour, width, error):
+            axes.bar(x, y, width=width, color=colour, label=label, yerr=error, error_kw={"linewidth": 1})
+        case Points(x, y, _, colour, text, error, size):
+            axes.errorbar(x, y, yerr=error, fmt="o", color=colour, markersize=size, label=label, linewidth=1,
+                          capsize=2, markeredgewidth=0, zorder=3)  # fmt: skip
+            for at, word in enumerate(text or ()):
+                axes.annotate(word, (x[at], y[at]), xytext=(0, 4), textcoords="offset points", fontsize=7, ha="center")
+        case Heatmap(x, y, z, unit, diverging):
+            values = np.asarray(z)
+            reach = float(np.abs(values).max()) if values.size else 1.0
+            limits = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach} if diverging else {"cmap": "viridis"}
+            extent = (x[0] - 0.5, x[-1] + 0.5, y[-1] + 0.5, y[0] - 0.5)
+            image = axes.imshow(values, aspect="auto", interpolation="nearest", extent=extent, **limits)
+            figure.colorbar(image, ax=axes, label=unit)
+            axes.set_yticks(list(y))
+        case Rule(value, _, axis, colour):
+            line = axes.axhline if axis == "y" else axes.axvline
+            line(value, color=colour, linestyle=":", linewidth=1.2, label=label)

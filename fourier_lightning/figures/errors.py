@@ -1,0 +1,123 @@
+"""Errors, ablations and single waves (Table 1, paper figures 11, 12, 21, 23)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fourier_lightning.figures.chart import BLUE, GREY, ORANGE, Axis, Bars, Chart, Panel, Points, Rule
+
+WORDS = {"none": "none", "attn": "attention", "mlp": "MLP", "attn_mlp": "attention and MLP"}
+
+
+def error_histogram(rows: Sequence[dict[str, Any]], title: str, reach: int = 30) -> Chart:
+    """How far wrong answers are off (figures 12, 21, 23).
+
+    Args:
+        rows: with ``error`` (prediction minus answer) and ``count``.
+        title: of the panel.
+        reach: errors beyond it are counted in the caption alone.
+    """
+    counts = {row["error"]: row["count"] for row in rows}
+    total, wrong = sum(counts.values()), sum(count for error, count in counts.items() if error)
+    inside = {error: counts.get(error, 0) for error in range(-reach, reach + 1) if error}
+    tens = sum(count for error, count in counts.items() if error and error % 10 == 0)
+    far = wrong - sum(inside.values())
+    by_ten = {error: count for error, count in inside.items() if error % 10 == 0}
+    marks: list[Any] = [
+        Bars(list(inside), list(inside.values()), "wrong answers", BLUE, 0.9),
+        Bars(list(by_ten), list(by_ten.values()), "off by a multiple of 10", ORANGE, 0.9),
+    ]
+    share = f"{tens / wrong:.0%} of the errors are multiples of 10 (chance 10 %)" if wrong else "no error"
+    axis = Axis("error: prediction minus answer (numbers)", limits=(-reach - 0.5, reach + 0.5))
+    return Chart(
+        "Where wrong answers go",
+        [Panel(title, axis, Axis("examples"), marks)],
+        f"{wrong:,} of {total:,} validation examples wrong; {share}; {far:,} are off by more than {reach}.",
+    )
+
+
+def wide_histogram(rows: Sequence[dict[str, Any]], title: str, p: int, bins: int = 40) -> Chart:
+    """Errors over the whole number line in equal bins, for filters that leave little (figure 12).
+
+    Args:
+        rows: with ``error`` and ``count``.
+        title: of the panel.
+        p: length of the number line.
+        bins: over the range of errors.
+    """
+    width = 2 * p / bins
+    heights = [0] * bins
+    for row in rows:
+        heights[min(bins - 1, int((row["error"] + p) / width))] += row["count"]
+    centres = [-p + (index + 0.5) * width for index in range(bins)]
+    total = sum(heights)
+    mean = sum(row["error"] * row["count"] for row in rows) / max(1, total)
+    marks: list[Any] = [Bars(centres, heights, "examples", BLUE, 0.95 * width), Rule(0, "no error", "x")]
+    return Chart(
+        "Errors with one wave alone",
+        [Panel(title, Axis("error: prediction minus answer (numbers)"), Axis("examples"), marks)],
+        f"{total:,} validation examples, mean error {mean:.1f}. The paper: bell-shaped around 0.",
+    )
+
+
+def single_waves(rows: Sequence[dict[str, Any]], metric: str) -> Chart:
+    """One wave kept in all modules: parity right, or the exact answer wrong (figure 11).
+
+    Args:
+        rows: of ``single_component``.
+        metric: "mod_2" (11a), or "accuracy", shown as the share of wrong answers (11b).
+    """
+    found = [row for row in rows if row[metric] is not None]
+    value = (lambda v: 100 * v) if metric == "mod_2" else (lambda v: 100 - 100 * v)
+    drawn = [(i, row) for i, row in enumerate(found) if row["control_draws"]]
+    ticks = [(float(i), f"T={row['period']:.3g}") for i, row in enumerate(found)]
+    marks: list[Any] = [Bars(range(len(found)), [value(row[metric]) for row in found], "one wave kept", BLUE)]
+    if drawn:
+        marks.append(Points([i for i, _ in drawn], [value(row[f"control_{metric}_mean"]) for _, row in drawn],
+                            "random waves of equal rank, ± sd", GREY,
+                            error=[100 * (row[f"control_{metric}_std"] or 0) for _, row in drawn]))  # fmt: skip
+    if metric == "mod_2":
+        marks.append(Rule(50, "chance"))
+    label = {"mod_2": "parity right (%)", "accuracy": "exact answer wrong (%)"}[metric]
+    paper = {"mod_2": "The paper, T = 2: 99.59 %.", "accuracy": "The paper, T = 520: 96.6 %."}[metric]
+    return Chart(
+        "What one wave does alone",
+        [
+            Panel(
+                "", Axis("wave kept in all attention and MLP outputs", ticks=ticks), Axis(label, limits=(0, 105)), marks
+            )
+        ],
+        f"Validation split, last position. Grey: as many random directions of the number line kept. {paper}",
+    )
+
+
+def table_1(rows: Sequence[dict[str, Any]], paper: dict[tuple[str, str], tuple[float, float]]) -> Chart:
+    """Accuracy without low or high waves, beside controls of equal rank and the paper's numbers (Table 1).
+
+    Args:
+        rows: of ``filter_ablation``.
+        paper: loss and accuracy by (modules, removed).
+    """
+    panels = []
+    for method in ("readout", "projection"):
+        found = [row for row in rows if (row["method"] == method or row["removed"] == "none") and not row["refused"]]
+        if len(found) < 2:
+            continue
+        x = range(len(found))
+        names = [f"{WORDS[r['modules']]}<br>{r['removed']}" if r["removed"] != "none" else "no filter" for r in found]
+        drawn = [i for i in x if found[i]["control_draws"]]
+        marks: list[Any] = [
+            Bars(list(x), [100 * row["accuracy"] for row in found], "exact", BLUE),
+            Points(drawn, [100 * found[i]["control_accuracy_mean"] for i in drawn], "random directions, ± sd", GREY,
+                   error=[100 * (found[i]["control_accuracy_std"] or 0) for i in drawn]),
+            Points(list(x), [100 * paper[r["modules"], r["removed"]][1] for r in found], "paper (GPT-2-XL)", ORANGE),
+        ]  # fmt: skip
+        ticks = [(float(i), name.replace("<br>", "\n")) for i, name in zip(x, names, strict=True)]
+        axis = Axis("filtered modules, removed waves", ticks=ticks)
+        panels.append(Panel(f"method: {method}", axis, Axis("accuracy, exact (%)", limits=(0, 105)), marks))
+    return Chart(
+        "Without low or high waves",
+        panels,
+        "Validation split. Grey: filters of equal rank that remove random directions of the number line. Where blue "
+        "and grey fall together, the row says little about waves.",
+        width=10,
+    )

@@ -1,0 +1,231 @@
+"""Finished, running and failed runs, read back from their records: what reports, figures and claims start from."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.tracking.record import read_array, read_jsonl, read_table
+
+KEPT = {"low": "low-pass", "high": "high-pass", "band": "band-pass", "periods": "five-period"}
+# Settings that an arm's words say already, or that change nothing of what is trained.
+SAID = ("seed", "name", "group", "tags", "fit", "test", "ckpt_path", "paths", "logger", "callbacks", "filter",
+        "model.name", "model.body", "embedding.name", "embedding.source", "embedding.control", "embedding.keep",
+        "embedding.freeze", "data.train_fraction", "data.templates", "data.eval_batch_size",
+        "backbone.path")  # fmt: skip
+
+
+@dataclass
+class Run:
+    """One run's record.
+
+    Attributes:
+        dir: the run directory.
+        info: run.json; of a run that ended before its record began, ``status`` and ``overrides`` alone.
+        label: the arm and whatever else sets the run apart from the others that it was found with, less the seed.
+    """
+
+    dir: Path
+    info: dict[str, Any]
+    label: str = field(default="")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration; empty where there is none."""
+        return self.info.get("config", {})
+
+    @property
+    def status(self) -> str:
+        """finished, failed, interrupted, or "running" for one that still runs or was killed."""
+        return self.info["status"]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed, if known."""
+        return self.info.get("seed")
+
+    @property
+    def arm(self) -> str:
+        """The arm in words, see ``arm_of``."""
+        return arm_of(self.config) if self.config else "unknown"
+
+    @property
+    def p(self) -> int:
+        """Length of the number line."""
+        return 2 * self.config["data"]["max_operand"] + 1
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Final metrics; empty unless finished."""
+        return self.info.get("metrics", {})
+
+    @property
+    def title(self) -> str:
+        """For the top of a figure: label, backbone and seed."""
+        words = [self.label or self.arm]
+        if "scratch" not in self.arm or "table" in self.arm:
+            words.append(str(self.config.get("backbone", {}).get("name", "")).replace("_", "-"))
+        return ", ".join([*filter(None, words), f"seed {self.seed}"])
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """Rows of a table about the latest weights that were looked at; empty if the record has none."""
+        try:
+            return read_table(self.dir, name)
+        except (OSError, ValueError, KeyError):
+            return []
+
+    def array(self, name: str) -> np.ndarray | None:
+        """An array; None if the record has none."""
+        try:
+            return read_array(self.dir, name).numpy()
+        except Exception:  # safetensors has error classes of its own
+            return None
+
+    def has(self, tables: Iterable[str] = (), arrays: Iterable[str] = ()) -> bool:
+        """Whether the record has all of these, and something in them."""
+        return not self.lacks(tables, arrays)
+
+    def lacks(self, tables: Iterable[str] = (), arrays: Iterable[str] = ()) -> list[str]:
+        """Which of these the record does not have."""
+        gone = [f"tables/{name}" for name in tables if not self.table(name)]
+        return gone + [f"arrays/{name}" for name in arrays if self.array(name) is None]
+
+    def curve(self, metric: str) -> tuple[list[int], list[float]]:
+        """Epochs (the first is 1) and values of a metric in metrics.jsonl."""
+        try:
+            lines = read_jsonl(self.dir / "record" / "metrics.jsonl")
+        except (OSError, ValueError):  # cut off in the middle of a line
+            lines = []
+        points = {line["epoch"] + 1: line[metric] for line in lines if metric in line and "epoch" in line}
+        return sorted(points), [points[epoch] for epoch in sorted(points)]
+
+
+def find_runs(dirs: Sequence[str | Path]) -> list[Run]:
+    """Every run in or below these directories, labelled, in the order in which they are given.
+
+    A run that ended before its record began is there too, as failed.
+
+    Raises:
+        ConfigError: a directory that does not exist or has no run.
+    """
+    runs: list[Run] = []
+    for top in map(Path, dirs):
+        if not top.is_dir():
+            raise ConfigError(str(top), "no such directory", "give run or sweep directories, e.g. outputs/DATE/TIME")
+        found = {path.parents[1] for path in top.rglob("record/run.json")}
+        found |= {path.parents[1] for path in top.rglob(".hydra/overrides.yaml")}
+        if not found:
+            raise ConfigError(str(top), "no run in it or below", "a run directory has record/run.json")
+        runs += [read_run(run_dir) for run_dir in sorted(found, key=natural)]
+    runs = list({run.dir.resolve(): run for run in runs}.values())
+    label_runs(runs)
+    return runs
+
+
+def read_run(run_dir: Path) -> Run:
+    """One run, whatever is left of it."""
+    path = run_dir / "record" / "run.json"
+    try:
+        return Run(run_dir, json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        reason = "it ended before its record began" if not path.is_file() else f"run.json can't be read: {error}"
+        return Run(run_dir, {"status": "failed", "error": reason, "overrides": overrides_of(run_dir)})
+
+
+def overrides_of(run_dir: Path) -> list[str]:
+    """The command-line overrides that Hydra wrote down for a run."""
+    path = run_dir / ".hydra" / "overrides.yaml"
+    return [str(o) for o in OmegaConf.load(path)] if path.is_file() else []
+
+
+def natural(path: Path) -> tuple[Any, ...]:
+    """Sorts 9 before 10."""
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in path.parts)
+
+
+def arm_of(config: dict[str, Any]) -> str:
+    """The arm in words, from the settings that make it one."""
+    embedding = config["embedding"]
+    if config["model"]["body"] == "pretrained":
+        trained = "fine-tuned" + (", table frozen" if embedding["freeze"] else "")
+        return f"pretrained, {trained if config['fit'] or config['ckpt_path'] else 'as it is'}"
+    if embedding["source"] == "random":
+        return "scratch"
+    if embedding["source"] == "fourier":
+        return "scratch + synthetic Fourier table"
+    control, kept = embedding["control"], embedding.get("keep", "all")
+    state = "frozen" if embedding["freeze"] else "trained"
+    if control == "none" and kept == "all":
+        return f"scratch + {state} pretrained table"
+    changed = control.removesuffix("_rows").replace("_", " ") if kept == "all" else KEPT[kept]
+    return f"scratch + {changed} pretrained table"
+
+
+def label_runs(runs: Sequence[Run]) -> None:
+    """Give each run its label: the arm, share of pairs and prompts where they vary, other settings that do in its arm.
+
+    Runs with one label differ by their seed alone (and by what was measured of them).
+    """
+    known = [run for run in runs if run.config]
+    for run in runs:
+        run.label = run.arm
+    shares = {run.config["data"]["train_fraction"] for run in known}
+    prompts = {prompt_style(run.config) for run in known}
+    by_arm: dict[str, list[Run]] = {}
+    for run in known:
+        by_arm.setdefault(run.arm, []).append(run)
+    for members in by_arm.values():
+        flat = [flatten(run.config) for run in members]
+        keys = [key for key in dict.fromkeys(key for one in flat for key in one) if not said(key)]
+        varied = [key for key in keys if len({str(one.get(key)) for one in flat}) > 1]
+        for run, settings in zip(members, flat, strict=True):
+            words = [run.arm]
+            trained = not run.arm.endswith("as it is")
+            if len(shares) > 1 and trained:
+                words.append(f"{100 * run.config['data']['train_fraction']:g} % of the pairs")
+            if len(prompts) > 1:
+                words.append(prompt_style(run.config))
+            words += [f"{key}={settings.get(key)}" for key in varied if trained or not key.startswith("optimizer")]
+            run.label = ", ".join(words)
+
+
+def prompt_style(config: dict[str, Any]) -> str:
+    """The prompts in two words."""
+    return '"a,b+"' if config["data"]["templates"] == ["format"] else "sentences"
+
+
+def said(key: str) -> bool:
+    """Whether a setting needs no mention in a label."""
+    return any(key == name or key.startswith(f"{name}.") for name in SAID)
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """For each run the settings that are not what most of these runs have, less where they write."""
+    flat = [{k: v for k, v in flatten(run.config).items() if not k.startswith(("paths.", "logger."))} for run in runs]
+    usual = {}
+    for key in dict.fromkeys(key for one in flat for key in one):
+        counts = Counter(json.dumps(one.get(key)) for one in flat if one)
+        usual[key] = counts.most_common(1)[0][0]
+    return [{k: one.get(k) for k, most in usual.items() if one and json.dumps(one.get(k)) != most} for one in flat]
+
+
+def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Runs grouped by label, arms in a fixed order; of several runs of one label and seed, the last given."""
+    groups: dict[str, dict[Any, Run]] = {}
+    for run in runs:
+        groups.setdefault(run.label, {})[run.seed] = run
+    return {label: list(members.values()) for label, members in groups.items()}
