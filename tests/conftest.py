@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from fourier_lightning import cli
 from fourier_lightning.config import asset_path, load_config
 from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.tracking.mirror import MirrorLogger
 
 # A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.
 TINY = [
@@ -27,7 +28,8 @@ TINY = [
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No log-in of the developer's reaches a test, and none of W&B's caches is touched."""
+    """No log-in of the developer's reaches a test, and none of W&B's caches is touched. Nothing goes wrong silently."""
+    monkeypatch.setattr(MirrorLogger, "strict", True)
     for name in ("WANDB_API_KEY", "WANDB_MODE", "HYDRA_FULL_ERROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path_factory.getbasetemp() / "no-netrc"))

@@ -110,9 +110,10 @@ def test_wandb_runs_offline_without_asking_and_mirrors_the_record(tiny, tmp_path
     train(tiny("group=some-group", "tags=[a,b]"))
     run, keys, exit_code = wandb_run(tmp_path)
     assert exit_code == 0
-    assert (run.display_name, run.run_group, list(run.tags)) == (
-        "scratch_pretrained_emb-frozen-seed0", "some-group", ["a", "b"]
+    assert (run.display_name, run.run_group, run.job_type) == (
+        "scratch_pretrained_emb-frozen-seed0", "some-group", "train"
     )  # fmt: skip
+    assert set(run.tags) == {"a", "b", "scratch + frozen pretrained table", "seed0"}
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert config["data"]["max_operand"] == 20
     assert {"val/accuracy", "train/loss", "test/mod_10", "trainer/global_step"} <= keys

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,6 +16,7 @@ from fourier_lightning.fourier.basis import Basis, BasisKind, fourier_basis
 from fourier_lightning.fourier.filters import FilterMaker, FilterSettings
 from fourier_lightning.models.lens import number_unembedding
 from fourier_lightning.models.module import AdditionModule
+from fourier_lightning.tracking.mirror import MirrorLogger
 from fourier_lightning.tracking.record import RecordLogger, RunRecord
 
 
@@ -30,6 +31,7 @@ class View:
         step, epoch: of the weights.
         final: whether these are the run's last weights, or the only ones.
         metrics: scalars logged so far by this instrument, the latest of each name.
+        written: what went into the record in this measurement: rows by "tables/<name>", tensors by "arrays/<name>".
     """
 
     module: AdditionModule
@@ -40,6 +42,7 @@ class View:
     epoch: int
     final: bool
     metrics: dict[str, float]
+    written: dict[str, Any] = field(default_factory=dict)
 
     @property
     def p(self) -> int:
@@ -78,10 +81,12 @@ class View:
     def table(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
         """Append rows to a table of the record; each says of which step it is."""
         self.record.write_table(name, [{"step": self.step, "epoch": self.epoch, **row} for row in rows])
+        self.written[f"tables/{name}"] = rows
 
     def array(self, name: str, values: Tensor) -> None:
         """Write an array of the record; a later one of the same name replaces it."""
         self.record.write_array(name, values)
+        self.written[f"arrays/{name}"] = values
 
 
 class Instrument(pl.Callback):
@@ -171,6 +176,9 @@ class Instrument(pl.Callback):
         with torch.inference_mode(), torch.autocast(module.device.type, enabled=False):
             self.measure(view)
         module.to(home).train(training)
+        for logger in trainer.loggers:
+            if isinstance(logger, MirrorLogger):
+                logger.mirror(view.record, view.written, step, epoch, final)
         self.seconds += time.perf_counter() - began
         self._final_at = trainer.global_step if final else None
 

@@ -5,8 +5,11 @@ import os
 from typing import Any, Literal
 from urllib.parse import urlparse
 
-from pytorch_lightning.loggers import WandbLogger
+from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.tracking.mirror import MirrorLogger
+from fourier_lightning.tracking.runs import arm_of
 
+TAG_LENGTH = 64  # the most that W&B takes
 Mode = Literal["auto", "online", "offline", "disabled"]
 
 
@@ -38,10 +41,14 @@ def wandb_logger(
     entity: str | None = None,
     notes: str | None = None,
     config: dict[str, Any] | None = None,
-) -> WandbLogger | None:
+    media: bool = True,
+    media_seconds: float = 10,
+) -> MirrorLogger | None:
     """Start a W&B run and wrap it for Lightning; None when disabled.
 
-    All metadata is set at init, because an offline run can't be renamed or regrouped later.
+    All metadata is set at init, because an offline run can't be renamed or regrouped later. To what is given here it
+    adds tags (the arm, the seed, the cut-off where one is set), ``arm`` and ``cutoff`` in the configuration, and a job
+    type: "train" or "evaluate".
 
     Args:
         project: W&B project.
@@ -53,6 +60,8 @@ def wandb_logger(
         entity: W&B team or user.
         notes: free text.
         config: the resolved configuration.
+        media: tables, custom charts and pictures of the instruments; false for scalars alone.
+        media_seconds: least time between two of a kind during a fit.
     """
     resolved = resolve_mode(mode)
     if resolved == "disabled":
@@ -64,10 +73,11 @@ def wandb_logger(
         "dir": save_dir,
         "name": name,
         "group": group,
-        "tags": tags,
+        "tags": [*(tags or []), *labels_of(config)],
         "entity": entity,
         "notes": notes,
-        "config": config,
+        "config": None if config is None else {**config, "arm": arm_of(config), "cutoff": cutoff_of(config)},
+        "job_type": None if config is None else "train" if config["fit"] else "evaluate",
         "reinit": "finish_previous",
         "settings": wandb.Settings(quiet=True),  # the run prints its own results
     }
@@ -79,9 +89,38 @@ def wandb_logger(
         # logged in, but the server can't be reached or refuses the key: that must not cost the run
         print(f"W&B is not reachable ({' '.join(str(error).split())[:120]}); this run is logged offline")
         run = wandb.init(mode="offline", **start)
+    define_metrics(run)
+    return MirrorLogger(media, media_seconds, experiment=run, save_dir=save_dir, project=project)
+
+
+def define_metrics(run: Any) -> None:
+    """Steps for the x axis, and the best value of each validation metric in the summary.
+
+    ``val/accuracy`` becomes ``val/accuracy.max`` and ``val/accuracy.last`` there, ``val/loss`` and ``val/mae`` have
+    ``.min``. Test metrics are measured once and keep their plain names.
+    """
+    step = {"step_metric": "trainer/global_step", "step_sync": True}
     run.define_metric("trainer/global_step")
-    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-    return WandbLogger(experiment=run, save_dir=save_dir, project=project)
+    run.define_metric("*", **step)
+    for name in NumberMetrics.names:
+        best = "min" if name in ("loss", "mae") else "max"
+        run.define_metric(f"val/{name}", summary=f"{best},last", **step)
+
+
+def cutoff_of(config: dict[str, Any]) -> int | None:
+    """The cut-off in k that was asked for: of the table that is trained on, else of the filters."""
+    embedding = config["embedding"]
+    trained_on = embedding.get("cutoff") if embedding.get("keep", "all") != "all" else None
+    return config["filter"]["cutoff"] if trained_on is None else trained_on
+
+
+def labels_of(config: dict[str, Any] | None) -> list[str]:
+    """Tags that set runs apart: the arm, the seed, and the cut-off where one is set."""
+    if config is None:
+        return []
+    cutoff = cutoff_of(config)
+    words = [arm_of(config), f"seed{config['seed']}", *([] if cutoff is None else [f"cutoff{cutoff}"])]
+    return [word[:TAG_LENGTH] for word in words]
 
 
 def finish_wandb(exit_code: int) -> None:

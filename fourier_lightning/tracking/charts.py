@@ -1,0 +1,153 @@
+"""Custom charts of W&B: tables with one of W&B's own Vega presets, so that its pages overlay them across runs.
+
+The logger writes them during a run, ``scripts/dashboard.py`` puts them on a page; both read ``CHARTS``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fourier_lightning.tracking.runs import Run
+
+PRESETS = {"line": ("x", "y", "stroke"), "bar": ("label", "value"), "scatter": ("x", "y")}  # their fields
+WORDS = {"attn": "attention", "mlp": "MLPs", "attn_mlp": "attention and MLPs", "none": "nothing"}
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class ChartSpec:
+    """A custom chart: its preset, the columns that its fields show, and where the rows come from.
+
+    Attributes:
+        title: above the chart.
+        preset: "line", "bar" or "scatter", see ``PRESETS``; W&B colours each by run.
+        columns: of the table, in the order of the preset's fields.
+        rows: from a run that has all of ``sources``.
+        sources: "tables/<name>" and "arrays/<name>" of the record.
+    """
+
+    title: str
+    preset: str
+    columns: Sequence[str]
+    rows: Callable[[Run], Rows]
+    sources: Sequence[str]
+
+    @property
+    def vega(self) -> str:
+        """W&B's name of the preset."""
+        return f"wandb/{self.preset}/v0"
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Column by field of the preset."""
+        return dict(zip(PRESETS[self.preset], self.columns, strict=True))
+
+
+def spectrum_rows(run: Run) -> Rows:
+    """Magnitude of each component k of the number rows."""
+    spectrum = run.array("embedding_spectrum")
+    return [(k, float(value), "number rows") for k, value in enumerate(spectrum, start=1)]  # type: ignore[arg-type]
+
+
+def layer_rows(run: Run) -> Rows:
+    """Share of each period in what each module writes."""
+    rows = run.table("layer_periods")
+    return [(row["layer"], row["share"], f"{WORDS[row['module']]}, T = {row['period']:.3g}") for row in rows]
+
+
+def lens_rows(run: Run) -> Rows:
+    """Accuracy after each attention (layer + 0.5) and each MLP (layer + 1); 0 is the embedding."""
+    depth = {"embed": 1.0, "attn": 0.5, "mlp": 1.0}
+    kinds = {"accuracy": "exact", "within_2": "within 2", "within_10": "within 10"}
+    return [
+        (row["layer"] + depth[row["after"]], row[name], word)
+        for row in run.table("lens_accuracy")
+        for name, word in kinds.items()
+    ]
+
+
+def ablation_rows(run: Run) -> Rows:
+    """Accuracy under each filter of Table 1 by the run's own method, and under its random controls."""
+    rows: Rows = []
+    for row in by_method(run, run.table("filter_ablation")):
+        name = filter_name(row)
+        rows += [(name, row["accuracy"])] if row["accuracy"] is not None else []
+        if row["control_accuracy_mean"] is not None:
+            rows.append((f"{name} (random control)", row["control_accuracy_mean"]))
+    return rows
+
+
+def error_rows(run: Run) -> Rows:
+    """Share of the answers that are off by each error, filter by filter."""
+    rows = by_method(run, run.table("error_histogram"))
+    totals: dict[str, int] = {}
+    for row in rows:
+        totals[filter_name(row)] = totals.get(filter_name(row), 0) + row["count"]
+    return [(row["error"], row["count"] / totals[filter_name(row)], filter_name(row)) for row in rows]
+
+
+def by_method(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of ``filter.method``."""
+    return [row for row in rows if row["method"] == run.config["filter"]["method"]]
+
+
+def filter_name(row: dict[str, Any]) -> str:
+    """A filter of Table 1 in words."""
+    return "no filter" if row["removed"] == "none" else f"no {row['removed']} waves in {WORDS[row['modules']]}"
+
+
+def wave_rows(metric: str) -> Callable[[Run], Rows]:
+    """A metric with one wave kept, and with as many random dimensions."""
+
+    def rows(run: Run) -> Rows:
+        table = [row for row in run.table("single_component") if row[metric] is not None]
+        own: Rows = [(f"T = {row['period']:.3g}", row[metric]) for row in table]
+        controls = [(row, row[f"control_{metric}_mean"]) for row in table]
+        return own + [(f"T = {row['period']:.3g} (random)", value) for row, value in controls if value is not None]
+
+    return rows
+
+
+def knock_out_rows(*columns: str) -> Callable[[Run], Rows]:
+    """Columns of the knock-outs."""
+    return lambda run: [tuple(row[name] for name in columns) for row in run.table("knock_out")]
+
+
+def knock_out_lines(run: Run) -> Rows:
+    """Increase of the loss without each component, and what removing random directions costs on average."""
+    rows = run.table("knock_out")
+    lines: Rows = [(row["component"], row["loss_increase"], "without component k") for row in rows]
+    intact = {row["loss"] - row["loss_increase"] for row in rows}
+    control = rows[0]["control_loss_mean"] - next(iter(intact))
+    return lines + [(row["component"], control, "without random directions") for row in rows]
+
+
+def grid_rows(run: Run) -> Rows:
+    """Accuracy by cut-off, a line for each band and set of modules."""
+    rows = [row for row in run.table("filter_grid") if row["accuracy"] is not None and row["cutoff"] is not None]
+    return [(row["cutoff"], row["accuracy"], f"{row['keep']} kept in {WORDS[row['modules']]}") for row in rows]
+
+
+CHARTS: dict[str, ChartSpec] = {
+    "embedding_spectrum": ChartSpec("Spectrum of the number embedding over k = p / T", "line",
+                                    ("component", "magnitude", "rows"), spectrum_rows, ("arrays/embedding_spectrum",)),
+    "layer_periods": ChartSpec("Power share of each period in what each module writes", "line",
+                               ("layer", "share", "module"), layer_rows, ("tables/layer_periods",)),
+    "lens_accuracy": ChartSpec("Logit-lens accuracy by depth in layers", "line", ("depth", "accuracy", "kind"),
+                               lens_rows, ("tables/lens_accuracy",)),
+    "ablation_accuracy": ChartSpec("Accuracy without low or high waves, with random controls", "bar",
+                                   ("filter", "accuracy"), ablation_rows, ("tables/filter_ablation",)),
+    "single_wave_accuracy": ChartSpec("Accuracy with one wave kept", "bar", ("wave", "accuracy"),
+                                      wave_rows("accuracy"), ("tables/single_component",)),
+    "single_wave_parity": ChartSpec("Parity with one wave kept", "bar", ("wave", "mod_2"), wave_rows("mod_2"),
+                                    ("tables/single_component",)),
+    "knock_out": ChartSpec("Loss increase without component k", "line", ("component", "loss_increase", "removed"),
+                           knock_out_lines, ("tables/knock_out",)),
+    "knock_out_power": ChartSpec("Loss increase against the wave's power in the logits", "scatter",
+                                 ("power", "loss_increase"), knock_out_rows("power", "loss_increase"),
+                                 ("tables/knock_out",)),
+    "error_histogram": ChartSpec("Share of the answers by error, filter by filter", "line",
+                                 ("error", "share", "filter"), error_rows, ("tables/error_histogram",)),
+    "filter_grid": ChartSpec("Accuracy by cut-off", "line", ("cutoff", "accuracy", "filter"), grid_rows,
+                             ("tables/filter_grid",)),
+}  # fmt: skip

@@ -1,0 +1,149 @@
+"""What the instruments write, shown in W&B while the run goes on: tables, custom charts and pictures."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import torch
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from fourier_lightning.figures.catalogue import FIGURES
+from fourier_lightning.tracking.charts import CHARTS, ChartSpec
+from fourier_lightning.tracking.record import RunRecord
+from fourier_lightning.tracking.runs import Run
+
+# Each view of an instrument once; the paper's other figures are variants, and 5b (t-SNE) takes seconds.
+PICTURES = ("1a", "1b", "1c", "3", "4a", "4b", "5a", "12", "21a", "21b", "table_1", "layer_periods")
+DPI = 80
+Item = tuple[str, Sequence[str], Callable[[], Any]]  # key in W&B, sources in the record, what makes it
+
+
+class MirrorLogger(WandbLogger):
+    """Lightning's W&B logger, which instruments also hand what they wrote: ``mirror``.
+
+    ``tables/<name>`` is a table of the record, less step and epoch; ``charts/<name>`` one of ``charts.CHARTS``;
+    ``figures/<id>`` a picture of ``figures.catalogue``, if matplotlib is installed. During a fit each of them is
+    logged only if it changed (a frozen embedding keeps its spectrum), and not more often than every
+    ``media_seconds``; those of the last weights always are.
+
+    Args:
+        media: false for scalars alone.
+        media_seconds: least time between two of a kind during a fit.
+        kwargs: of Lightning's logger.
+
+    Attributes:
+        seconds: spent here so far.
+    """
+
+    # Raise what goes wrong while something is drawn. A run says it in a line and goes on; tests want to know.
+    strict: ClassVar[bool] = False
+
+    def __init__(self, media: bool = True, media_seconds: float = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.media, self.media_seconds = media, media_seconds
+        self.seconds = 0.0
+        self._sources: dict[str, str] = {}  # fingerprint of the latest content
+        self._logged: dict[str, tuple[float, list[str]]] = {}  # of each item: when, and of which content
+
+    @rank_zero_only
+    def mirror(self, record: RunRecord, written: Mapping[str, Any], step: int, epoch: int, final: bool) -> None:
+        """Log what can be shown of a measurement, under the step and epoch of its scalars.
+
+        Args:
+            record: of the run; it has what was written.
+            written: rows by "tables/<name>", tensors by "arrays/<name>".
+            step, epoch: of the weights.
+            final: whether these are the run's last weights.
+        """
+        if not self.media:
+            return
+        began = time.perf_counter()
+        self._sources |= {name: fingerprint(content) for name, content in written.items() if len(content)}
+        run = Run(record.dir.parent, record.run)
+        logged: dict[str, Any] = {}
+        for key, sources, make in self._items(run, written):
+            if all(name in self._sources for name in sources) and self._due(key, sources, final):
+                made = self._made(key, make)
+                if made is not None:
+                    logged[key] = made
+        if logged:
+            self.log_metrics({**logged, "epoch": epoch}, step)
+        self.seconds += time.perf_counter() - began
+
+    def _items(self, run: Run, written: Mapping[str, Any]) -> Iterator[Item]:
+        """Everything that shows something of what was written."""
+        for name, content in written.items():
+            if name.startswith("tables/"):
+                yield name, (name,), lambda content=content: table(content)
+        for name, chart in CHARTS.items():
+            if not written.keys().isdisjoint(chart.sources):
+                yield f"charts/{name}", chart.sources, lambda chart=chart: custom_chart(chart, run)
+        for name in PICTURES if find_spec("matplotlib") else ():
+            spec = FIGURES[name]
+            sources = [*(f"tables/{one}" for one in spec.tables), *(f"arrays/{one}" for one in spec.arrays)]
+            if not written.keys().isdisjoint(sources):
+                yield f"figures/{name}", sources, lambda spec=spec: picture(spec.make(run))
+
+    def _due(self, key: str, sources: Sequence[str], final: bool) -> bool:
+        now, content = time.monotonic(), [self._sources[name] for name in sources]
+        at, before = self._logged.get(key, (-float("inf"), None))
+        if not final and (content == before or now - at < self.media_seconds):
+            return False
+        self._logged[key] = (now, content)
+        return True
+
+    def _made(self, key: str, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except Exception as error:  # a picture must not cost the run
+            if self.strict:
+                raise
+            print(f"W&B does not get {key} ({type(error).__name__}: {error}); the record has its data")
+            return None
+
+
+def fingerprint(content: Any) -> str:
+    """A digest of a table's rows or of an array."""
+    if isinstance(content, torch.Tensor):
+        data = content.detach().cpu().contiguous().numpy().tobytes()
+    else:
+        data = json.dumps(content).encode()
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Rows as a W&B table."""
+    import wandb
+
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return wandb.Table(columns=columns, data=[[row.get(name) for name in columns] for row in rows])
+
+
+def custom_chart(spec: ChartSpec, run: Run) -> Any:
+    """A table with its Vega preset; None if there is no row to show."""
+    import wandb
+
+    rows = spec.rows(run)
+    if not rows:
+        return None
+    data = wandb.Table(columns=list(spec.columns), data=[list(row) for row in rows])
+    return wandb.plot_table(spec.vega, data, spec.fields, {"title": spec.title})
+
+
+def picture(chart: Any) -> Any:
+    """A drawn chart as a W&B image."""
+    import numpy as np
+    import wandb
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from fourier_lightning.figures.draw import draw
+
+    figure = draw(chart)
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return wandb.Image(np.asarray(canvas.buffer_rgba())[..., :3], caption=chart.title)
