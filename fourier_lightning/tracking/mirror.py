@@ -42,7 +42,7 @@ class MirrorLogger(WandbLogger):
     # Raise what goes wrong while something is drawn. A run says it in a line and goes on; tests want to know.
     strict: ClassVar[bool] = False
 
-    def __init__(self, media: bool = True, media_seconds: float = 10, **kwargs: Any) -> None:
+    def __init__(self, media: bool = True, media_seconds: float = 20, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.media, self.media_seconds = media, media_seconds
         self.seconds = 0.0

@@ -13,11 +13,16 @@ TAG_LENGTH = 64  # the most that W&B takes
 Mode = Literal["auto", "online", "offline", "disabled"]
 
 
+def server() -> str:
+    """Address of W&B's server."""
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+
+
 def logged_in() -> bool:
     """Whether an API key for W&B's server is at hand, in the environment or in ~/.netrc. Asks nobody."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    host = urlparse(server()).hostname or ""
     try:
         return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
@@ -42,7 +47,7 @@ def wandb_logger(
     notes: str | None = None,
     config: dict[str, Any] | None = None,
     media: bool = True,
-    media_seconds: float = 10,
+    media_seconds: float = 20,
 ) -> MirrorLogger | None:
     """Start a W&B run and wrap it for Lightning; None when disabled.
 

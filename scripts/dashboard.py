@@ -1,0 +1,218 @@
+"""Lay out a W&B workspace for a project of runs: rescue, spectra, ablations, errors, sweeps.
+
+    python scripts/dashboard.py --entity TEAM --project fourier_lightning
+    python scripts/dashboard.py --entity TEAM --project fourier_lightning --dry-run    (print it; no network)
+
+It saves a new view of the project's workspace and prints its address; views that exist are left as they are. Needs
+the extra `dashboard` (W&B's own wandb-workspaces) and a log-in (`wandb login`, or WANDB_API_KEY).
+"""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
+
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.tracking.charts import CHARTS
+from fourier_lightning.tracking.wandb import logged_in, server
+
+try:
+    import wandb_workspaces.reports.v2 as wr
+    import wandb_workspaces.workspaces as ws
+except ImportError as error:
+    sys.exit(f"error: {error.name}: not installed; pip install 'fourier-lightning[dashboard]'")
+
+ARM, STEP = wr.Config("arm"), "trainer/global_step"
+PERIODS = ("2", "2.5", "5", "10")  # of callbacks/embedding_spectrum.yaml
+COLUMNS = ["config:arm.value", "config:seed.value", "config:cutoff.value", "summary:val/accuracy.max",
+           "summary:test/accuracy", "summary:test/mod_10", "summary:test/within_10"]  # fmt: skip
+
+
+def by_arm(metric: str, title: str, **kwargs: Any) -> wr.LinePlot:
+    """A metric over training: mean of each arm, with the standard deviation over its seeds."""
+    return wr.LinePlot(
+        title=title, x=STEP, y=[metric], groupby=ARM, groupby_aggfunc="mean", groupby_rangefunc="stddev", **kwargs
+    )
+
+
+def bars(metrics: list[str], title: str) -> wr.BarPlot:
+    """Final values, the mean of each arm."""
+    return wr.BarPlot(title=title, metrics=metrics, groupby=ARM, groupby_aggfunc="mean", groupby_rangefunc="stddev")
+
+
+def chart(name: str) -> wr.CustomChart:
+    """A custom chart that runs log, with all runs that are switched on in one picture."""
+    spec = CHARTS[name]
+    query = {"summaryTable": {"tableKey": f"charts/{name}_table"}, "id": None, "name": None, "_defaultColorIndex": None}
+    return wr.CustomChart(
+        query=query, chart_name=spec.vega, chart_fields=spec.fields, chart_strings={"title": spec.title}
+    )
+
+
+def pictures(*figures: str, title: str) -> wr.MediaBrowser:
+    """Pictures of the latest weights."""
+    return wr.MediaBrowser(title=title, media_keys=[f"figures/{name}" for name in figures], num_columns=2)
+
+
+def rescue() -> list[Any]:
+    """Does the pretrained table help, and with how much data?"""
+    return [
+        by_arm("val/accuracy", "Validation accuracy by arm", range_y=(0, 1)),
+        by_arm("val/loss", "Validation loss by arm", log_y=True),
+        by_arm("train/accuracy", "Training accuracy by arm", range_y=(0, 1)),
+        bars(["test/accuracy"], "Test accuracy by arm"),
+        bars(["test/mod_10"], "Last digit right by arm"),
+        wr.ScatterPlot(
+            title="Test accuracy by share of the pairs",
+            x=wr.Config("data.train_fraction"),
+            y=wr.SummaryMetric("test/accuracy"),
+        ),
+    ]
+
+
+def spectra() -> list[Any]:
+    """Which waves are in the embedding and in the layers, and where does the answer appear?"""
+    z_scores = [f"embedding/period_{period}/z" for period in PERIODS]
+    return [
+        chart("embedding_spectrum"),
+        wr.LinePlot(title="Periods in the embedding, z over shuffled rows", x=STEP, y=z_scores),
+        pictures("5a", "3", "layer_periods", title="Embedding and layers"),
+        chart("layer_periods"),
+        chart("lens_accuracy"),
+        pictures("1a", "1b", "1c", "4a", "4b", title="Layer by layer, and one prompt"),
+    ]
+
+
+def ablations() -> list[Any]:
+    """What is lost without low or high waves, and what can one wave do alone?"""
+    without = [f"ablation/attn_mlp/{removed}_removed" for removed in ("low", "high")]
+    return [
+        chart("ablation_accuracy"),
+        bars([f"{name}/accuracy" for name in without], "Accuracy without low or high waves"),
+        bars([f"{name}/control_accuracy_mean" for name in without], "Accuracy under random filters of equal rank"),
+        chart("single_wave_accuracy"),
+        chart("single_wave_parity"),
+        chart("knock_out"),
+        chart("knock_out_power"),
+        pictures("table_1", title="Table 1"),
+    ]
+
+
+def errors() -> list[Any]:
+    """How wrong are wrong answers?"""
+    return [
+        chart("error_histogram"),
+        by_arm("val/mae", "Mean absolute error by arm", log_y=True),
+        by_arm("val/within_10", "Within 10 by arm", range_y=(0, 1)),
+        by_arm("val/mod_10", "Last digit right by arm", range_y=(0, 1)),
+        pictures("12", "21a", "21b", title="Histograms"),
+    ]
+
+
+def sweeps() -> list[Any]:
+    """What do settings change?"""
+    settings = {"arm": False, "data.train_fraction": False, "optimizer.lr": True, "optimizer.muon_lr": True}
+    columns = [
+        wr.ParallelCoordinatesPlotColumn(metric=wr.Config(name), display_name=name, log=log)
+        for name, log in settings.items()
+    ]
+    best = wr.ParallelCoordinatesPlotColumn(
+        metric=wr.SummaryMetric("val/accuracy.max"), display_name="best val/accuracy"
+    )
+    return [
+        wr.ParallelCoordinatesPlot(title="Settings and best validation accuracy", columns=[*columns, best]),
+        wr.ParameterImportancePlot(with_respect_to="test/accuracy"),
+        wr.RunComparer(diff_only="split"),
+        chart("filter_grid"),
+        wr.ScatterPlot(
+            title="Accuracy under one filter, by cut-off", x=wr.Config("cutoff"), y=wr.SummaryMetric("filter/accuracy")
+        ),
+    ]
+
+
+def workspace(entity: str, project: str) -> ws.Workspace:
+    """The workspace as an object; nothing is sent.
+
+    Args:
+        entity: W&B team or user.
+        project: W&B project, which has to exist when it is saved.
+    """
+    sections = [
+        ws.Section(name=part.__name__, panels=part(), is_open=part is rescue)
+        for part in (rescue, spectra, ablations, errors, sweeps)
+    ]
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name="Fourier features in addition",
+        sections=sections,
+        settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=50),
+        runset_settings=ws.RunsetSettings(pinned_columns=list(COLUMNS)),
+    )
+
+
+def layout(view: ws.Workspace) -> str:
+    """Sections and their panels, a line each."""
+    lines = []
+    for section in view.sections:
+        lines.append(f"{section.name}: {len(section.panels)} panels")
+        lines += [f"  {type(panel).__name__:24}{describe(panel)}" for panel in section.panels]
+    return "\n".join(lines)
+
+
+def describe(panel: Any) -> str:
+    """A panel's title, or what it is about."""
+    strings = getattr(panel, "chart_strings", {})
+    return getattr(panel, "title", "") or strings.get("title") or getattr(panel, "with_respect_to", "")
+
+
+def save(view: ws.Workspace) -> str:
+    """Save it on the server and return its address.
+
+    Raises:
+        ConfigError: not logged in, no such project, no server.
+    """
+    if not logged_in():
+        raise ConfigError("WANDB_API_KEY", "not logged in to W&B", "run `wandb login`, or look at it with --dry-run")
+    where = urlparse(server())
+    try:
+        port = where.port or (80 if where.scheme == "http" else 443)
+        socket.create_connection((where.hostname or "", port), timeout=10).close()
+    except (OSError, ValueError) as error:  # W&B's own client would try again for minutes
+        raise ConfigError(
+            server(), f"W&B is not reachable ({error})", "check the network and WANDB_BASE_URL"
+        ) from error
+    try:
+        return str(view.save().url)
+    except Exception as error:  # of the library, of its transport, of the server
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        remedy = "the project has to exist (a run makes it), and you need write access"
+        raise ConfigError(f"{view.entity}/{view.project}", f"W&B refused: {reason}", remedy) from error
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entity", required=True, help="W&B team or user")
+    parser.add_argument("--project", default="fourier_lightning", help="W&B project (default: %(default)s)")
+    parser.add_argument("--dry-run", action="store_true", help="print the layout and stop")
+    args = parser.parse_args()
+    try:
+        for key in ("entity", "project"):
+            value = getattr(args, key)
+            if not value.strip() or "/" in value:
+                raise ConfigError(f"--{key}={value}", "not a name", "give --entity TEAM --project NAME")
+        os.environ.setdefault("WANDB_SILENT", "true")  # the address is printed here
+        view = workspace(args.entity, args.project)
+        print(layout(view) if args.dry_run else save(view))
+    except ConfigError as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+if __name__ == "__main__":
+    main()
