@@ -126,7 +126,7 @@ def sweeps() -> list[Any]:
     )
     return [
         wr.ParallelCoordinatesPlot(title="Settings and best validation accuracy", columns=[*columns, best]),
-        wr.ParameterImportancePlot(with_respect_to="test/accuracy"),
+        wr.ParameterImportancePlot(with_respect_to="val/accuracy.max"),
         wr.RunComparer(diff_only="split"),
         chart("filter_grid"),
         wr.ScatterPlot(

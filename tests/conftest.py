@@ -10,7 +10,9 @@ from omegaconf import DictConfig
 from fourier_lightning import cli
 from fourier_lightning.config import asset_path, load_config
 from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.run import train
 from fourier_lightning.tracking.mirror import MirrorLogger
+from tests.wandb_files import Offline
 
 # A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.
 TINY = [
@@ -84,3 +86,28 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[s
         return Finished(code, out, err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def offline_run(tmp_path_factory: pytest.TempPathFactory) -> Offline:
+    """Three epochs with a frozen table and all instruments, W&B's media as often as they change."""
+    where = tmp_path_factory.mktemp("offline")
+    often = ["trainer.max_epochs=3", "callbacks.logit_lens.every_n_epochs=1", "logger.wandb.media_seconds=0"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MirrorLogger, "strict", True)
+        train(load_config([*TINY, *often, "logger.wandb.mode=offline"], where))
+    return Offline(where)
+
+
+@pytest.fixture(scope="session")
+def filtered_run(offline_run: Offline, tmp_path_factory: pytest.TempPathFactory) -> Offline:
+    """Its weights under one filter, without a fit."""
+    where = tmp_path_factory.mktemp("filtered")
+    checkpoint = offline_run.dir / "checkpoints" / "last.ckpt"
+    one = [f"callbacks.filter_grid.{key}=null" for key in ("keep", "cutoffs", "modules")]
+    options = ["fit=false", f"ckpt_path={checkpoint}", "callbacks=filter_grid", *one, "filter.cutoff=5"]
+    base = [option for option in TINY if option != "~callbacks.progress_bar"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MirrorLogger, "strict", True)
+        train(load_config([*base, *options, "logger.wandb.mode=offline"], where))
+    return Offline(where)

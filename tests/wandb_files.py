@@ -1,8 +1,13 @@
 """Read what offline W&B wrote. Its format is private, so this is for tests alone; the product never does it."""
 
+import json
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from wandb.proto import wandb_internal_pb2
 
@@ -41,3 +46,48 @@ def wandb_run(run_dir: Path):
         elif record.WhichOneof("record_type") == "exit":
             exit_code = record.exit.exit_code
     return run, keys, exit_code
+
+
+def wandb_cli(*args: object, **env: str) -> str:
+    """What W&B's own command line prints."""
+    command = [sys.executable, "-m", "wandb", *map(str, args)]
+    env = {**os.environ, "WANDB_ERROR_REPORTING": "false", **env}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Offline:
+    """An offline run as W&B's command line (`wandb leet inspect`) reads it.
+
+    Attributes:
+        dir: the run directory.
+        records: of the log, as dictionaries.
+        summary, config, tags: what the records add up to.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.dir = run_dir
+        lines = wandb_cli("leet", "inspect", "--json", run_dir / "wandb")
+        self.records = [json.loads(line) for line in lines.split("\n") if line]
+        seen = json.loads(wandb_cli("leet", "inspect", "--summary", "--json", run_dir / "wandb"))
+        self.summary, self.config, self.tags = seen["summary"], seen["config"], set(seen["tags"])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The history."""
+        return [record["history"]["item"] for record in self.records if record["type"] == "history"]
+
+    def history(self, key: str) -> list[tuple[int, int]]:
+        """Step and epoch of each row that has a key."""
+        return [(r["trainer/global_step"], r["epoch"]) for r in self.rows() if key in r or f"{key}._type" in r]
+
+    def file(self, key: str) -> Path:
+        """The file that the summary's media entry points to."""
+        (path,) = self.dir.glob(f"wandb/offline-run-*/files/{self.summary[key]['path']}")
+        return path
+
+    def custom_charts(self) -> dict[str, dict[str, Any]]:
+        """Panels of custom charts by key."""
+        updates = [record["config"]["update"] for record in self.records if record["type"] == "config"]
+        prefix = "_wandb.visualize."
+        return {k.removeprefix(prefix): v for one in updates for k, v in one.items() if k.startswith(prefix)}
