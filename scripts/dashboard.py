@@ -191,7 +191,7 @@ def save(view: ws.Workspace) -> str:
         return str(view.save().url)
     except Exception as error:  # of the library, of its transport, of the server
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        remedy = "the project has to exist (a run makes it), and you need write access"
+        remedy = "check the log-in and the names; a project exists once it has a run"
         raise ConfigError(f"{view.entity}/{view.project}", f"W&B refused: {reason}", remedy) from error
 
 
