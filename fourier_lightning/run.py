@@ -27,7 +27,7 @@ from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.models.network import ModelSettings, initialise, network_config, parameter_table
 from fourier_lightning.optim import OptimizerSettings
 from fourier_lightning.tracking.record import RecordLogger, RunRecord, describe_device
-from fourier_lightning.tracking.wandb import finish_wandb
+from fourier_lightning.tracking.wandb import check_tags, finish_wandb
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def prepare(cfg: DictConfig) -> Parts:
     check_config(cfg)
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
     check_monitors(cfg)
+    check_tags([str(tag) for tag in cfg.logger.get("wandb", {}).get("tags") or []])
     make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     backbone = make(cfg.backbone)
     data = make(cfg.data, tokenizer=backbone.tokenizer(), seed=cfg.seed)

@@ -10,7 +10,8 @@ from itertools import groupby
 import pytest
 from PIL import Image
 
-from fourier_lightning.run import train
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.run import prepare, train
 from fourier_lightning.tracking import mirror
 from fourier_lightning.tracking.charts import CHARTS
 from fourier_lightning.tracking.mirror import PICTURES, MirrorLogger
@@ -119,6 +120,8 @@ def test_labels_fit_wandbs_tags(tiny):
     )
     assert labels_of(filtered) == ["scratch + low-pass pretrained table", "seed4", "cutoff7"]
     assert labels_of(None) == []
+    with pytest.raises(ConfigError, match=r"^tags=\[x{65}\]: 65 characters"):
+        prepare(tiny(f"tags=[ok,{'x' * 65}]"))
 
 
 def test_media_can_be_turned_off(tiny, tmp_path):

@@ -2,9 +2,11 @@
 
 import netrc
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 from urllib.parse import urlparse
 
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.tracking.mirror import MirrorLogger
 from fourier_lightning.tracking.runs import arm_of
@@ -110,6 +112,18 @@ def define_metrics(run: Any) -> None:
     for name in NumberMetrics.names:
         best = "min" if name in ("loss", "mae") else "max"
         run.define_metric(f"val/{name}", summary=f"{best},last", **step)
+
+
+def check_tags(tags: Sequence[str]) -> None:
+    """Refuse tags that W&B does not take.
+
+    Raises:
+        ConfigError: an empty tag, or one that is too long.
+    """
+    for tag in tags:
+        if not 0 < len(tag) <= TAG_LENGTH:
+            remedy = f"W&B takes 1 to {TAG_LENGTH} characters; shorten it, or write notes: logger.wandb.notes"
+            raise ConfigError(f"tags=[{tag}]", f"{len(tag)} characters", remedy)
 
 
 def cutoff_of(config: dict[str, Any]) -> int | None:
