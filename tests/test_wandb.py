@@ -5,7 +5,6 @@ to. What the browser makes of them can't be seen here.
 """
 
 import json
-from itertools import groupby
 
 import pytest
 from PIL import Image
@@ -65,17 +64,20 @@ def test_charts_show_what_was_measured(offline_run):
     def shown(name):
         return [tuple(row) for row in json.loads(offline_run.file(f"charts/{name}_table").read_text())["data"]]
 
-    ablation = {r["modules"]: r for r in read_table(offline_run.dir, "filter_ablation")
-                if (r["removed"], r["method"]) == ("low", "readout")}  # fmt: skip
+    table = [row for row in read_table(offline_run.dir, "filter_ablation") if row["method"] == "readout"]
+    ablation = {row["modules"]: row for row in table if row["removed"] in ("low", "none")}
     bars = dict(shown("ablation_accuracy"))
+    assert len(bars) == 7 + 6 and bars["no filter"] == ablation["none"]["accuracy"]  # each filter and its controls
     assert bars["no low waves in MLPs"] == ablation["mlp"]["accuracy"]
     assert bars["no low waves in MLPs (random control)"] == ablation["mlp"]["control_accuracy_mean"]
     lens = [row for row in shown("lens_accuracy") if row[2] == "exact"]
     assert [row[0] for row in lens] == [0, 0.5, 1]  # the embedding, after attention, after the MLP
     assert lens[-1][1] == read_table(offline_run.dir, "lens_accuracy")[-1]["accuracy"]
-    by_filter = sorted(shown("error_histogram"), key=lambda row: row[2])
-    for _, rows in groupby(by_filter, key=lambda row: row[2]):
-        assert sum(share for _, share, _ in rows) == pytest.approx(1)
+    errors = [row for row in read_table(offline_run.dir, "error_histogram") if row["method"] == "readout"]
+    total = sum(row["count"] for row in errors) / 7  # validation examples
+    assert [row[:2] for row in shown("error_histogram")] == [
+        (row["error"], pytest.approx(row["count"] / total)) for row in errors
+    ]
     knock_out = read_table(offline_run.dir, "knock_out")
     lines = shown("knock_out")
     assert lines[0] == (1, knock_out[0]["loss_increase"], "without component k")
