@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from wandb.proto import wandb_internal_pb2
@@ -52,7 +53,8 @@ def wandb_cli(*args: object, **env: str) -> str:
     """What W&B's own command line prints."""
     command = [sys.executable, "-m", "wandb", *map(str, args)]
     env = {**os.environ, "WANDB_ERROR_REPORTING": "false", **env}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    with TemporaryDirectory() as elsewhere:  # it leaves logs where it is called
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, cwd=elsewhere)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
