@@ -21,7 +21,7 @@ SAID = ("seed", "name", "group", "tags", "fit", "test", "ckpt_path", "paths", "l
         "backbone.path")  # fmt: skip
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """One run's record.
 

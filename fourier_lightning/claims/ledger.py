@@ -1,0 +1,161 @@
+"""The paper's claims, each with the measurement and the bound that decide it.
+
+Bounds and tolerances are ours: the paper prints few. Where it prints an accuracy under a filter, a row that "breaks"
+the model has to lose at least half as much of its accuracy as the paper's, and a "harmless" one at most 5 %.
+"""
+
+from fourier_lightning.claims import filtered, measures, waves
+from fourier_lightning.claims.verdict import Claim, Test
+from fourier_lightning.figures.catalogue import PAPER_TABLE_1, is_scratch, uses_format
+from fourier_lightning.tracking.runs import Run
+
+RESCUED = "scratch + frozen pretrained table"
+HARMLESS = 0.95  # of the unfiltered accuracy
+INTACT = PAPER_TABLE_1["none", "none"][1]
+
+
+def fine_tuned(run: Run) -> bool:
+    """The pretrained arm, trained."""
+    return run.arm.startswith("pretrained, fine-tuned")
+
+
+def rescued(run: Run) -> bool:
+    """From scratch with the pretrained token embedding, frozen."""
+    return run.arm == RESCUED
+
+
+def untouched(run: Run) -> bool:
+    """Models that hold the pretrained number rows as they are."""
+    return run.arm == "pretrained, as it is" or (rescued(run) and run.config["embedding"]["keep"] == "all")
+
+
+FT, SCRATCH, RESCUE = (
+    "the pretrained model, fine-tuned",
+    "a model from scratch",
+    "scratch with the pretrained embedding",
+)
+EXACT = "accuracy on the test split"
+SPECTRUM = "share of T = 2, 2.5, 5, 10 at which the number rows are beyond three nulls (permuted, random, Gaussian)"
+LAYERS = "share of T = 2, 2.5, 5, 10 that some layer writes beyond states in random directions"
+THREE_OF_FOUR = Test(0.75, "above", "at least 3 of the 4 periods")
+NONE_OF_FOUR = Test(0.0, "below", "none of the 4 periods")
+
+
+def table_1(modules: str, removed: str) -> Claim:
+    """A row of Table 1: the share of the accuracy that is left without these waves."""
+    accuracy = PAPER_TABLE_1[modules, removed][1]
+    ratio, names = accuracy / INTACT, {"attn": "attention", "mlp": "the MLPs", "attn_mlp": "attention and the MLPs"}
+    waves_of, where = ("long" if removed == "low" else "short"), names[modules]
+    if ratio > HARMLESS:
+        statement = f"Without the {waves_of} waves in {where} the answers stay right."
+        test = Test(HARMLESS, "above", f"at least {HARMLESS:.0%} of the accuracy is left", specific=False)
+    else:
+        limit = 1 - (1 - ratio) / 2
+        statement = f"Without the {waves_of} waves in {where} the model fails."
+        test = Test(limit, "below", f"at most {limit:.0%} of the accuracy is left, half of the paper's loss")
+    return Claim(
+        f"table_1_{modules}_{removed}", statement, "Table 1", f"{accuracy:.2%} of {INTACT:.2%}", FT, fine_tuned,
+        "filter_ablation: accuracy over the unfiltered one; control: random filters of equal rank",
+        filtered.kept_accuracy(modules, removed), test,
+    )  # fmt: skip
+
+
+def later(name: str, statement: str, where: str, paper: str, subject: str, needs: str) -> Claim:
+    """A claim about a model or a task that is not here yet."""
+    return Claim(name, statement, where, paper, subject, lambda run: False, "-", None, None, needs)
+
+
+MODELS = "models of the hub; not in this repository yet"
+TASK = "the multiplication task; not in this repository yet"
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("fine_tuned_adds", "Fine-tuned, the pretrained model adds almost without error.", "section 3, Table 1",
+          "99.74 %", FT, fine_tuned, EXACT, measures.metric("test/accuracy"),
+          Test(0.9874, "above", "at least 98.74 %, a point below the paper's")),
+    Claim("near_then_exact", "Half-way up, the answer is near but not exact.", "Figure 1a", "-", FT, fine_tuned,
+          "lens_accuracy: largest gap between within 10 and exact", measures.lens_gap,
+          Test(0.3, "above", "a gap of at least 30 points")),
+    Claim("mlp_parity", "Some MLP acts modulo 2.", "Figures 1b, 2a", "MLP 33 of 48", FT, fine_tuned,
+          "layer_periods: T = 2 in some MLP, beyond states in random directions",
+          waves.layer_outliers("mlp", periods=(2.0,)), Test(1.0, "above", "T = 2 beyond random directions")),
+    Claim("attention_tens", "Some attention writes T = 5 and T = 10.", "Figure 2b", "attention 40 of 48", FT,
+          fine_tuned,
+          "layer_periods: T = 5 and 10 in attention, beyond states in random directions",
+          waves.layer_outliers("attn", periods=(5.0, 10.0)), Test(1.0, "above", "both periods")),
+    Claim("mlp_outliers", "MLPs write waves of T = 2, 2.5, 5, 10 into the logits.", "Figure 3a", "4 of 4 periods", FT,
+          fine_tuned, f"layer_periods: {LAYERS}", waves.layer_outliers("mlp"), THREE_OF_FOUR),
+    Claim("attention_outliers", "Attention writes waves of T = 2, 2.5, 5, 10 into the logits.", "Figure 3b",
+          "4 of 4 periods", FT, fine_tuned, f"layer_periods: {LAYERS}", waves.layer_outliers("attn"), THREE_OF_FOUR),
+    Claim("mlp_low_outliers", "Below k = 50, MLPs have outliers and attention has none.", "Figure 10", "-", FT,
+          fine_tuned, "layer_component_*_rms: components beyond random directions, MLPs' less attentions'",
+          waves.low_outliers, Test(1.0, "above", "at least one more in MLPs")),
+    Claim("few_waves", "The five strongest waves of the final logits add up to a peak at the answer.", "Figure 4b",
+          "peak at 108 for 15 + 93", FT, fine_tuned, "final_logits_topk_sum: distance of its peak from the answer",
+          waves.wave_sum_error, Test(0.5, "below", "the peak is the answer")),
+    *(table_1(modules, removed) for modules, removed in PAPER_TABLE_1 if removed != "none"),
+    Claim("division_of_labour", "MLPs need the long waves, attention the short ones.", "Table 1",
+          "0.63 (long), 0.20 (short)", FT, fine_tuned,
+          "filter_ablation: accuracy lost by removing low waves, MLPs' less attention's; high waves, the other way "
+          "round; the less of both", filtered.division_of_labour, Test(0.1, "above", "at least 0.1 both ways")),
+    Claim("parity_alone", "T = 2 alone keeps parity right.", "Figure 11a", "99.59 %", FT, fine_tuned,
+          "single_component: parity with T = 2 kept; control: random waves of equal rank",
+          filtered.single_wave(lambda run: 2.0, "mod_2"), Test(0.9, "above", "at least 90 %")),
+    Claim("longest_wave_inexact", "T = 520 alone loses the exact answer.", "Figure 11b", "96.6 % wrong", FT,
+          fine_tuned, "single_component: wrong answers with T = p - 1 kept; control: random waves of equal rank",
+          filtered.single_wave(lambda run: run.p - 1.0, "accuracy", wrong=True),
+          Test(0.9, "above", "at least 90 % wrong")),
+    Claim("longest_wave_bell", "With T = 520 alone the errors are bell-shaped around 0.", "Figure 12", "-", FT,
+          fine_tuned, "single_component_errors: share of answers within a tenth of the number line", filtered.longest_wave_near,
+          Test(0.5, "above", "at least 50 %; always answering the middle of the range gives 36 %")),
+    Claim("errors_multiples_of_10", "Without long waves in the MLPs, errors are multiples of 10.", "Figure 21a", "-",
+          FT, fine_tuned, "filter_ablation: share of such errors; control: random filters of equal rank; chance 10 %",
+          filtered.tens_among_errors, Test(0.5, "above", "at least half of the errors")),
+    Claim("errors_small", "Without short waves in attention, all errors are below 6.", "Figure 21b", "100 %", FT,
+          fine_tuned, "error_histogram: share of such errors", filtered.small_errors,
+          Test(0.95, "above", "at least 95 % of the errors")),
+    Claim("embedding_outliers", "The pretrained number embedding has outliers at T = 2, 2.5, 5, 10.", "Figures 5a, 15",
+          "4 of 4 periods", "the pretrained number rows", untouched, f"embedding_periods: {SPECTRUM}",
+          waves.embedding_outliers, THREE_OF_FOUR),
+    Claim("embedding_outliers_kept", "Fine-tuning keeps these outliers.", "Figures 5a, 15", "4 of 4 periods", FT,
+          lambda run: fine_tuned(run) and not run.config["embedding"]["freeze"], f"embedding_periods: {SPECTRUM}",
+          waves.embedding_outliers, THREE_OF_FOUR),
+    Claim("embedding_clusters", "The number vectors cluster by magnitude and by multiples of 10.", "Figure 5b", "-",
+          "the pretrained number rows", untouched,
+          "number_embedding: adjusted mutual information of k-means clusters with magnitude and with the last digit",
+          waves.cluster_order, Test(0.1, "above", "both at least 0.1, where chance is 0")),
+    Claim("scratch_embedding_plain", "From scratch, the number embedding has no outliers at short periods.",
+          "Figure 7a", "none", SCRATCH, is_scratch, f"embedding_periods: {SPECTRUM}", waves.embedding_outliers, NONE_OF_FOUR),
+    Claim("scratch_layers_plain", "From scratch, the layers write no outliers at short periods.", "Figures 6, 22",
+          "none", SCRATCH, is_scratch, f"layer_periods: {LAYERS}", waves.layer_outliers("mlp", "attn"), NONE_OF_FOUR),
+    Claim("scratch_near_misses", "From scratch, every error is within 2.", "Figure 23", "100 %", SCRATCH, is_scratch,
+          "test metrics: share of the wrong answers within 2", measures.near_misses,
+          Test(0.95, "above", "at least 95 % of the errors")),
+    Claim("scratch_behind", "From scratch, the model stays behind the fine-tuned one.", "section 4",
+          "94.44 % to 99.74 %", SCRATCH, is_scratch, "test accuracy less the fine-tuned one's on the same data",
+          measures.advantage("pretrained, fine-tuned"), Test(-0.02, "below", "at least 2 points behind")),
+    Claim("rescue", "With the pretrained embedding, frozen, a random model does what it can't do without.", "Figure 7b",
+          "100 % to 53.95 %", RESCUE, rescued, "test accuracy less the scratch arm's on the same data",
+          measures.advantage("scratch"), Test(0.23, "above", "at least 23 points, half of the paper's gain")),
+    Claim("rescue_perfect", "With the pretrained embedding, frozen, it reaches 100 %.", "Figure 7b", "100 %", RESCUE,
+          rescued, EXACT, measures.metric("test/accuracy"), Test(0.99, "above", "at least 99 %")),
+    Claim("rescue_speed", "With the pretrained embedding it learns far faster.", "Figure 7b", "-", RESCUE, rescued,
+          "epochs to 50 % validation accuracy, over the scratch arm's", measures.speed("scratch"),
+          Test(0.5, "below", "in at most half of the epochs")),
+    Claim("rescue_layers", "With the pretrained embedding, the layers write outliers at T = 2, 2.5, 5, 10.", "Figure 8",
+          "4 of 4 periods", RESCUE, rescued, f"layer_periods: {LAYERS}", waves.layer_outliers("mlp", "attn"),
+          THREE_OF_FOUR),
+    Claim("format_task", "The format task \"a,b+\" shows the same periods in the layers.", "Figures 17, 18",
+          "4 of 4 periods", f"{FT} on \"a,b+\"", lambda run: fine_tuned(run) and uses_format(run),
+          f"layer_periods: {LAYERS}", waves.layer_outliers("mlp", "attn"), THREE_OF_FOUR),
+    later("other_embeddings", "RoBERTa's and Phi-2's number embeddings have the same outliers.", "Figure 15", "-",
+          "RoBERTa, Phi-2", MODELS),
+    later("multiplication_accuracy", "Fine-tuned, the model multiplies.", "appendix C.2", "74.58 %", FT, TASK),
+    later("multiplication_periods", "Multiplication adds T = 3.3 to the periods.", "Figure 16", "T = 3.3",
+          FT, TASK),
+    later("prompted_layers", "Phi-2 and GPT-J, prompted with 4 examples, write the same periods.", "Figures 9, 19", "-",
+          "Phi-2, GPT-J", MODELS),
+    later("prompted_errors", "Errors of prompted models are multiples of 10.", "section 5", "GPT-J 93 %, Phi-2 73 %",
+          "GPT-J, Phi-2", MODELS),
+    later("closed_errors", "So are those of closed models.", "section 5", "GPT-3.5 100 %, GPT-4 100 %, PaLM-2 87 %",
+          "GPT-3.5, GPT-4, PaLM-2", "models behind an interface; not in this repository"),
+)  # fmt: skip

@@ -1,0 +1,113 @@
+"""Numbers that decide the paper's claims, each from one run's record (and for a contrast, its peers').
+
+A measure returns None where the record can't say: no number, no verdict.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fourier_lightning.tracking.runs import Run
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run's number.
+
+    Attributes:
+        value: what is tested.
+        control: the same of the control, mean over its draws; None if there is none, or if it is in the value already
+            (a p-value, a difference).
+        n: examples that a proportion is of; None for anything else.
+        detail: what a reader should know of how it came about.
+    """
+
+    value: float
+    control: float | None = None
+    n: int | None = None
+    detail: str = ""
+
+
+Measure = Callable[[Run, Sequence[Run]], Measured | None]
+
+
+def metric(name: str) -> Measure:
+    """A final metric, e.g. "test/accuracy": a proportion of that split's rows."""
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        value = run.metrics.get(name)
+        rows = run.info.get("rows", {}).get(name.split("/")[0])
+        return None if value is None else Measured(value, n=rows)
+
+    return measure
+
+
+def near_misses(run: Run, peers: Sequence[Run]) -> Measured | None:
+    """Share of the wrong test answers that are within 2 (figure 23)."""
+    accuracy, within = run.metrics.get("test/accuracy"), run.metrics.get("test/within_2")
+    rows = run.info.get("rows", {}).get("test", 0)
+    wrong = round((1 - accuracy) * rows) if accuracy is not None else 0
+    if not wrong:
+        return None
+    return Measured((within - accuracy) / (1 - accuracy), n=wrong, detail=f"{wrong} errors of {rows}")
+
+
+def lens_gap(run: Run, peers: Sequence[Run]) -> Measured | None:
+    """Largest gap between "within 10" and exact over the modules (figure 1a)."""
+    rows = run.table("lens_accuracy")
+    if not rows:
+        return None
+    best = max(rows, key=lambda row: row["within_10"] - row["accuracy"])
+    return Measured(best["within_10"] - best["accuracy"], detail=f"after layer {best['layer']} {best['after']}")
+
+
+def matching(run: Run, peers: Sequence[Run], arm: str) -> list[Run]:
+    """Runs of another arm on the same task and share of the pairs, of the same seed where there is one."""
+    keys = ("max_operand", "templates", "train_fraction", "pairs")
+    same_task = [
+        peer for peer in peers
+        if peer.arm == arm and all(peer.config["data"][key] == run.config["data"][key] for key in keys)
+    ]  # fmt: skip
+    return [peer for peer in same_task if peer.seed == run.seed] or same_task
+
+
+def advantage(arm: str) -> Measure:
+    """Test accuracy less that of another arm on the same task and data."""
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        others = [p.metrics["test/accuracy"] for p in matching(run, peers, arm) if "test/accuracy" in p.metrics]
+        mine = run.metrics.get("test/accuracy")
+        if mine is None or not others:
+            return None
+        return Measured(mine - float(np.mean(others)), detail=f"{mine:.2%} against {float(np.mean(others)):.2%}")
+
+    return measure
+
+
+def speed(arm: str, level: float = 0.5) -> Measure:
+    """Epochs to a validation accuracy of ``level``, over those of another arm (all that it had, if it never gets there)."""
+
+    def epochs(run: Run) -> tuple[int | None, int]:
+        x, y = run.curve("val/accuracy")
+        return next((epoch for epoch, value in zip(x, y, strict=True) if value >= level), None), x[-1] if x else 0
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        mine, length = epochs(run)
+        others = [epochs(peer) for peer in matching(run, peers, arm)]
+        others = [(reached, total) for reached, total in others if total > 1]
+        if length < 2 or not others:
+            return None
+        if mine is None:
+            return Measured(1.0, detail=f"never reaches {level:.0%}")
+        theirs = float(np.mean([reached or total for reached, total in others]))
+        never = all(reached is None for reached, _ in others)
+        told = f"the other never in {theirs:g}" if never else f"the other {theirs:g}"
+        return Measured(mine / theirs, detail=f"{mine} epochs; {told}")
+
+    return measure
+
+
+def same(a: float | None, b: float) -> bool:
+    """Whether two periods are one."""
+    return a is not None and abs(a - b) < 1e-6 * b

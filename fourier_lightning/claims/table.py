@@ -1,0 +1,79 @@
+"""The ledger as a table: in the terminal, in Markdown, in the report."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from fourier_lightning.claims.ledger import CLAIMS
+from fourier_lightning.claims.verdict import Verdict
+from fourier_lightning.errors import ConfigError
+
+MARKS = {"supported": "green", "contradicted": "red", "undecided": "yellow", "not measured": "dim"}
+
+
+def number(verdict: Verdict) -> str:
+    """Our number with its interval and its control."""
+    if verdict.value is None:
+        return "-"
+    text = f"{verdict.value:.3g}"
+    if verdict.low is not None and verdict.high is not None and (verdict.low, verdict.high) != (verdict.value,) * 2:
+        text += f" [{verdict.low:.3g}, {verdict.high:.3g}]"
+    return text if verdict.control is None else f"{text}; control {verdict.control:.3g}"
+
+
+def by_claim(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+    """Verdicts of each claim, in the ledger's order."""
+    return {claim.name: [v for v in verdicts if v.claim == claim.name] for claim in CLAIMS}
+
+
+def count(verdicts: Sequence[Verdict]) -> str:
+    """How many verdicts of each kind, in words."""
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in MARKS if counts[outcome])
+
+
+def markdown(verdicts: Sequence[Verdict]) -> str:
+    """A line for each verdict; the claim stands before its first one."""
+    lines = [
+        "| claim of the paper | where | paper | model, seeds | ours [95 %] | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    found = by_claim(verdicts)
+    for claim in CLAIMS:
+        for index, verdict in enumerate(found[claim.name]):
+            stated = (claim.statement, claim.where, claim.paper) if index == 0 else ("", "", "")
+            seeds = ", ".join(map(str, verdict.seeds))
+            model = f"{verdict.model}; {seeds}" if verdict.seeds else verdict.why
+            outcome = verdict.outcome if verdict.outcome in ("not measured", "undecided") else f"**{verdict.outcome}**"
+            lines.append(f"| {' | '.join([*stated, model, number(verdict), outcome])} |")
+    return "\n".join([*lines, "", f"{len(CLAIMS)} claims; {count(verdicts)}.", ""])
+
+
+def replace_between(path: Path, name: str, text: str) -> None:
+    """Put text between the lines ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a file.
+
+    Raises:
+        ConfigError: the file does not have both.
+    """
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    whole = path.read_text()
+    if whole.count(begin) != 1 or whole.count(end) != 1:
+        raise ConfigError(f"--readme {path}", f"it lacks the lines {begin} and {end}", "add them to the file")
+    head, rest = whole.split(begin)
+    path.write_text(f"{head}{begin}\n{text}{end}{rest.split(end)[1]}")
+
+
+def print_ledger(verdicts: Sequence[Verdict], console: Console | None = None) -> None:
+    """The ledger in the terminal: each claim, and below it a line for each model."""
+    console = console or Console(highlight=False)
+    found = by_claim(verdicts)
+    for claim in CLAIMS:
+        console.print(f"[bold]{escape(claim.statement)}[/] {claim.where}; paper: {claim.paper}", soft_wrap=True)
+        for verdict in found[claim.name]:
+            seeds = f"; seeds {', '.join(map(str, verdict.seeds))}" if verdict.seeds else ""
+            model = f"{number(verdict)}  {verdict.model}{seeds}" if verdict.seeds else verdict.why
+            console.print(f"  [{MARKS[verdict.outcome]}]{verdict.outcome:13}[/] {escape(model)}", soft_wrap=True)
+    console.print(f"{len(CLAIMS)} claims; {count(verdicts)}")

@@ -1,0 +1,165 @@
+"""From numbers to verdicts: intervals over seeds, and what they say about a claim."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from fourier_lightning.claims.measures import Measure, Measured
+from fourier_lightning.tracking.runs import Run, by_label
+
+Outcome = Literal["supported", "contradicted", "undecided", "not measured"]
+
+
+@dataclass(frozen=True)
+class Test:
+    """What the number has to be.
+
+    Attributes:
+        limit: the number's bound.
+        side: which side of it the claim is on; the bound itself belongs to the claim.
+        words: the same in words, with the tolerance.
+        specific: whether the claim falls if its control passes too: then the number says nothing about waves.
+    """
+
+    limit: float
+    side: Literal["above", "below"]
+    words: str
+    specific: bool = True
+
+    def passes(self, value: float) -> bool:
+        """Whether a number is on the claim's side."""
+        return value >= self.limit if self.side == "above" else value <= self.limit
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper, as data.
+
+    Attributes:
+        name: short, for rows and links.
+        statement: what the paper says.
+        where: in the paper.
+        paper: its number, as printed; "-" where it prints none.
+        subject: which models it is about, in words.
+        of: the same as a predicate on runs.
+        measurement: what decides it, in words.
+        measure: the same as a function of a record; None if no instrument can measure it yet.
+        test: the bound that the measurement has to keep.
+        needs: what is missing, for claims that can't be measured.
+    """
+
+    name: str
+    statement: str
+    where: str
+    paper: str
+    subject: str
+    of: Callable[[Run], bool]
+    measurement: str
+    measure: Measure | None
+    test: Test | None
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the records of one model (all its seeds) say about a claim.
+
+    Attributes:
+        value: mean over the seeds; ``low``, ``high``: its 95 % interval, None where one seed gives none.
+        control: mean of the control over the seeds.
+        why: how the outcome follows.
+    """
+
+    claim: str
+    outcome: Outcome
+    model: str
+    seeds: list[int]
+    value: float | None
+    low: float | None
+    high: float | None
+    control: float | None
+    why: str
+    detail: str
+
+    def row(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
+    """A verdict for each model that the claim is about and that has the record for it; else one "not measured".
+
+    A run that is not finished gives no number.
+    """
+    finished = [run for run in runs if run.status == "finished" and run.config]
+    measured: dict[Run, Measured] = {}
+    candidates = [run for run in finished if claim.of(run)] if claim.measure else []
+    for run in candidates:
+        found = claim.measure(run, finished) if claim.measure else None
+        if found is not None:
+            measured[run] = found
+    verdicts = [
+        decide(claim, label, [(run, measured[run]) for run in members]) for label, members in by_label(measured).items()
+    ]
+    if verdicts:
+        return verdicts
+    if claim.needs:
+        why = claim.needs
+    elif candidates:
+        why = f"the records lack it: {claim.measurement}"
+    else:
+        why = f"no finished run of it: {claim.subject}"
+    return [Verdict(claim.name, "not measured", "-", [], None, None, None, None, why, "")]
+
+
+def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]]) -> Verdict:
+    """The verdict on one model from its seeds' numbers."""
+    test, numbers = claim.test, [measured for _, measured in found]
+    assert test is not None
+    values = [measured.value for measured in numbers]
+    controls = [measured.control for measured in numbers if measured.control is not None]
+    value, (low, high) = float(np.mean(values)), interval(numbers)
+    control = float(np.mean(controls)) if controls else None
+    ends = [test.passes(end) for end in (value, low, high) if end is not None]
+    outcome: Outcome
+    if all(ends) and test.specific and control is not None and test.passes(control):
+        outcome, why = "undecided", f"within the bound ({test.words}), but so is the control"
+    elif all(ends):
+        outcome, why = "supported", test.words
+    elif not any(ends):
+        outcome, why = "contradicted", f"not {test.words}"
+    else:
+        outcome, why = "undecided", f"the interval covers the bound ({test.words})"
+    run = found[0][0]
+    backbone = "" if run.arm == "scratch" else f" ({run.config['backbone']['name'].replace('_', '-')})"
+    seeds = sorted(run.seed for run, _ in found if run.seed is not None)
+    return Verdict(claim.name, outcome, label + backbone, seeds, value, low, high, control, why, numbers[0].detail)
+
+
+def interval(numbers: Sequence[Measured]) -> tuple[float | None, float | None]:
+    """95 % interval of the mean: percentile bootstrap over seeds; of one seed's proportion, Wilson's over its examples.
+
+    With two or three seeds a bootstrap reaches no further than the seeds themselves: read it as their range.
+    """
+    values = [measured.value for measured in numbers]
+    if len(values) > 1:
+        return bootstrap(values)
+    n = numbers[0].n
+    if n is None:
+        return None, None
+    from scipy.stats import binomtest
+
+    found = binomtest(round(min(1.0, max(0.0, values[0])) * n), n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def bootstrap(values: Sequence[float]) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of a mean, the same at every call."""
+    from scipy.stats import bootstrap as resample
+
+    if len(set(values)) == 1:  # scipy warns of a degenerate distribution
+        return values[0], values[0]
+    found = resample((list(values),), np.mean, method="percentile", n_resamples=2000, rng=np.random.default_rng(0))
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
