@@ -86,7 +86,7 @@ def advantage(arm: str) -> Measure:
 
 
 def speed(arm: str, level: float = 0.5) -> Measure:
-    """Epochs to a validation accuracy of ``level``, over those of another arm (all that it had, if it never gets there)."""
+    """Epochs to a validation accuracy of ``level``, over those of another arm (all of them, if it never does)."""
 
     def epochs(run: Run) -> tuple[int | None, int]:
         x, y = run.curve("val/accuracy")
