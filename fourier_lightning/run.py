@@ -26,7 +26,8 @@ from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.models.network import ModelSettings, initialise, network_config, parameter_table
 from fourier_lightning.optim import OptimizerSettings
-from fourier_lightning.tracking.record import RecordLogger, RunRecord, describe_device
+from fourier_lightning.tracking.record import RunRecord, describe_device
+from fourier_lightning.tracking.record_logger import RecordLogger
 from fourier_lightning.tracking.wandb import check_tags, finish_wandb
 
 

@@ -17,7 +17,8 @@ from fourier_lightning.fourier.filters import FilterMaker, FilterSettings
 from fourier_lightning.models.lens import number_unembedding
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.tracking.mirror import MirrorLogger
-from fourier_lightning.tracking.record import RecordLogger, RunRecord
+from fourier_lightning.tracking.record import RunRecord
+from fourier_lightning.tracking.record_logger import RecordLogger
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fourier_lightning.claims.measures import Measure, Measured
+from fourier_lightning.intervals import bootstrap, wilson
 from fourier_lightning.tracking.runs import Run, by_label
 
 Outcome = Literal["supported", "contradicted", "undecided", "not measured"]
@@ -139,27 +140,8 @@ def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]]) -> V
 
 
 def interval(numbers: Sequence[Measured]) -> tuple[float | None, float | None]:
-    """95 % interval of the mean: percentile bootstrap over seeds; of one seed's proportion, Wilson's over its examples.
-
-    With two or three seeds a bootstrap reaches no further than the seeds themselves: read it as their range.
-    """
+    """95 % interval of the mean: bootstrap over seeds; of one seed's proportion, Wilson's over its examples."""
     values = [measured.value for measured in numbers]
     if len(values) > 1:
         return bootstrap(values)
-    n = numbers[0].n
-    if n is None:
-        return None, None
-    from scipy.stats import binomtest
-
-    found = binomtest(round(min(1.0, max(0.0, values[0])) * n), n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
-
-
-def bootstrap(values: Sequence[float]) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean, the same at every call."""
-    from scipy.stats import bootstrap as resample
-
-    if len(set(values)) == 1:  # scipy warns of a degenerate distribution
-        return values[0], values[0]
-    found = resample((list(values),), np.mean, method="percentile", n_resamples=2000, rng=np.random.default_rng(0))
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    return (None, None) if numbers[0].n is None else wilson(values[0], numbers[0].n)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -39,7 +40,6 @@ def interactive(chart: Chart) -> go.Figure:
                 **within | {"xref": f"x{axis} domain"}, x=0.5, yshift=lifted, text=panel.title, font={"size": 13}
             )
     figure.update_layout(
-        template="plotly_white",
         height=round(row_height * rows + 60),
         margin={"l": 60, "r": 20, "t": 46, "b": 50},
         legend={"orientation": "h", "yanchor": "top", "y": -0.12 / rows - 0.04},
@@ -61,6 +61,11 @@ def axis_settings(axis: Axis) -> dict[str, Any]:
     return settings
 
 
+def short(values: Any) -> np.ndarray:
+    """Single precision, which plotly writes as bytes: a map of a thousand numbers takes 5 kB."""
+    return np.asarray(values, dtype=np.float32)
+
+
 def add(figure: go.Figure, mark: Mark, place: dict[str, int], named: set[str], axis: str) -> None:
     """Add one mark to a panel."""
     name = getattr(mark, "name", "")
@@ -72,27 +77,27 @@ def add(figure: go.Figure, mark: Mark, place: dict[str, int], named: set[str], a
         case Line(x, y, _, colour, dashed, _):
             line = {"color": colour, "width": 1 if faint else 2, "dash": "dash" if dashed else "solid"}
             look = {"mode": "lines", "line": line, "opacity": 0.35 if faint else 1.0}
-            figure.add_scatter(x=list(x), y=list(y), **look, **entry, **place)
+            figure.add_scatter(x=short(x), y=short(y), **look, **entry, **place)
         case Band(x, low, high, _, colour):
             outline = [*x, *reversed(list(x))], [*high, *reversed(list(low))]
             look = {"fill": "toself", "mode": "lines", "line": {"width": 0}, "fillcolor": colour, "opacity": 0.2}
             figure.add_scatter(x=outline[0], y=outline[1], hoverinfo="skip", **look, **entry, **place)
         case Bars(x, y, _, colour, width, error):
-            spread = {"type": "data", "array": list(error)} if error is not None else None
+            spread = {"type": "data", "array": short(error)} if error is not None else None
             figure.add_bar(
-                x=list(x), y=list(y), width=width, marker={"color": colour}, error_y=spread, **entry, **place
+                x=short(x), y=short(y), width=width, marker={"color": colour}, error_y=spread, **entry, **place
             )
         case Points(x, y, _, colour, text, error, size):
-            spread = {"type": "data", "array": list(error)} if error is not None else None
+            spread = {"type": "data", "array": short(error)} if error is not None else None
             look = {"mode": "markers+text" if text else "markers", "marker": {"color": colour, "size": size + 1}}
             words = {"text": list(text), "textposition": "top center", "textfont": {"size": 9}} if text else {}
-            figure.add_scatter(x=list(x), y=list(y), error_y=spread, **look, **words, **entry, **place)
+            figure.add_scatter(x=short(x), y=short(y), error_y=spread, **look, **words, **entry, **place)
         case Heatmap(x, y, z, unit, diverging):
             domain_x, domain_y = (figure.layout[f"{which}axis{axis}"].domain for which in "xy")
             bar = {"title": {"text": unit, "side": "right", "font": {"size": 11}}, "thickness": 10,
                    "x": domain_x[1] + 0.005, "y": sum(domain_y) / 2, "len": domain_y[1] - domain_y[0]}  # fmt: skip
             look = {"colorscale": "RdBu_r", "zmid": 0} if diverging else {"colorscale": "Viridis"}
-            figure.add_heatmap(x=list(x), y=list(y), z=[list(row) for row in z], colorbar=bar, **look, **place)
+            figure.add_heatmap(x=short(x), y=short(y), z=short(z), colorbar=bar, **look, **place)
         case Rule(value, _, which, colour):
             line = {"color": colour, "width": 1.5, "dash": "dot"}
             note = {"annotation_text": name, "annotation_font_size": 10} if name and name not in named - {name} else {}

@@ -9,15 +9,12 @@
 import json
 import platform
 import subprocess
-from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.utilities import rank_zero_only
 from safetensors.torch import load_file, save_file
 
 LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "hydra-core", "wandb")
@@ -114,30 +111,6 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     """Rows of a JSON-lines file."""
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
-
-
-class RecordLogger(Logger):
-    """Lightning logger that writes ``self.log`` into the record."""
-
-    def __init__(self, record: RunRecord) -> None:
-        super().__init__()
-        self.record = record
-
-    @property
-    def name(self) -> str:
-        return "record"
-
-    @property
-    def version(self) -> int:
-        return 0
-
-    @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self.record.log_metrics(metrics, step)
-
-    @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """The configuration is in run.json already."""
 
 
 def describe_device(device: torch.device) -> str:

@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
+from safetensors import SafetensorError
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.tracking.record import read_array, read_jsonl, read_table
@@ -33,7 +34,8 @@ class Run:
 
     dir: Path
     info: dict[str, Any]
-    label: str = field(default="")
+    label: str = ""
+    _read: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -75,17 +77,20 @@ class Run:
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows of a table about the latest weights that were looked at; empty if the record has none."""
-        try:
-            return read_table(self.dir, name)
-        except (OSError, ValueError, KeyError):
-            return []
+        return self._once(f"tables/{name}", lambda: read_table(self.dir, name)) or []
 
     def array(self, name: str) -> np.ndarray | None:
         """An array; None if the record has none."""
-        try:
-            return read_array(self.dir, name).numpy()
-        except Exception:  # safetensors has error classes of its own
-            return None
+        return self._once(f"arrays/{name}", lambda: read_array(self.dir, name).numpy())
+
+    def _once(self, name: str, read: Callable[[], Any]) -> Any:
+        """Read a file of the record at its first use; None if it is not there or was cut off while it was written."""
+        if name not in self._read:
+            try:
+                self._read[name] = read()
+            except (OSError, ValueError, KeyError, SafetensorError):
+                self._read[name] = None
+        return self._read[name]
 
     def has(self, tables: Iterable[str] = (), arrays: Iterable[str] = ()) -> bool:
         """Whether the record has all of these, and something in them."""
@@ -98,10 +103,7 @@ class Run:
 
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """Epochs (the first is 1) and values of a metric in metrics.jsonl."""
-        try:
-            lines = read_jsonl(self.dir / "record" / "metrics.jsonl")
-        except (OSError, ValueError):  # cut off in the middle of a line
-            lines = []
+        lines = self._once("metrics", lambda: read_jsonl(self.dir / "record" / "metrics.jsonl")) or []
         points = {line["epoch"] + 1: line[metric] for line in lines if metric in line and "epoch" in line}
         return sorted(points), [points[epoch] for epoch in sorted(points)]
 

@@ -1,0 +1,76 @@
+"""What a report is made of: titled sections of words, tables, plots and notices."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fourier_lightning.figures.chart import Chart
+
+
+@dataclass(frozen=True)
+class Words:
+    """A paragraph, or a list if there are several; HTML, so escape what comes from outside."""
+
+    items: Sequence[str]
+
+    kind = "words"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that is missing or went wrong, in plain text."""
+
+    text: str
+
+    kind = "notice"
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """Rows with the same keys; ``code`` names the columns that are commands or settings."""
+
+    rows: Sequence[dict[str, Any]]
+    caption: str = ""
+    code: Sequence[str] = ()
+
+    kind = "table"
+
+    @property
+    def columns(self) -> list[str]:
+        """Headers."""
+        return list(self.rows[0]) if self.rows else []
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A chart; folded ones are drawn when they are opened."""
+
+    chart: Chart
+    heading: str = ""
+    folded: bool = False
+
+    kind = "plot"
+
+
+Block = Words | Notice | DataTable | Plot
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report with a place in its table of contents."""
+
+    name: str
+    title: str
+    intro: str
+    blocks: list[Block] = field(default_factory=list)
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """0.9951 as "99.51 %"."""
+    return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def escape(text: Any) -> str:
+    """Plain text as HTML."""
+    return html.escape(str(text))

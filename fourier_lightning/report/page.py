@@ -1,0 +1,48 @@
+"""The report: one HTML file with no link outside, from any set of records."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from fourier_lightning.claims.ledger import CLAIMS
+from fourier_lightning.claims.verdict import judge
+from fourier_lightning.figures.chart import Chart
+from fourier_lightning.figures.interactive import interactive
+from fourier_lightning.report.sections import all_sections
+from fourier_lightning.tracking.record import git_revision
+from fourier_lightning.tracking.runs import Run, by_label
+
+
+def build(runs: Sequence[Run], title: str = "fourier_lightning: how these models add") -> str:
+    """The page as HTML.
+
+    Args:
+        runs: of ``tracking.runs.find_runs``, in any state.
+        title: of the page.
+    """
+    verdicts = [verdict for claim in CLAIMS for verdict in judge(claim, runs)]
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    states = {state: sum(run.status == state for run in runs) for state in dict.fromkeys(run.status for run in runs)}
+    return templates.get_template("page.html.j2").render(
+        title=title,
+        sections=all_sections(runs, verdicts),
+        plotly=get_plotlyjs(),
+        plot_json=plot_json,
+        made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        revision=(git_revision() or "a package without a checkout")[:12],
+        counted=f"{len(runs)} runs of {len(by_label(runs))} arms: "
+        + ", ".join(f"{count} {state}" for state, count in states.items()),
+    )
+
+
+def plot_json(chart: Chart) -> str:
+    """A chart for the page's script; "</" would end the script element it stands in."""
+    figure = interactive(chart)
+    figure.layout.template = None  # seven kilobytes a plot; the page sets the few settings that it needs
+    return str(figure.to_json()).replace("</", "<\\/")
