@@ -63,6 +63,20 @@ def tiny(tmp_path: Path):
     return compose
 
 
+@pytest.fixture(scope="session")
+def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of real runs: 0, 1 with the pretrained table, 2, 3 from scratch, and what is left of a failed one."""
+    top = tmp_path_factory.mktemp("tiny_runs")
+    for number, overrides in enumerate(
+        (["seed=0"], ["seed=1"], ["model=scratch", "seed=0"], ["model=scratch", "seed=1"])
+    ):
+        cfg = load_config([*TINY, "logger=none", "data.train_fraction=0.6", *overrides], top / str(number))
+        train(cfg, overrides=overrides)
+    (top / "failed" / ".hydra").mkdir(parents=True)
+    (top / "failed" / ".hydra" / "overrides.yaml").write_text("- seed=7\n- optimizer.lr=1e9\n")
+    return top
+
+
 @dataclass
 class Finished:
     code: int

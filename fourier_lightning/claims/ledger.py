@@ -5,7 +5,7 @@ the model has to lose at least half as much of its accuracy as the paper's, and 
 """
 
 from fourier_lightning.claims import filtered, measures, waves
-from fourier_lightning.claims.verdict import Claim, Test
+from fourier_lightning.claims.verdict import Bound, Claim
 from fourier_lightning.figures.catalogue import PAPER_TABLE_1, is_scratch, uses_format
 from fourier_lightning.tracking.runs import Run
 
@@ -37,8 +37,8 @@ FT, SCRATCH, RESCUE = (
 EXACT = "accuracy on the test split"
 SPECTRUM = "share of T = 2, 2.5, 5, 10 at which the number rows are beyond three nulls (permuted, random, Gaussian)"
 LAYERS = "share of T = 2, 2.5, 5, 10 that some layer writes beyond states in random directions"
-THREE_OF_FOUR = Test(0.75, "above", "at least 3 of the 4 periods")
-NONE_OF_FOUR = Test(0.0, "below", "none of the 4 periods")
+THREE_OF_FOUR = Bound(0.75, "above", "at least 3 of the 4 periods")
+NONE_OF_FOUR = Bound(0.0, "below", "none of the 4 periods")
 
 
 def table_1(modules: str, removed: str) -> Claim:
@@ -48,11 +48,11 @@ def table_1(modules: str, removed: str) -> Claim:
     waves_of, where = ("long" if removed == "low" else "short"), names[modules]
     if ratio > HARMLESS:
         statement = f"Without the {waves_of} waves in {where} the answers stay right."
-        test = Test(HARMLESS, "above", f"at least {HARMLESS:.0%} of the accuracy is left", specific=False)
+        test = Bound(HARMLESS, "above", f"at least {HARMLESS:.0%} of the accuracy is left", specific=False)
     else:
         limit = 1 - (1 - ratio) / 2
         statement = f"Without the {waves_of} waves in {where} the model fails."
-        test = Test(limit, "below", f"at most {limit:.0%} of the accuracy is left, half of the paper's loss")
+        test = Bound(limit, "below", f"at most {limit:.0%} of the accuracy is left, half of the paper's loss")
     return Claim(
         f"table_1_{modules}_{removed}", statement, "Table 1", f"{accuracy:.2%} of {INTACT:.2%}", FT, fine_tuned,
         "filter_ablation: accuracy over the unfiltered one; control: random filters of equal rank",
@@ -71,49 +71,49 @@ TASK = "the multiplication task; not in this repository yet"
 CLAIMS: tuple[Claim, ...] = (
     Claim("fine_tuned_adds", "Fine-tuned, the pretrained model adds almost without error.", "section 3, Table 1",
           "99.74 %", FT, fine_tuned, EXACT, measures.metric("test/accuracy"),
-          Test(0.9874, "above", "at least 98.74 %, a point below the paper's")),
+          Bound(0.9874, "above", "at least 98.74 %, a point below the paper's")),
     Claim("near_then_exact", "Half-way up, the answer is near but not exact.", "Figure 1a", "-", FT, fine_tuned,
           "lens_accuracy: largest gap between within 10 and exact", measures.lens_gap,
-          Test(0.3, "above", "a gap of at least 30 points")),
+          Bound(0.3, "above", "a gap of at least 30 points")),
     Claim("mlp_parity", "Some MLP acts modulo 2.", "Figures 1b, 2a", "MLP 33 of 48", FT, fine_tuned,
           "layer_periods: T = 2 in some MLP, beyond states in random directions",
-          waves.layer_outliers("mlp", periods=(2.0,)), Test(1.0, "above", "T = 2 beyond random directions")),
+          waves.layer_outliers("mlp", periods=(2.0,)), Bound(1.0, "above", "T = 2 beyond random directions")),
     Claim("attention_tens", "Some attention writes T = 5 and T = 10.", "Figure 2b", "attention 40 of 48", FT,
           fine_tuned,
           "layer_periods: T = 5 and 10 in attention, beyond states in random directions",
-          waves.layer_outliers("attn", periods=(5.0, 10.0)), Test(1.0, "above", "both periods")),
+          waves.layer_outliers("attn", periods=(5.0, 10.0)), Bound(1.0, "above", "both periods")),
     Claim("mlp_outliers", "MLPs write waves of T = 2, 2.5, 5, 10 into the logits.", "Figure 3a", "4 of 4 periods", FT,
           fine_tuned, f"layer_periods: {LAYERS}", waves.layer_outliers("mlp"), THREE_OF_FOUR),
     Claim("attention_outliers", "Attention writes waves of T = 2, 2.5, 5, 10 into the logits.", "Figure 3b",
           "4 of 4 periods", FT, fine_tuned, f"layer_periods: {LAYERS}", waves.layer_outliers("attn"), THREE_OF_FOUR),
     Claim("mlp_low_outliers", "Below k = 50, MLPs have outliers and attention has none.", "Figure 10", "-", FT,
           fine_tuned, "layer_component_*_rms: components beyond random directions, MLPs' less attentions'",
-          waves.low_outliers, Test(1.0, "above", "at least one more in MLPs")),
+          waves.low_outliers, Bound(1.0, "above", "at least one more in MLPs")),
     Claim("few_waves", "The five strongest waves of the final logits add up to a peak at the answer.", "Figure 4b",
           "peak at 108 for 15 + 93", FT, fine_tuned, "final_logits_topk_sum: distance of its peak from the answer",
-          waves.wave_sum_error, Test(0.5, "below", "the peak is the answer")),
+          waves.wave_sum_error, Bound(0.5, "below", "the peak is the answer")),
     *(table_1(modules, removed) for modules, removed in PAPER_TABLE_1 if removed != "none"),
     Claim("division_of_labour", "MLPs need the long waves, attention the short ones.", "Table 1",
           "0.63 (long), 0.20 (short)", FT, fine_tuned,
           "filter_ablation: accuracy lost by removing low waves, MLPs' less attention's; high waves, the other way "
-          "round; the less of both", filtered.division_of_labour, Test(0.1, "above", "at least 0.1 both ways")),
+          "round; the less of both", filtered.division_of_labour, Bound(0.1, "above", "at least 0.1 both ways")),
     Claim("parity_alone", "T = 2 alone keeps parity right.", "Figure 11a", "99.59 %", FT, fine_tuned,
           "single_component: parity with T = 2 kept; control: random waves of equal rank",
-          filtered.single_wave(lambda run: 2.0, "mod_2"), Test(0.9, "above", "at least 90 %")),
+          filtered.single_wave(lambda run: 2.0, "mod_2"), Bound(0.9, "above", "at least 90 %")),
     Claim("longest_wave_inexact", "T = 520 alone loses the exact answer.", "Figure 11b", "96.6 % wrong", FT,
           fine_tuned, "single_component: wrong answers with T = p - 1 kept; control: random waves of equal rank",
           filtered.single_wave(lambda run: run.p - 1.0, "accuracy", wrong=True),
-          Test(0.9, "above", "at least 90 % wrong")),
+          Bound(0.9, "above", "at least 90 % wrong")),
     Claim("longest_wave_bell", "With T = 520 alone the errors are bell-shaped around 0.", "Figure 12", "-", FT,
           fine_tuned, "single_component_errors: share of answers within a tenth of the number line",
           filtered.longest_wave_near,
-          Test(0.5, "above", "at least 50 %; always answering the middle of the range gives 36 %")),
+          Bound(0.5, "above", "at least 50 %; always answering the middle of the range gives 36 %")),
     Claim("errors_multiples_of_10", "Without long waves in the MLPs, errors are multiples of 10.", "Figure 21a", "-",
           FT, fine_tuned, "filter_ablation: share of such errors; control: random filters of equal rank; chance 10 %",
-          filtered.tens_among_errors, Test(0.5, "above", "at least half of the errors")),
+          filtered.tens_among_errors, Bound(0.5, "above", "at least half of the errors")),
     Claim("errors_small", "Without short waves in attention, all errors are below 6.", "Figure 21b", "100 %", FT,
           fine_tuned, "error_histogram: share of such errors", filtered.small_errors,
-          Test(0.95, "above", "at least 95 % of the errors")),
+          Bound(0.95, "above", "at least 95 % of the errors")),
     Claim("embedding_outliers", "The pretrained number embedding has outliers at T = 2, 2.5, 5, 10.", "Figures 5a, 15",
           "4 of 4 periods", "the pretrained number rows", untouched, f"embedding_periods: {SPECTRUM}",
           waves.embedding_outliers, THREE_OF_FOUR),
@@ -123,7 +123,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("embedding_clusters", "The number vectors cluster by magnitude and by multiples of 10.", "Figure 5b", "-",
           "the pretrained number rows", untouched,
           "number_embedding: adjusted mutual information of k-means clusters with magnitude and with the last digit",
-          waves.cluster_order, Test(0.1, "above", "both at least 0.1, where chance is 0")),
+          waves.cluster_order, Bound(0.1, "above", "both at least 0.1, where chance is 0")),
     Claim("scratch_embedding_plain", "From scratch, the number embedding has no outliers at short periods.",
           "Figure 7a", "none", SCRATCH, is_scratch, f"embedding_periods: {SPECTRUM}",
           waves.embedding_outliers, NONE_OF_FOUR),
@@ -131,18 +131,18 @@ CLAIMS: tuple[Claim, ...] = (
           "none", SCRATCH, is_scratch, f"layer_periods: {LAYERS}", waves.layer_outliers("mlp", "attn"), NONE_OF_FOUR),
     Claim("scratch_near_misses", "From scratch, every error is within 2.", "Figure 23", "100 %", SCRATCH, is_scratch,
           "test metrics: share of the wrong answers within 2", measures.near_misses,
-          Test(0.95, "above", "at least 95 % of the errors")),
+          Bound(0.95, "above", "at least 95 % of the errors")),
     Claim("scratch_behind", "From scratch, the model stays behind the fine-tuned one.", "section 4",
           "94.44 % to 99.74 %", SCRATCH, is_scratch, "test accuracy less the fine-tuned one's on the same data",
-          measures.advantage("pretrained, fine-tuned"), Test(-0.02, "below", "at least 2 points behind")),
+          measures.advantage("pretrained, fine-tuned"), Bound(-0.02, "below", "at least 2 points behind")),
     Claim("rescue", "With the pretrained embedding, frozen, a random model does what it can't do without.", "Figure 7b",
           "100 % to 53.95 %", RESCUE, rescued, "test accuracy less the scratch arm's on the same data",
-          measures.advantage("scratch"), Test(0.23, "above", "at least 23 points, half of the paper's gain")),
+          measures.advantage("scratch"), Bound(0.23, "above", "at least 23 points, half of the paper's gain")),
     Claim("rescue_perfect", "With the pretrained embedding, frozen, it reaches 100 %.", "Figure 7b", "100 %", RESCUE,
-          rescued, EXACT, measures.metric("test/accuracy"), Test(0.99, "above", "at least 99 %")),
+          rescued, EXACT, measures.metric("test/accuracy"), Bound(0.99, "above", "at least 99 %")),
     Claim("rescue_speed", "With the pretrained embedding it learns far faster.", "Figure 7b", "-", RESCUE, rescued,
           "epochs to 50 % validation accuracy, over the scratch arm's", measures.speed("scratch"),
-          Test(0.5, "below", "in at most half of the epochs")),
+          Bound(0.5, "below", "in at most half of the epochs")),
     Claim("rescue_layers", "With the pretrained embedding, the layers write outliers at T = 2, 2.5, 5, 10.", "Figure 8",
           "4 of 4 periods", RESCUE, rescued, f"layer_periods: {LAYERS}", waves.layer_outliers("mlp", "attn"),
           THREE_OF_FOUR),

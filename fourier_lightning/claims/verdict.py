@@ -14,7 +14,7 @@ Outcome = Literal["supported", "contradicted", "undecided", "not measured"]
 
 
 @dataclass(frozen=True)
-class Test:
+class Bound:
     """What the number has to be.
 
     Attributes:
@@ -47,7 +47,7 @@ class Claim:
         of: the same as a predicate on runs.
         measurement: what decides it, in words.
         measure: the same as a function of a record; None if no instrument can measure it yet.
-        test: the bound that the measurement has to keep.
+        bound: that the measurement has to keep.
         needs: what is missing, for claims that can't be measured.
     """
 
@@ -59,7 +59,7 @@ class Claim:
     of: Callable[[Run], bool]
     measurement: str
     measure: Measure | None
-    test: Test | None
+    bound: Bound | None
     needs: str = ""
 
 
@@ -117,22 +117,22 @@ def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
 
 def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]]) -> Verdict:
     """The verdict on one model from its seeds' numbers."""
-    test, numbers = claim.test, [measured for _, measured in found]
-    assert test is not None
+    bound, numbers = claim.bound, [measured for _, measured in found]
+    assert bound is not None
     values = [measured.value for measured in numbers]
     controls = [measured.control for measured in numbers if measured.control is not None]
     value, (low, high) = float(np.mean(values)), interval(numbers)
     control = float(np.mean(controls)) if controls else None
-    ends = [test.passes(end) for end in (value, low, high) if end is not None]
+    ends = [bound.passes(end) for end in (value, low, high) if end is not None]
     outcome: Outcome
-    if all(ends) and test.specific and control is not None and test.passes(control):
-        outcome, why = "undecided", f"within the bound ({test.words}), but so is the control"
+    if all(ends) and bound.specific and control is not None and bound.passes(control):
+        outcome, why = "undecided", f"within the bound ({bound.words}), but so is the control"
     elif all(ends):
-        outcome, why = "supported", test.words
+        outcome, why = "supported", bound.words
     elif not any(ends):
-        outcome, why = "contradicted", f"not {test.words}"
+        outcome, why = "contradicted", f"not {bound.words}"
     else:
-        outcome, why = "undecided", f"the interval covers the bound ({test.words})"
+        outcome, why = "undecided", f"the interval covers the bound ({bound.words})"
     run = found[0][0]
     backbone = "" if run.arm == "scratch" else f" ({run.config['backbone']['name'].replace('_', '-')})"
     seeds = sorted(run.seed for run, _ in found if run.seed is not None)

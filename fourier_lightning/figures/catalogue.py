@@ -172,6 +172,8 @@ FIGURES: dict[str, FigureSpec] = {
                      is_scratch),
     "table_1": FigureSpec("accuracy without low or high waves",
                           lambda r: errors.table_1(r.table("filter_ablation"), PAPER_TABLE_1), ("filter_ablation",)),
+    "knock_out": FigureSpec("effect of each wave against its power (ours)",
+                            lambda r: errors.knock_outs(r.table("knock_out")), ("knock_out",)),
     "layer_periods": FigureSpec("periods in each module beside random directions (ours)",
                                 lambda r: spectra.layer_periods(r.table("layer_periods")), ("layer_periods",)),
 }  # fmt: skip

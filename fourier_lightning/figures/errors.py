@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fourier_lightning.figures.chart import BLUE, GREY, ORANGE, Axis, Bars, Chart, Panel, Points, Rule
+from fourier_lightning.figures.chart import BLACK, BLUE, GREY, ORANGE, Axis, Bars, Chart, Panel, Points, Rule
 
 WORDS = {"none": "none", "attn": "attention", "mlp": "MLP", "attn_mlp": "attention and MLP"}
 
@@ -87,6 +87,33 @@ def single_waves(rows: Sequence[dict[str, Any]], metric: str) -> Chart:
             )
         ],
         f"Validation split, last position. Grey: as many random directions of the number line kept. {paper}",
+    )
+
+
+def knock_outs(rows: Sequence[dict[str, Any]]) -> Chart:
+    """What each wave is worth against how large it is: a large peak can be causally inert (ours).
+
+    Args:
+        rows: of ``knock_out``.
+    """
+    mean, spread = rows[0]["control_loss_mean"], rows[0]["control_loss_std"]
+    intact = rows[0]["loss"] - rows[0]["loss_increase"]
+    worst = sorted(rows, key=lambda row: -row["loss_increase"])[:6]
+    names = [f"T={row['period']:.3g}" for row in worst]
+    rest = [row for row in rows if row not in worst]
+    where = lambda some: ([row["power"] for row in some], [row["loss_increase"] for row in some])  # noqa: E731
+    marks: list[Any] = [
+        Points(*where(rest), "a component k", BLUE, size=4),
+        Points(*where(worst), "the six costliest", ORANGE, names),
+        Rule(mean - intact, "two random directions", colour=GREY),
+        Rule(mean - intact + 2 * spread, "and two standard deviations more", colour=BLACK),
+    ]
+    x = Axis("mean power in the final logits", log=True)
+    return Chart(
+        "What one wave is worth",
+        [Panel("", x, Axis("increase of the loss without it (nats)"), marks)],
+        "One component at a time is removed from all attention and MLP outputs at the last position. The control "
+        "removes two random directions of the number line.",
     )
 
 

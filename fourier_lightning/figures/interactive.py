@@ -18,7 +18,7 @@ def interactive(chart: Chart) -> go.Figure:
     figure = make_subplots(
         rows,
         chart.columns,
-        horizontal_spacing=0.13 / chart.columns + 0.02,
+        horizontal_spacing=0.2 / chart.columns + 0.01,
         vertical_spacing=min(0.5, 100 / (rows * row_height)),
     )
     named: set[str] = set()
@@ -29,7 +29,7 @@ def interactive(chart: Chart) -> go.Figure:
             add(figure, mark, place, named, axis)
         figure.update_xaxes(axis_settings(panel.x), **place)
         figure.update_yaxes(axis_settings(panel.y), **place)
-        if any(isinstance(mark, Heatmap) for mark in panel.marks):
+        if any(isinstance(mark, Heatmap) for mark in panel.marks) and not panel.y.limits:
             figure.update_yaxes({"autorange": "reversed", "dtick": 1}, **place)
         within = {"xref": f"x{axis}", "yref": f"y{axis} domain", "showarrow": False, "yanchor": "bottom", "y": 1}
         for x, text in panel.top:

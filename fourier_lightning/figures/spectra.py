@@ -100,7 +100,8 @@ def layer_components(
         words = [period_label(c, p) for c in lines]
         marks.append(Points(lines, [-0.75] * len(lines), "stands out from its neighbours", BLUE, words, size=2))
         ticks = () if first else period_ticks(p)
-        y = Axis("layer", limits=(len(layers) - 0.5, -1.6))
+        every = max(1, len(layers) // 12)
+        y = Axis("layer", ticks=[(float(n), str(n)) for n in layers[::every]], limits=(len(layers) - 0.5, -1.6))
         panels.append(Panel(title, component_axis(p), y, marks, ticks))
     return Chart(
         "Waves that attention and MLPs write into the logits",

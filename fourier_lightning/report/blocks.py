@@ -10,8 +10,9 @@ from fourier_lightning.figures.chart import Chart
 
 @dataclass(frozen=True)
 class Words:
-    """A paragraph, or a list if there are several; HTML, so escape what comes from outside."""
+    """A list under a heading; HTML, so escape what comes from outside."""
 
+    heading: str
     items: Sequence[str]
 
     kind = "words"
@@ -28,11 +29,19 @@ class Notice:
 
 @dataclass(frozen=True)
 class DataTable:
-    """Rows with the same keys; ``code`` names the columns that are commands or settings."""
+    """Rows with the same keys, behind their heading if folded.
+
+    Attributes:
+        code: columns that are commands or settings.
+        long: columns whose longer cells open on a click.
+    """
 
     rows: Sequence[dict[str, Any]]
     caption: str = ""
     code: Sequence[str] = ()
+    long: Sequence[str] = ()
+    heading: str = ""
+    folded: bool = False
 
     kind = "table"
 

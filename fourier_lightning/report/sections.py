@@ -13,26 +13,45 @@ from fourier_lightning.figures.catalogue import COMPARISONS, FIGURES, PAPER_TABL
 from fourier_lightning.figures.errors import WORDS
 from fourier_lightning.report import summary
 from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section, Words, percent
-from fourier_lightning.tracking.runs import Run, by_label, differences
+from fourier_lightning.tracking.runs import Run, differences
 
 MOST = 12  # arms with plots of their own: more would make the page slow
 
 
 def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     """The answers first."""
+    groups = grouped(summary.finished(runs))
     blocks: list[Block] = [Notice(text) for text in troubles(runs)]
-    groups = by_label(summary.finished(runs))
-    blocks.append(Words(["<h3>Which arm wins?</h3>", *summary.winner(runs)]))
-    blocks.append(DataTable(summary.arm_table(runs), "Mean ± standard deviation over seeds, and its 95 % bootstrap "
-                            "interval (with two or three seeds no more than their range)."))  # fmt: skip
-    periods = [summary.carried_periods(label, measured(members, "layer_periods")) for label, members in groups.items()
-               if measured(members, "layer_periods")]  # fmt: skip
-    blocks.append(listed("Which periods carry the answer in MLPs and attention?", periods, "layer_spectrum"))
-    broken = [" ".join(summary.broken_by_filters(label, members)) for label, members in groups.items()]
-    blocks.append(listed("What does each filter break?", [text for text in broken if text], "filter_ablation"))
-    wrong = summary.disagreements(verdicts) or ["Nothing that these records can decide."]
-    blocks.append(Words(["<h3>What disagrees with the paper?</h3>", *wrong]))
-    return Section("glance", "At a glance", "What these records say, in words. The evidence is below.", blocks)
+    winners = summary.winner(runs)
+    blocks.append(Words("Which arm wins?", winners) if winners else Notice("No finished run was tested."))
+    note = "Mean ± standard deviation over seeds [95 % bootstrap interval: with two or three seeds, their range]."
+    blocks.append(DataTable(summary.arm_table(runs), note))
+    periods, filtered = summary.periods_table(groups), summary.filters_table(groups)
+    blocks.append(
+        DataTable(periods, heading="Which periods carry the answer in MLPs and attention?",
+                  caption="Long waves: k below the cut-off. Random directions: states of the same covariance, read "
+                  "through the same unembedding; any layer, each at 5 %, so one in twenty comes by chance.")
+        if periods else Notice("Which periods? No finished run was measured with the layer_spectrum instrument.")
+    )  # fmt: skip
+    blocks.append(
+        DataTable(filtered, heading="What does each filter break?",
+                  caption="Arms that add at all; method readout; validation split, mean over seeds. A random filter "
+                  "removes as many random directions of the number line.")
+        if filtered else Notice("What do filters break? No arm that adds was measured with filter_ablation.")
+    )  # fmt: skip
+    for outcome, title in (("contradicted", "What disagrees with the paper?"), ("supported", "What agrees with it?")):
+        rows = summary.claims_of(verdicts, outcome)
+        blocks.append(DataTable(rows, heading=title, folded=outcome == "supported") if rows
+                      else Notice(f"{title} Nothing that these records can decide."))  # fmt: skip
+    return Section("glance", "At a glance", "What these records say. The evidence is below.", blocks)
+
+
+def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """All runs of each label, the most accurate first: a seed may be trained in one run and measured in another."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.label, []).append(run)
+    return dict(sorted(groups.items(), key=lambda item: -summary.best(item[1])))
 
 
 def troubles(runs: Sequence[Run]) -> list[str]:
@@ -45,18 +64,6 @@ def troubles(runs: Sequence[Run]) -> list[str]:
     ]  # fmt: skip
 
 
-def measured(members: Sequence[Run], table: str) -> Run | None:
-    """The first of these runs with a table."""
-    return next((run for run in members if run.table(table)), None)
-
-
-def listed(title: str, lines: Sequence[str | None], instrument: str) -> Block:
-    """A titled list, or a notice that nobody measured it."""
-    if not lines:
-        return Notice(f"{title} No finished run here was measured with the {instrument} instrument.")
-    return Words([f"<h3>{title}</h3>", *filter(None, lines)])
-
-
 def arms(runs: Sequence[Run]) -> Section:
     """Accuracy: final, and during training."""
     blocks: list[Block] = []
@@ -67,25 +74,27 @@ def arms(runs: Sequence[Run]) -> Section:
     return Section("arms", "Accuracy", intro, blocks)
 
 
-def gallery(name: str, title: str, intro: str, figures: Sequence[str], folded: int = 1) -> Callable[..., Section]:
+def gallery(name: str, title: str, intro: str, figures: Sequence[str], unfolded: int = 1) -> Callable[..., Section]:
     """A section that shows some figures of one run of each arm: the first seed that has what they need."""
 
     def section(runs: Sequence[Run]) -> Section:
-        groups = by_label(run for run in runs if run.config)
+        groups = grouped([run for run in runs if run.config])
         blocks: list[Block] = []
         if len(groups) > MOST:
             blocks.append(Notice(f"Plots of {MOST} of {len(groups)} arms: {', '.join(list(groups)[:MOST])}."))
         for index, (label, members) in enumerate(list(groups.items())[:MOST]):
+            missing = []
             for figure in figures:
                 spec = FIGURES[figure]
                 run = next((run for run in members if run.has(spec.tables, spec.arrays)), None)
-                number = f"figure {figure}" if figure[0].isdigit() else figure.replace("_", " ")
                 if run is None:
-                    gone = members[0].lacks(spec.tables, spec.arrays)
-                    blocks.append(Notice(f"{label}: no {number}; the record has no {', '.join(gone)}."))
+                    missing += members[0].lacks(spec.tables, spec.arrays)
                     continue
-                heading = f"{label}, seed {run.seed}: {spec.shows} ({number})"
-                blocks.append(Plot(spec.make(run), heading, folded=index >= folded))
+                called = f"figure {figure}" if figure[0].isdigit() else "ours"
+                heading = f"{label}, seed {run.seed}: {spec.shows} ({called})"
+                blocks.append(Plot(spec.make(run), heading, folded=index >= unfolded))
+            if missing:
+                blocks.append(Notice(f"{label}: nothing to draw from; the record has no {', '.join(missing)}."))
         return Section(name, title, intro, blocks)
 
     return section
@@ -93,16 +102,17 @@ def gallery(name: str, title: str, intro: str, figures: Sequence[str], folded: i
 
 embedding = gallery(
     "embedding", "Number embeddings",
-    "Which waves do the number vectors hold, and which of them are more than chance?", ["5a"], folded=3,
+    "Which waves do the number vectors hold, and which of them are more than chance?", ["5a"], unfolded=3,
 )  # fmt: skip
 layers = gallery(
     "layers", "Layers",
     "Which waves do attention and MLPs write into the logits? A line in a map means something only where it is beyond "
     "what random directions show through the same unembedding.", ["3", "layer_periods", "1a"],
 )  # fmt: skip
-single = gallery("single", "One wave alone", "What does a single wave do, kept in all modules?", ["11a", "12"])
+single = gallery("single", "One wave", "What does a single wave do, kept alone in all modules, or removed from them?",
+                 ["11a", "12", "knock_out"])  # fmt: skip
 prompt = gallery("prompt", "One prompt", "What each layer adds to the logits of one prompt, and the waves of the sum.",
-                 ["1b", "1c", "4a", "4b"], folded=0)  # fmt: skip
+                 ["1b", "1c", "4a", "4b"], unfolded=0)  # fmt: skip
 errors = gallery("errors", "Where wrong answers go",
                  "Errors of the model as it is, without long waves in the MLPs, and without short waves in attention.",
                  ["23", "21a", "21b"])  # fmt: skip
@@ -111,14 +121,17 @@ errors = gallery("errors", "Where wrong answers go",
 def filters(runs: Sequence[Run]) -> Section:
     """Table 1 with controls, averaged over seeds, and its plot."""
     blocks: list[Block] = []
-    for label, members in list(by_label(summary.finished(runs)).items())[:MOST]:
-        rows = table_1(members)
-        if not rows:
-            blocks.append(Notice(f"{label}: the record has no tables/filter_ablation."))
+    for index, (label, members) in enumerate(list(grouped(summary.finished(runs)).items())[:MOST]):
+        measured = [run for run in members if run.table("filter_ablation")]
+        seeds = list({run.seed: run for run in measured}.values())
+        if not seeds:
+            blocks.append(Notice(f"{label}: nothing to show; the record has no tables/filter_ablation."))
             continue
-        blocks.append(DataTable(rows, f"{label}: mean over {len(members)} seed(s), validation split."))
-        run = next(run for run in members if run.table("filter_ablation"))
-        blocks.append(Plot(FIGURES["table_1"].make(run), f"{label}, seed {run.seed}", folded=True))
+        heading = f"{label}: mean over {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, validation split"
+        blocks.append(DataTable(table_1(seeds), heading=heading, folded=index > 0))
+        blocks.append(
+            Plot(FIGURES["table_1"].make(seeds[0]), f"{label}, seed {seeds[0].seed}: Table 1", folded=index > 0)
+        )
     intro = ("Table 1 of the paper. A control removes as many random directions of the number line; where it does the "
              "same, the row says little about waves. Left: share of the removed waves' power that passes. Lost: share "
              "of the other waves' power that goes with them.")  # fmt: skip
@@ -154,14 +167,19 @@ def every_run(runs: Sequence[Run]) -> Section:
     for run, changed in zip(runs, differences(runs), strict=True):
         revision = run.info.get("git") or "-"
         rows.append({
-            "run": str(run.dir), "arm": run.label, "seed": "-" if run.seed is None else run.seed, "state": run.status,
+            "arm": run.label, "seed": "-" if run.seed is None else run.seed, "state": run.status,
             "command": "python train.py " + " ".join(shlex.quote(o) for o in run.info.get("overrides", [])),
             "differs in": ", ".join(f"{key}={value}" for key, value in changed.items()) or "nothing",
             "git": revision[:10] + ("+changes" if "+changes" in revision else ""),
             "training": f"{run.info['train_seconds']:.0f} s" if run.info.get("train_seconds") else "-",
-            "device": run.info.get("device", "-"),
+            "device": run.info.get("device", "-"), "directory": str(run.dir),
         })  # fmt: skip
-    table = DataTable(rows, "Settings that differ from what most of these runs have.", ("run", "command", "differs in"))
+    note = (
+        "Click a command or a setting to see all of it. Settings: those that differ from what most of these runs have."
+    )
+    table = DataTable(
+        rows, note, code=("command", "differs in", "directory"), long=("command", "differs in", "directory")
+    )
     return Section("runs", "Every run", "Each run's exact command, what sets it apart, and its code.", [table])
 
 
@@ -169,16 +187,18 @@ def claims(verdicts: Sequence[Verdict]) -> Section:
     """The ledger."""
     found, rows = by_claim(verdicts), []
     for claim in CLAIMS:
-        for verdict in found[claim.name]:
+        for index, verdict in enumerate(found[claim.name]):
             seeds = f"; seeds {', '.join(map(str, verdict.seeds))}" if verdict.seeds else ""
+            how = f"{claim.measurement}. {verdict.why}. {verdict.detail}".rstrip(" .") + "."
             rows.append({
-                "claim": claim.statement, "where": claim.where, "paper": claim.paper, "model": verdict.model + seeds,
-                "ours [95 %]": number(verdict), "verdict": verdict.outcome, "why": verdict.why,
-                "detail": verdict.detail, "measured by": claim.measurement,
+                "claim": "" if index else f"{claim.statement} ({claim.where})", "paper": "" if index else claim.paper,
+                "model": verdict.model + seeds,
+                "ours [95 %]": number(verdict), "verdict": verdict.outcome, "how it was decided": how,
             })  # fmt: skip
     intro = (f"{len(CLAIMS)} claims; {count(verdicts)}. Supported or contradicted: for these models, at this size. "
              "Undecided: the interval covers the bound, or a control does the same. The bounds are ours.")  # fmt: skip
-    return Section("claims", "The paper's claims", intro, [DataTable(rows)])
+    table = DataTable(rows, long=("how it was decided",))
+    return Section("claims", "The paper's claims", intro, [table])
 
 
 def all_sections(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> list[Section]:

@@ -1,6 +1,6 @@
 """The sweep's table, and the sentences at the top of the report: which arm wins, by how much, and what else shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import number
 from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.claims.waves import LEVEL
+from fourier_lightning.figures.accuracy import seeds
 from fourier_lightning.figures.errors import WORDS
 from fourier_lightning.intervals import bootstrap
 from fourier_lightning.report.blocks import escape, percent
@@ -68,14 +69,14 @@ def winner(runs: Sequence[Run]) -> list[str]:
     by_task: dict[tuple[Any, ...], list[Run]] = {}
     for run in finished(runs):
         data = run.config["data"]
-        if "test/accuracy" in run.metrics:
+        if "test/accuracy" in run.metrics and not run.arm.endswith("as it is"):
             task = (data["max_operand"], str(data["templates"]), data["train_fraction"])
             by_task.setdefault(task, []).append(run)
     for (_, _, share), members in by_task.items():
         ranked = sorted(by_label(members).items(), key=lambda item: -best(item[1]))
         values = {label: [run.metrics["test/accuracy"] for run in group] for label, group in ranked}
         (first, top), *rest = values.items()
-        text = f"<b>{escape(first)}</b> is right in {spread(top)} of the test split ({len(top)} seeds)"
+        text = f"<b>{escape(first)}</b> is right in {spread(top)} of the test split ({seeds(len(top))})"
         if rest:
             (second, next_best), (last, worst) = rest[0], rest[-1]
             text += f", {100 * (np.mean(top) - np.mean(next_best)):.2f} points ahead of <b>{escape(second)}</b>"
@@ -87,22 +88,38 @@ def winner(runs: Sequence[Run]) -> list[str]:
     return sentences
 
 
-def carried_periods(label: str, run: Run) -> str | None:
-    """Which periods MLPs and attention write, for one run."""
-    rows = run.table("layer_periods")
+def periods_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
+    """What MLPs and attention write in one run of each arm, and which waves cost most when they are removed."""
+    rows = []
+    for label, members in groups.items():
+        run = next((run for run in members if run.table("layer_periods")), None)
+        if run is None:
+            continue
+        row: dict[str, Any] = {"arm": f"{label}, seed {run.seed}"}
+        for module, name in (("mlp", "MLPs"), ("attn", "attention")):
+            share = low_share(run, module)
+            row[f"{name}: long waves"] = "-" if share is None else f"{share:.0%} of the power"
+            row[f"{name}: beyond random directions"] = beyond_control(run, module)
+        rows.append({**row, "costliest waves, removed from all modules": costliest(run)})
+    return rows
+
+
+def beyond_control(run: Run, module: str) -> str:
+    """The periods that some layer of a module writes beyond states in random directions, of those asked for."""
+    rows = [row for row in run.table("layer_periods") if row["module"] == module]
+    found = sorted({row["period"] for row in rows if row["p_value"] <= LEVEL})
+    asked = ", ".join(f"{t:.3g}" for t in sorted({row["period"] for row in rows}))
+    return "T = " + ", ".join(f"{t:.3g}" for t in found) if found else f"none of T = {asked}"
+
+
+def costliest(run: Run, count: int = 5) -> str:
+    """The single waves whose removal costs most, if it costs more than random directions do (2 standard deviations)."""
+    rows = run.table("knock_out")
     if not rows:
-        return None
-    parts = []
-    for module, name in (("mlp", "MLPs"), ("attn", "attention")):
-        mine = [row for row in rows if row["module"] == module]
-        beyond = sorted({row["period"] for row in mine if row["p_value"] <= LEVEL})
-        found = ", ".join(f"{t:.3g}" for t in beyond)
-        asked = ", ".join(f"{t:.3g}" for t in sorted({row["period"] for row in mine}))
-        share = low_share(run, module)
-        long = f", {share:.0%} of the power in long waves" if share is not None else ""
-        what = f"T = {found} beyond random directions" if found else f"none of T = {asked} beyond random directions"
-        parts.append(f"{name}: {what}{long}")
-    return f"<b>{escape(label)}</b>, seed {run.seed}. {'; '.join(parts)}."
+        return "not measured"
+    beyond = [row for row in sorted(rows, key=lambda row: -row["loss_increase"]) if row["z"] > 2][:count]
+    waves = ", ".join(f"{row['period']:.3g}" for row in beyond)
+    return f"T = {waves}" if beyond else "none more than random directions"
 
 
 def low_share(run: Run, module: str) -> float | None:
@@ -114,52 +131,54 @@ def low_share(run: Run, module: str) -> float | None:
     return float(power[: rows[0]["cutoff"] - 1].sum() / power.sum())
 
 
-def broken_by_filters(label: str, members: Sequence[Run]) -> list[str]:
-    """What each filter breaks, averaged over seeds, and whether random directions break it too."""
-    tables = [[row for row in run.table("filter_ablation") if not row["refused"]] for run in members]
-    tables = [table for table in tables if table]
-    if not tables:
-        return []
-    mean = lambda rows, name: float(np.mean([row[name] for row in rows]))  # noqa: E731
-    intact = mean([row for table in tables for row in table if row["removed"] == "none"], "accuracy")
-    sentences = []
-    for modules, removed in (("mlp", "low"), ("attn", "low"), ("mlp", "high"), ("attn", "high")):
-        keys = {"modules": modules, "removed": removed, "method": "readout"}
-        rows = [row for table in tables for row in table if all(row[k] == v for k, v in keys.items())]
-        if not rows:
+def filters_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
+    """What each filter breaks (``readout``), averaged over seeds, in numbers and words; arms that add at all."""
+    rows = []
+    for label, runs in groups.items():
+        tables = [[row for row in run.table("filter_ablation") if not row["refused"]] for run in runs]
+        found = [row for table in tables for row in table if row["method"] == "readout" or row["removed"] == "none"]
+        intact = [row["accuracy"] for row in found if row["removed"] == "none"]
+        if not intact or np.mean(intact) < 0.5:
             continue
-        found = {name: mean(rows, name) for name in ("accuracy", "mod_10", "within_10")}
-        drawn = [row for row in rows if row["control_draws"]]
-        control = mean(drawn, "control_accuracy_mean") if drawn else None
-        sentences.append(f"{removed} waves out of {WORDS[modules]}: {verdict_of_filter(found, control, intact)}")
-    return [f"<b>{escape(label)}</b> ({percent(intact, 1)} exact without a filter).", *sentences]
+        for modules, removed in (("mlp", "low"), ("attn", "low"), ("mlp", "high"), ("attn", "high")):
+            chosen = [row for row in found if (row["modules"], row["removed"]) == (modules, removed)]
+            if chosen:
+                rows.append({"arm": label, **filter_row(chosen, float(np.mean(intact)))})
+    return rows
 
 
-def verdict_of_filter(found: dict[str, float], control: float | None, intact: float) -> str:
-    """One filter in words."""
-    text = f"{percent(found['accuracy'], 1)} exact"
-    text += f" (random filters of equal rank {percent(control, 1)})" if control is not None else ""
-    text += f", {percent(found['mod_10'], 1)} right modulo 10, {percent(found['within_10'], 1)} within 10: "
-    if found["accuracy"] >= 0.95 * intact:
-        return text + "harmless."
-    if found["mod_10"] - found["accuracy"] > 0.2 and found["mod_10"] > 0.8:
-        kept = "the residue stays, the magnitude goes"
-    elif found["within_10"] > 0.8:
-        kept = "the magnitude stays, the exact answer goes"
+def filter_row(rows: Sequence[dict[str, Any]], intact: float) -> dict[str, Any]:
+    """One filter: its numbers, and what they mean."""
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in ("accuracy", "mod_10", "within_10")}
+    drawn = [row["control_accuracy_mean"] for row in rows if row["control_draws"]]
+    control = float(np.mean(drawn)) if drawn else None
+    if mean["accuracy"] >= 0.95 * intact:
+        reading = "harmless"
+    elif mean["mod_10"] > 0.8 and mean["mod_10"] - mean["accuracy"] > 0.2:
+        reading = "the residue stays, the magnitude goes"
+    elif mean["within_10"] > 0.8:
+        reading = "the magnitude stays, the exact answer goes"
     else:
-        kept = "it breaks the answer"
-    if control is not None and control <= found["accuracy"] + 0.05:
-        return text + f"{kept}, but so do random directions."
-    return text + f"{kept}."
+        reading = "it breaks the answer"
+    if reading != "harmless" and control is not None and control <= mean["accuracy"] + 0.05:
+        reading += ", but random directions break it as much or more"
+    return {
+        "removed": f"{'long' if rows[0]['removed'] == 'low' else 'short'} waves from {WORDS[rows[0]['modules']]}",
+        "exact": percent(mean["accuracy"], 1), "random filter, exact": percent(control, 1),
+        "modulo 10": percent(mean["mod_10"], 1), "within 10": percent(mean["within_10"], 1), "reading": reading,
+    }  # fmt: skip
 
 
-def disagreements(verdicts: Sequence[Verdict]) -> list[str]:
-    """The claims that these records contradict, a line each."""
-    statements = {claim.name: claim for claim in CLAIMS}
-    lines = []
-    for name in dict.fromkeys(verdict.claim for verdict in verdicts if verdict.outcome == "contradicted"):
-        claim = statements[name]
-        models = [v for v in verdicts if v.claim == name and v.outcome == "contradicted"]
-        ours = "; ".join(f"{number(v)} in {v.model}, {len(v.seeds)} seeds" for v in models)
-        lines.append(f"{escape(claim.statement)} ({claim.where}; paper: {escape(claim.paper)}) Here: {escape(ours)}.")
-    return lines
+def claims_of(verdicts: Sequence[Verdict], outcome: str) -> list[dict[str, Any]]:
+    """The claims with some verdict of this kind, a row each."""
+    rows = []
+    for claim in CLAIMS:
+        models = [v for v in verdicts if v.claim == claim.name and v.outcome == outcome]
+        if models:
+            rows.append({
+                "the paper says": f"{claim.statement} ({claim.where})", "its number": claim.paper,
+                "here": "; ".join(number(v) for v in models),
+                "in": "; ".join(f"{v.model} ({seeds(len(v.seeds))})" for v in models),
+                "measured as": claim.measurement,
+            })  # fmt: skip
+    return rows

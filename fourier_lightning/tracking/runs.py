@@ -216,8 +216,9 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """For each run the settings that are not what most of these runs have, less where they write."""
-    flat = [{k: v for k, v in flatten(run.config).items() if not k.startswith(("paths.", "logger."))} for run in runs]
+    """For each run the settings that are not what most of these runs have, less their names and where they write."""
+    dull = ("paths.", "logger.", "name", "group")
+    flat = [{k: v for k, v in flatten(run.config).items() if not k.startswith(dull)} for run in runs]
     usual = {}
     for key in dict.fromkeys(key for one in flat for key in one):
         counts = Counter(json.dumps(one.get(key)) for one in flat if one)

@@ -1,0 +1,256 @@
+"""The ledger: verdicts follow from records, and from nothing else."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fourier_lightning.claims import filtered, measures, waves
+from fourier_lightning.claims.ledger import CLAIMS
+from fourier_lightning.claims.measures import Measured
+from fourier_lightning.claims.table import markdown, number
+from fourier_lightning.claims.verdict import Bound, Claim, Verdict, judge
+from fourier_lightning.intervals import bootstrap, wilson
+from fourier_lightning.tracking.runs import Run, find_runs
+from scripts import claims as script
+
+ROOT = Path(__file__).resolve().parents[1]
+ABOVE = Bound(0.5, "above", "at least half")
+
+
+def claim(values, test=ABOVE) -> Claim:
+    """A claim about every run; run i measures values[i]."""
+    found = iter(values)
+    return Claim("x", "", "", "", "any", lambda run: True, "m", lambda run, peers: next(found), test)
+
+
+def runs(count: int, status: str = "finished") -> list[Run]:
+    config = {"model": {"body": "random"}, "embedding": {"source": "random"}}
+    made = [Run(Path(str(seed)), {"status": status, "seed": seed, "config": config}) for seed in range(count)]
+    for run in made:
+        run.label = "scratch"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [
+        ([Measured(0.9), Measured(0.8)], "supported"),
+        ([Measured(0.1), Measured(0.2)], "contradicted"),
+        ([Measured(0.9), Measured(0.2)], "undecided"),  # the interval covers the bound
+        ([Measured(0.9, control=0.8), Measured(0.9, control=0.9)], "undecided"),  # the control does the same
+        ([Measured(0.9, control=0.1), Measured(0.9, control=0.3)], "supported"),
+        ([Measured(0.1, control=0.9), Measured(0.1, control=0.9)], "contradicted"),
+        ([Measured(0.55, n=20)], "undecided"),  # one seed: Wilson's interval of 11 in 20
+        ([Measured(0.55, n=20000)], "supported"),
+        ([Measured(0.55)], "supported"),
+    ],
+)
+def test_verdicts(values, outcome):
+    (verdict,) = judge(claim(values), runs(len(values)))
+    assert verdict.outcome == outcome and verdict.seeds == list(range(len(values)))
+    assert verdict.value == pytest.approx(np.mean([measured.value for measured in values]))
+
+
+def test_below_and_unspecific_claims():
+    below = Bound(0.5, "below", "at most half")
+    assert judge(claim([Measured(0.1)], below), runs(1))[0].outcome == "supported"
+    lenient = replace(ABOVE, specific=False)
+    assert judge(claim([Measured(0.9, control=0.9)], lenient), runs(1))[0].outcome == "supported"
+
+
+def test_no_verdict_without_a_finished_record():
+    assert judge(claim([Measured(0.9)]), runs(1, "failed"))[0].outcome == "not measured"
+    assert judge(claim([None, None]), runs(2))[0].outcome == "not measured"
+    for one in CLAIMS:
+        (verdict,) = judge(one, [])
+        assert verdict.outcome == "not measured" and verdict.value is None and verdict.why
+
+
+def test_the_ledger_is_complete():
+    assert len({one.name for one in CLAIMS}) == len(CLAIMS) >= 25
+    for one in CLAIMS:
+        assert one.statement and one.where and one.paper and one.subject
+        assert (one.measure and one.bound and not one.needs) or (one.needs and not one.measure)
+    rows = [one for one in CLAIMS if one.name.startswith("table_1_")]
+    assert len(rows) == 6  # the seventh, no filter, is fine_tuned_adds
+    limits = {one.name.removeprefix("table_1_"): (one.bound.side, round(one.bound.limit, 3)) for one in rows}
+    assert limits == {
+        "attn_mlp_low": ("below", 0.53), "attn_low": ("above", 0.95), "mlp_low": ("below", 0.68),
+        "attn_mlp_high": ("below", 0.636), "attn_high": ("below", 0.893), "mlp_high": ("above", 0.95),
+    }  # fmt: skip
+    for name in ("multiplication_periods", "prompted_errors", "closed_errors"):
+        assert any(one.name == name and one.needs for one in CLAIMS)
+
+
+def test_intervals_against_references():
+    values = [0.2, 0.5, 0.9, 0.4]
+    rng = np.random.default_rng(1)
+    means = rng.choice(values, (20000, 4)).mean(axis=1)
+    np.testing.assert_allclose(bootstrap(values), np.quantile(means, [0.025, 0.975]), atol=0.03)
+    assert bootstrap([0.3, 0.3]) == (0.3, 0.3)
+    z, n, p = stats.norm.ppf(0.975), 50, 0.3
+    centre, half = (
+        (p + z**2 / (2 * n)) / (1 + z**2 / n),
+        z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n * n)),
+    )
+    np.testing.assert_allclose(wilson(p, n), (centre - half, centre + half))
+
+
+@pytest.fixture
+def planted(tiny_runs) -> Run:
+    """A real run whose tables a test may overwrite in memory."""
+    return find_runs([tiny_runs / "0"])[0]
+
+
+def put(run: Run, **tables) -> Run:
+    run._read |= {f"tables/{name}": rows for name, rows in tables.items()}
+    return run
+
+
+def test_filter_measures_on_planted_tables(planted):
+    def row(modules, removed, accuracy, mod_10, control=0.5, method="readout", refused=None):
+        return {
+            "modules": modules, "removed": removed, "accuracy": accuracy, "mod_10": mod_10, "method": method,
+            "refused": refused, "control_accuracy_mean": control, "control_mod_10_mean": 0.55, "cutoff": 5, "loss": 1.0,
+        }  # fmt: skip
+
+    table = [
+        row("none", "none", 0.8, 0.9, None), row("mlp", "low", 0.2, 0.6), row("attn", "low", 0.76, 0.8),
+        row("mlp", "high", 0.7, 0.7), row("attn", "high", 0.4, 0.5),
+        row("attn", "high", None, None, None, "projection", "no null space"),
+        row("attn", "low", 0.1, 0.1, 0.1, "projection"),
+    ]  # fmt: skip
+    put(planted, filter_ablation=table)
+    kept = filtered.kept_accuracy("mlp", "low")(planted, [])
+    assert (kept.value, kept.control) == (pytest.approx(0.25), pytest.approx(0.625))
+    assert filtered.kept_accuracy("attn", "low")(planted, []).value == pytest.approx(0.125)  # the paper's method first
+    assert filtered.kept_accuracy("attn_mlp", "low")(planted, []) is None
+    tens = filtered.tens_among_errors(planted, [])
+    assert tens.value == pytest.approx(0.4 / 0.8) and tens.control == pytest.approx(0.1)
+    put(planted, filter_ablation=table[:-1])
+    labour = filtered.division_of_labour(planted, [])
+    assert labour.value == pytest.approx(min(0.76 - 0.2, 0.7 - 0.4)) and labour.control == pytest.approx(0)
+    histogram = [
+        {"modules": m, "removed": "high", "method": "readout", "error": e, "count": c}
+        for m, e, c in (("attn", 0, 90), ("attn", 5, 6), ("attn", -6, 3), ("attn", 40, 1), ("mlp", 40, 99))
+    ]
+    small = filtered.small_errors(put(planted, error_histogram=histogram), [])
+    assert small.value == pytest.approx(0.6) and small.n == 10
+
+
+def test_single_wave_measures_on_planted_tables(planted):
+    rows = [{"period": t, "mod_2": 0.99, "accuracy": 0.1, "control_mod_2_mean": 0.5, "control_accuracy_mean": 0.2,
+             "method": "readout"} for t in (2.0, 40.0)]  # fmt: skip
+    put(planted, single_component=rows)
+    parity = filtered.single_wave(lambda run: 2.0, "mod_2")(planted, [])
+    assert (parity.value, parity.control) == (0.99, 0.5)
+    wrong = filtered.single_wave(lambda run: run.p - 1.0, "accuracy", wrong=True)(planted, [])
+    assert (wrong.value, wrong.control) == (0.9, 0.8)
+    assert filtered.single_wave(lambda run: 7.0, "mod_2")(planted, []) is None
+    errors = [{"period": 40.0, "error": e, "count": 10} for e in (-4, 0, 4, 5)]
+    bell = filtered.longest_wave_near(put(planted, single_component_errors=errors), [])
+    assert bell.value == 0.75 and bell.n == 40  # within 41 / 10
+
+
+def test_wave_measures_on_planted_records(planted):
+    rows = [{"module": m, "layer": 0, "period": t, "p_value": p, "z": 1.0}
+            for m, t, p in (("mlp", 2.0, 0.01), ("mlp", 2.5, 0.04), ("mlp", 5.0, 0.06), ("mlp", 10.0, 0.05),
+                            ("attn", 5.0, 0.01))]  # fmt: skip
+    put(planted, layer_periods=rows)
+    assert waves.layer_outliers("mlp")(planted, []).value == 0.75
+    assert waves.layer_outliers("attn", periods=(5.0,))(planted, []).value == 1
+    assert waves.layer_outliers("attn")(planted, []) is None  # not all periods were asked for
+    embedding = [{"line": "numbers", "period": t, "significant": t < 6, "share": 0.1} for t in (2.0, 2.5, 5.0, 10.0)]
+    assert waves.embedding_outliers(put(planted, embedding_periods=embedding), []).value == 0.75
+    total = np.zeros((1, planted.p))
+    total[0, 12] = 1
+    planted._read["arrays/final_logits_topk_sum"] = total
+    put(planted, final_logit_waves=[{"a": 4, "b": 5, "band": "all", "period": 2.0}])
+    assert waves.wave_sum_error(planted, []).value == 3
+    planted._read["arrays/layer_component_mlp_rms"] = np.ones((2, 20))
+    planted._read["arrays/layer_component_mlp_limit"] = np.repeat([[0.5] * 3 + [2.0] * 17], 2, axis=0)
+    planted._read["arrays/layer_component_attn_rms"] = np.ones((2, 20))
+    planted._read["arrays/layer_component_attn_limit"] = np.repeat([[2.0] * 17 + [0.5] * 3], 2, axis=0)  # high alone
+    assert waves.low_outliers(put(planted, filter_ablation=[{"cutoff": 10}]), []).value == 3
+    by_magnitude = np.eye(10)[np.arange(41) * 10 // 41] + 1e-3 * np.random.default_rng(0).standard_normal((41, 10))
+    planted._read["arrays/number_embedding"] = by_magnitude
+    assert waves.cluster_order(planted, []).value < 0.1  # magnitude alone is not both
+
+
+def test_contrasts_compare_the_same_task(tiny_runs):
+    found = find_runs([tiny_runs])[:4]
+    for run, accuracy in zip(found, (0.9, 0.8, 0.3, 0.5), strict=True):
+        run.info["metrics"] = {"test/accuracy": accuracy}
+    gains = [measures.advantage("scratch")(run, found).value for run in found[:2]]
+    np.testing.assert_allclose(gains, [0.6, 0.3])  # each against the scratch run of its own seed
+    found[2].config["data"]["train_fraction"] = 0.2
+    assert measures.advantage("scratch")(found[0], found).value == pytest.approx(0.4)  # only seed 1 is left
+    found[3].config["data"]["max_operand"] = 30
+    assert measures.advantage("scratch")(found[0], found) is None
+    found = find_runs([tiny_runs])[:4]
+    for run, curve in zip(found, ([0.1, 0.6], [0.1, 0.2], [0.1, 0.2], [0.6, 0.7]), strict=True):
+        run._read["metrics"] = [{"epoch": e, "val/accuracy": value} for e, value in enumerate(curve)]
+    faster = measures.speed("scratch")
+    assert [faster(run, found).value for run in found[:2]] == [1.0, 1.0]
+    found[0]._read["metrics"][0]["val/accuracy"] = 0.5
+    assert faster(found[0], found).value == 0.5 and "never in 2" in faster(found[0], found).detail
+
+
+def test_near_misses_are_of_the_wrong_answers(planted):
+    planted.info["metrics"] = {"test/accuracy": 0.9, "test/within_2": 0.98}
+    planted.info["rows"] = {"test": 100}
+    found = measures.near_misses(planted, [])
+    assert found.value == pytest.approx(0.8) and found.n == 10
+    planted.info["metrics"] = {"test/accuracy": 1.0, "test/within_2": 1.0}
+    assert measures.near_misses(planted, []) is None
+
+
+def test_the_script_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, monkeypatch, capsys):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- claims -->\nold\n<!-- /claims -->\nafter\n")
+    output = tmp_path / "new" / "claims.jsonl"
+    monkeypatch.setattr(sys, "argv", ["claims.py", str(tiny_runs), "--output", str(output), "--readme", str(readme)])
+    script.main()
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    by_claim = {row["claim"]: row for row in rows}
+    assert by_claim["rescue"]["seeds"] == [0, 1] and by_claim["rescue"]["outcome"] in ("contradicted", "undecided")
+    assert by_claim["multiplication_periods"]["outcome"] == "not measured"
+    assert {row["claim"] for row in rows} == {one.name for one in CLAIMS}
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- claims -->\n| claim") and text.endswith("<!-- /claims -->\nafter\n")
+    assert "old" not in text and "38 claims" in text and "38 claims" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["claims.py", "--from", str(output), "--readme", str(readme)])
+    script.main()
+    assert readme.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "DIR: no directory"),
+        (["{tmp}"], "no run in it or below"),
+        (["--from", "{tmp}/none.jsonl"], "--from"),
+        (["{runs}", "--readme", "{tmp}/plain.md"], "it lacks the lines <!-- claims --> and <!-- /claims -->"),
+        (["{runs}", "--output", "{runs}"], "--output or --readme"),
+    ],
+)
+def test_the_script_refuses_in_one_line(tiny_runs, tmp_path, monkeypatch, capsys, args, said):
+    (tmp_path / "plain.md").write_text("nothing\n")
+    monkeypatch.setattr(sys, "argv", ["claims.py", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args)])
+    with pytest.raises(SystemExit) as stop:
+        script.main()
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_numbers_in_words():
+    base = Verdict("x", "supported", "m", [0], 0.5, 0.4, 0.6, None, "", "")
+    assert number(base) == "0.5 [0.4, 0.6]"
+    assert number(replace(base, low=None, high=None, control=0.1)) == "0.5; control 0.1"
+    assert markdown([replace(base, claim=CLAIMS[0].name)]).count("**supported**") == 1

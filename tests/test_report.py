@@ -1,0 +1,185 @@
+"""The offline report, built from real records and opened in a real Chromium."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from fourier_lightning.report.page import build
+from fourier_lightning.report.sections import table_1
+from fourier_lightning.report.summary import arm_table, filter_row, periods_table, spread, winner
+from fourier_lightning.tracking.runs import find_runs
+from scripts import report as script
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="session")
+def page(tiny_runs, tmp_path_factory) -> Path:
+    """The report on the tiny runs: two arms, one of them with a run that never ended and one that lost a record."""
+    top = tmp_path_factory.mktemp("report") / "runs"
+    shutil.copytree(tiny_runs, top)
+    shutil.rmtree(top / "3" / "record" / "arrays")
+    info = (top / "3" / "record" / "run.json").read_text()
+    (top / "3" / "record" / "run.json").write_text(info.replace('"finished"', '"running"'))
+    for number in "23":
+        (top / number / "record" / "tables" / "lens_accuracy.jsonl").unlink()
+    argv, sys.argv = sys.argv, ["report.py", str(top), "--output", str(top / "report.html")]
+    try:
+        script.main()
+    finally:
+        sys.argv = argv
+    return top / "report.html"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs a Chromium: apt-get install chromium")
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, page):
+    """The report in a tab; console errors and requests are kept."""
+    tab = chromium.new_page(viewport={"width": 1280, "height": 900})
+    tab.problems, tab.requested = [], []
+    tab.on("console", lambda message: tab.problems.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+    tab.on("request", lambda request: tab.requested.append(request.url))
+    tab.goto(page.as_uri())
+    yield tab
+    tab.close()
+
+
+def test_it_loads_alone_and_without_errors(opened, page):
+    for place in opened.locator("details").all():
+        place.evaluate("element => element.open = true")
+    plots = opened.locator(".plot")
+    for index in range(plots.count()):
+        plots.nth(index).scroll_into_view_if_needed()
+        opened.locator(f"#plot{index}.js-plotly-plot").wait_for(timeout=20_000)
+    assert plots.count() > 20 and opened.locator("#claims").count() == 1
+    assert opened.problems == []
+    assert {url for url in opened.requested if not url.startswith(("data:", "blob:"))} == {page.as_uri()}
+
+
+def test_a_plot_answers_the_mouse(opened):
+    plot = opened.locator("#plot1")
+    plot.scroll_into_view_if_needed()
+    opened.locator("#plot1.js-plotly-plot").wait_for(timeout=20_000)
+    shown = "() => document.getElementById('plot1').data.filter(t => t.visible !== 'legendonly').length"
+    before = opened.evaluate(shown)
+    opened.locator("#plot1 .legendtoggle").first.click()  # an arm off
+    opened.wait_for_function(f"({shown})() < {before}", timeout=10_000)
+    point = opened.evaluate("""() => {
+        const place = document.getElementById('plot1'), { xaxis, yaxis } = place._fullLayout;
+        const line = place.data.findLast((t) => t.visible !== 'legendonly' && t.line.width === 2);
+        const box = place.getBoundingClientRect(), at = (axis, v) => axis._offset + axis.d2p(v);
+        return [box.x + at(xaxis, place.calcdata.find((c) => c[0].trace.name === line.name)[0].x),
+                box.y + at(yaxis, place.calcdata.find((c) => c[0].trace.name === line.name)[0].y)];
+    }""")
+    opened.mouse.move(*point)
+    opened.locator("#plot1 .hoverlayer .hovertext").first.wait_for(timeout=10_000)
+    limits = "() => document.getElementById('plot1')._fullLayout.xaxis.range.join()"
+    box, old = opened.locator("#plot1 .nsewdrag").first.bounding_box(), opened.evaluate(limits)
+    opened.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    opened.mouse.down()
+    opened.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], steps=8)
+    opened.mouse.up()  # a zoom
+    opened.wait_for_function(f"({limits})() !== '{old}'", timeout=10_000)
+
+
+def test_what_is_missing_is_said(opened, page):
+    notices = opened.locator(".notice").all_text_contents()
+    assert any("failed" in text and "ended before its record began" in text for text in notices)
+    assert any("runs/3 has not finished: it still runs, or it was killed" in text for text in notices)
+    assert any("scratch: nothing to draw from; the record has no tables/lens_accuracy" in text for text in notices)
+
+
+def test_it_has_what_a_reader_looks_for(page, tiny_runs):
+    text = page.read_text()
+    assert not re.search(r'(src|href)="(?!#|data:)', text.split("<script>")[0])
+    for wanted in ("Which arm wins?", "Which periods carry the answer", "What do filters break?",
+                   "What disagrees with the paper?", "python train.py model=scratch seed=0", "optimizer.lr=1e9",
+                   "no null space", "Supported or contradicted"):  # fmt: skip
+        assert wanted in text, wanted
+    assert len(text) < 8e6
+
+
+def test_numbers_of_the_summary(tiny_runs):
+    runs = find_runs([tiny_runs])
+    for run, accuracy in zip(runs[:4], (0.9, 0.8, 0.1, 0.2), strict=True):
+        run.info["metrics"] = {"test/accuracy": accuracy, "val/accuracy": 0.5}
+    table = arm_table(runs)
+    assert [row["arm"] for row in table] == ["scratch + frozen pretrained table", "scratch", "unknown"]
+    assert table[0]["test exact"] == "85.00 ± 7.07 % [80.00, 90.00]" and table[2]["not finished"] == 1
+    (sentence,) = winner(runs)
+    assert "With 60 % of the pairs: <b>scratch + frozen pretrained table</b>" in sentence
+    assert "70.00 points ahead of <b>scratch</b>" in sentence and "overlap" not in sentence
+    runs[2].info["metrics"]["test/accuracy"] = 0.85
+    assert "seeds of the first two overlap" in winner(runs)[0]
+    assert spread([]) == "-" and spread([0.5]) == "50.00 %"
+
+
+def test_filters_are_read_with_their_control():
+    row = {"modules": "mlp", "removed": "low", "control_draws": 3}
+    cases = [
+        ((0.97, 0.97, 1.0, 0.1), "harmless"),
+        ((0.3, 0.95, 0.5, 0.9), "the residue stays, the magnitude goes"),
+        ((0.3, 0.35, 0.9, 0.9), "the magnitude stays, the exact answer goes"),
+        ((0.3, 0.35, 0.5, 0.9), "it breaks the answer"),
+        ((0.3, 0.35, 0.5, 0.2), "it breaks the answer, but random directions break it as much or more"),
+    ]
+    for (accuracy, mod_10, within_10, control), reading in cases:
+        found = {"accuracy": accuracy, "mod_10": mod_10, "within_10": within_10, "control_accuracy_mean": control}
+        assert filter_row([{**row, **found}], intact=1.0)["reading"] == reading
+
+
+def test_tables_are_means_over_seeds(tiny_runs):
+    runs = find_runs([tiny_runs])[:2]
+    rows = [run.table("filter_ablation")[1] for run in runs]
+    line = table_1(runs)[1]
+    assert (line["filtered"], line["removed"], line["method"]) == ("attention and MLP", "low", "readout")
+    assert line["exact"] == f"{50 * sum(row['accuracy'] for row in rows):.2f} %" and line["paper exact"] == "5.94 %"
+    (periods,) = periods_table({"x": runs})
+    assert periods["arm"] == "x, seed 0" and periods["MLPs: long waves"].endswith("% of the power")
+
+
+def test_a_report_of_failures_alone_still_builds(tiny_runs):
+    text = build(find_runs([tiny_runs / "failed"]))
+    assert "No finished run was tested." in text and "1 failed" in text
+
+
+def test_names_can_not_break_the_page(tiny_runs):
+    run = find_runs([tiny_runs / "0"])[0]
+    run.label = "</script><img src=x>"
+    run.info["overrides"] = ["name=</script><b>"]
+    text = build([run])
+    assert "<img src=x>" not in text and "name=</script><b>" not in text
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["{tmp}/x"], "no such directory"),
+        (["{runs}", "--output", "{tmp}"], "a directory; name a file, e.g. report.html"),
+        (["{runs}", "--output", "{runs}/0/record/run.json/x.html"], "choose a file that can be written"),
+    ],
+)
+def test_the_script_refuses_in_one_line(tiny_runs, tmp_path, monkeypatch, capsys, args, said):
+    monkeypatch.setattr(sys, "argv", ["report.py", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args)])
+    with pytest.raises(SystemExit) as stop:
+        script.main()
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and said in error and error.count("\n") == 1

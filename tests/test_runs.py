@@ -1,0 +1,98 @@
+"""Reading runs back: in every state, named by what sets them apart."""
+
+import json
+import shutil
+
+import pytest
+
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.tracking.runs import arm_of, by_label, differences, find_runs, flatten, label_runs, read_run
+
+
+def test_runs_are_found_labelled_and_sorted(tiny_runs):
+    runs = find_runs([tiny_runs])
+    assert [run.dir.name for run in runs] == ["0", "1", "2", "3", "failed"]
+    assert [run.label for run in runs] == ["scratch + frozen pretrained table"] * 2 + ["scratch"] * 2 + ["unknown"]
+    assert [run.seed for run in runs] == [0, 1, 0, 1, None] and runs[0].p == 41
+    assert runs[-1].status == "failed" and runs[-1].info["overrides"] == ["seed=7", "optimizer.lr=1e9"]
+    assert runs[-1].table("lens_accuracy") == [] and runs[-1].array("final_logits") is None
+    epochs, values = runs[0].curve("val/accuracy")
+    assert epochs == [1, 2] and values[-1] == runs[0].metrics["val/accuracy"]
+    assert find_runs([tiny_runs, tiny_runs / "0"])[0].dir == tiny_runs / "0"  # once, though given twice
+    assert len(find_runs([tiny_runs, tiny_runs / "0"])) == 5
+    assert {label: len(members) for label, members in by_label(runs[:4]).items()} == {
+        "scratch + frozen pretrained table": 2, "scratch": 2,
+    }  # fmt: skip
+
+
+def test_ten_comes_after_nine(tmp_path):
+    for name in ("10", "9", "1"):
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+        (tmp_path / name / ".hydra" / "overrides.yaml").write_text("[]")
+    assert [run.dir.name for run in find_runs([tmp_path])] == ["1", "9", "10"]
+
+
+def test_a_record_cut_off_in_the_middle_still_reads(tiny_runs, tmp_path):
+    shutil.copytree(tiny_runs / "0", tmp_path / "cut")
+    record = tmp_path / "cut" / "record"
+    info = json.loads((record / "run.json").read_text())
+    (record / "run.json").write_text(json.dumps({**info, "status": "running", "metrics": {}}))
+    for name in ("metrics.jsonl", "tables/lens_accuracy.jsonl"):
+        (record / name).write_text((record / name).read_text()[:-10])
+    array = record / "arrays" / "final_logits.safetensors"
+    array.write_bytes(array.read_bytes()[:20])
+    run = find_runs([tmp_path])[0]
+    assert run.status == "running" and run.curve("val/accuracy") == ([], [])
+    assert run.lacks(["lens_accuracy", "knock_out"], ["final_logits", "heatmap_mlp"]) == [
+        "tables/lens_accuracy", "arrays/final_logits",
+    ]  # fmt: skip
+    (record / "run.json").write_text("{")
+    assert read_run(tmp_path / "cut").status == "failed" and "can't be read" in read_run(tmp_path / "cut").info["error"]
+
+
+def test_labels_name_what_varies_within_an_arm(tiny_runs):
+    runs = find_runs([tiny_runs])[:4]
+    runs[1].config["optimizer"]["lr"] = 0.5
+    runs[3].config["data"]["train_fraction"] = 0.2
+    label_runs(runs)
+    table = "scratch + frozen pretrained table, 60 % of the pairs"
+    lr = runs[0].config["optimizer"]["lr"]
+    assert [run.label for run in runs] == [
+        f"{table}, optimizer.lr={lr}", f"{table}, optimizer.lr=0.5", "scratch, 60 % of the pairs",
+        "scratch, 20 % of the pairs",
+    ]  # fmt: skip
+    changed = differences(runs)
+    assert changed[1]["optimizer.lr"] == 0.5 and changed[3]["data.train_fraction"] == 0.2
+    assert "data.max_operand" not in changed[0] and "paths.output_dir" not in changed[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "arm"),
+    [
+        ({}, "scratch + frozen pretrained table"),
+        ({"embedding.freeze": False}, "scratch + trained pretrained table"),
+        ({"embedding.keep": "low"}, "scratch + low-pass pretrained table"),
+        ({"embedding.control": "shuffled_rows"}, "scratch + shuffled pretrained table"),
+        ({"embedding.source": "fourier"}, "scratch + synthetic Fourier table"),
+        ({"embedding.source": "random"}, "scratch"),
+        ({"model.body": "pretrained", "embedding.freeze": False}, "pretrained, fine-tuned"),
+        ({"model.body": "pretrained", "embedding.freeze": True}, "pretrained, fine-tuned, table frozen"),
+        ({"model.body": "pretrained", "fit": False}, "pretrained, as it is"),
+        (
+            {"model.body": "pretrained", "fit": False, "ckpt_path": "x", "embedding.freeze": False},
+            "pretrained, fine-tuned",
+        ),
+    ],
+)
+def test_arms_in_words(tiny_runs, changes, arm):
+    config = json.loads(json.dumps(find_runs([tiny_runs])[0].config))
+    for key, value in changes.items():
+        node, _, name = key.rpartition(".")
+        (config[node] if node else config)[name] = value
+    assert arm_of(config) == arm and flatten(config)["embedding.source"]
+
+
+def test_directories_without_runs_are_refused(tmp_path):
+    for folder, said in ((tmp_path, "no run in it or below"), (tmp_path / "x", "no such directory")):
+        with pytest.raises(ConfigError, match=said):
+            find_runs([folder])
