@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUNS ?= $(wildcard outputs multirun)
 
-.PHONY: help setup run test bench lint clean
+.PHONY: help setup run test bench report claims lint clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +28,12 @@ test: $(STAMP) ## Run the whole test suite
 bench: $(STAMP) ## Measure training speed, memory, start-up and the instruments' cost; writes bench*.json
 	$(BIN)/python -m scripts.bench
 	$(BIN)/python -m scripts.bench_instruments
+
+report: $(STAMP) ## One HTML file about the runs in RUNS (default: outputs/ and multirun/)
+	$(BIN)/python scripts/report.py $(RUNS) --output report.html
+
+claims: $(STAMP) ## Which of the paper's claims hold in the runs in RUNS?
+	$(BIN)/python scripts/claims.py $(RUNS)
 
 lint: $(STAMP) ## ruff, and mypy on the pure-maths floor
 	$(BIN)/ruff check .

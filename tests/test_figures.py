@@ -61,15 +61,15 @@ def test_the_layer_of_a_module_is_the_one_with_the_wave():
 
 def test_embedding_spectra_mark_what_stands_out():
     magnitude = np.linspace(2, 1, 260)
-    rows = [
-        {"line": line, "component": k, "p_value_detrended": p}
-        for line, k, p in (("numbers", 52, 0.01), ("numbers", 60, 0.04), ("numbers", 70, 0.2), ("operands", 99, 0.01))
-    ]
+    magnitude[51] = 3
+    found = (("numbers", 52, 0.01), ("numbers", 60, 0.04), ("numbers", 70, 0.2), ("numbers", 104, 0.01),
+             ("operands", 99, 0.01))  # fmt: skip
+    rows = [{"line": line, "component": k, "p_value_detrended": p} for line, k, p in found]
     chart = spectra.embedding_spectra({"one": (magnitude, magnitude / 2, rows), "two": (magnitude, None, [])}, P)
     spectrum, limit = marks(chart, Line)
     assert list(spectrum.y) == list(magnitude) and limit.dashed and list(limit.y) == list(magnitude / 2)
     (dots,) = marks(chart, Points)
-    assert list(dots.x) == [52, 60] and list(dots.text) == ["T=10", ""]
+    assert list(dots.x) == [52, 60, 104] and list(dots.text) == ["T=10", "", ""]  # k = 104 is on the slope
     assert [text for _, text in chart.panels[1].top] == ["2", "2.5", "3.33", "5", "10"]
     assert len(chart.panels[1].marks) == 1
 
@@ -220,8 +220,8 @@ def test_the_script_draws_what_a_record_has(tiny_runs, tmp_path, monkeypatch, ca
     names = {path.stem for path in tmp_path.glob("*.png")}
     assert names == {n for n in FIGURES if n not in ("6", "7a", "22", "23")}  # those are about scratch runs
     assert "12" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["figures.py", str(tiny_runs), "--figure", "7b", "--figure", "8", "--format", "svg",
-                                      "--output", str(tmp_path)])  # fmt: skip
+    wanted = ["--figure", "7b", "--figure", "8", "--format", "svg", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["figures.py", str(tiny_runs), *wanted])
     script.main()
     assert {path.name for path in tmp_path.glob("*.svg")} == {"7b.svg", "8.svg"}
 
@@ -248,3 +248,22 @@ def test_the_script_refuses_in_one_line(tiny_runs, tmp_path, monkeypatch, capsys
         script.main()
     error = capsys.readouterr().err
     assert stop.value.code == 2 and said in error and error.count("\n") == 1
+
+
+def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, tmp_path, monkeypatch):
+    kinds = {"fine-tuned": 0, "format": 1, "scratch": 2, "quick": 0, "as-is": 1}
+    argv = [word for kind, number in kinds.items() for word in (f"--{kind}", str(tiny_runs / str(number)))]
+    monkeypatch.setattr(sys, "argv", ["gallery.py", *argv, "--sweep", str(tiny_runs)])
+    monkeypatch.setattr(gallery, "OUT", tmp_path / "figures")
+    with pytest.raises(SystemExit) as stop:
+        gallery.main()  # a run can't be two things
+    assert stop.value.code == 2
+    found = {path: find_runs([path])[0] for path in (tiny_runs / str(n) for n in range(4))}
+    runs = dict(zip(("fine_tuned", "format", "scratch", "quick", "as_is"), [*found.values(), found[tiny_runs / "0"]],
+                    strict=True))  # fmt: skip
+    made = {**gallery.figures_of(runs), **gallery.compared(runs, find_runs([tiny_runs])[:4])}
+    assert set(made) == {*FIGURES, *COMPARISONS}
+    assert made["6"][1] is runs["scratch"] and made["17"][1] is runs["format"] and made["3"][1] is runs["fine_tuned"]
+    committed = (ROOT / "docs/figures.md").read_text()
+    for name in made:
+        assert f"](figures/{name}.png)" in committed and (ROOT / f"docs/figures/{name}.png").is_file()

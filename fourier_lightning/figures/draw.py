@@ -31,7 +31,8 @@ def draw(chart: Chart) -> Figure:
         draw_panel(body, axes, panel)
     for axes in grid[len(chart.panels) :]:
         axes.remove()
-    body.suptitle(chart.title, fontsize=10)
+    title = [line for part in chart.title.splitlines() for line in textwrap.wrap(part, int(12 * chart.width))]
+    body.suptitle("\n".join(title), fontsize=10)
     if names:
         foot.legend([handle_of(grid, name) for name in names], names, loc="upper left", ncols=columns, **STYLE)
     elif len(chart.panels) == 1 and not maps(chart) and grid[0].get_legend_handles_labels()[1]:

@@ -46,7 +46,7 @@ def embedding_spectra(
         if limit is not None:
             marks.append(Line(k, limit, "5 % limit of permuted rows, corrected", GREY, dashed=True))
         beyond = [r["component"] for r in rows if r["line"] == "numbers" and stands_out(r)]
-        names = [period_label(c, p) if nearest_labelled(c, p) else "" for c in beyond]
+        names = [period_label(c, p) if nearest_labelled(c, p) and is_peak(magnitude, c) else "" for c in beyond]
         if beyond:
             marks.append(Points(beyond, magnitude[np.array(beyond) - 1], "beyond the detrended null", ORANGE, names))
         panels.append(Panel(title, component_axis(p), Axis("magnitude", log=True), marks, period_ticks(p)))
@@ -64,6 +64,11 @@ def stands_out(row: dict[str, Any]) -> bool:
     """Whether a component or period is beyond the detrended null at 5 %, corrected."""
     value = row.get("p_value_detrended")
     return value is not None and value <= 0.05
+
+
+def is_peak(magnitude: np.ndarray, component: int, reach: int = 3) -> bool:
+    """Whether a component is the largest among its neighbours: on the slope of a trend none is."""
+    return bool(magnitude[component - 1] == magnitude[max(0, component - 1 - reach) : component + reach].max())
 
 
 def nearest_labelled(component: int, p: int) -> float | None:
