@@ -8,6 +8,8 @@ from rich.table import Table
 
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.report.summary import beyond_control, costliest, filters_table
+from fourier_lightning.tracking.runs import Run, read_run
 
 
 def print_setup(parameters: list[dict[str, Any]], data: AdditionDataModule, title: str) -> None:
@@ -33,8 +35,8 @@ def print_setup(parameters: list[dict[str, Any]], data: AdditionDataModule, titl
 
 
 def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds: float) -> None:
-    """Final metrics by split, and where everything lies."""
-    console = Console()
+    """Final metrics by split, what the instruments found, and where everything lies."""
+    console = Console(highlight=False)
     splits = [split for split in ("train", "val", "test") if f"{split}/accuracy" in metrics]
     table = Table(title=f"Results after {train_seconds:.0f} s of training", title_justify="left")
     table.add_column("metric")
@@ -44,7 +46,27 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
         style = "bold" if name == "accuracy" else None
         table.add_row(name, *(f"{metrics[f'{split}/{name}']:.4f}" for split in splits), style=style)
     console.print(table)
+    print_findings(console, read_run(Path(run_dir)))
     console.print(f"Everything this run wrote: {run_dir}", soft_wrap=True)
+    if (Path(__file__).parents[1] / "scripts").is_dir():
+        console.print(f"To look at it: python scripts/report.py {run_dir} --output report.html", soft_wrap=True)
+
+
+def print_findings(console: Console, run: Run) -> None:
+    """What the instruments found, in a few lines; nothing where none was on."""
+    periods = [row for row in run.table("embedding_periods") if row["line"] == "numbers"]
+    if periods:
+        beyond = ", ".join(f"{row['period']:.3g}" for row in periods if row["significant"]) or "none"
+        asked = ", ".join(f"{row['period']:.3g}" for row in periods)
+        console.print(f"Number embedding: T = {beyond} beyond all nulls, of T = {asked}")
+    if run.table("layer_periods"):
+        for module, name in (("mlp", "MLPs write"), ("attn", "Attention writes")):
+            console.print(f"{name} {beyond_control(run, module)} beyond random directions")
+    if run.table("knock_out"):
+        console.print(f"Costliest waves to remove: {costliest(run)}")
+    for row in filters_table({run.arm: [run]}):
+        against = f"{row['exact']} exact, random filter {row['random filter, exact']}"
+        console.print(f"Without {row['removed']}: {against}: {row['reading']}", soft_wrap=True)
 
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:

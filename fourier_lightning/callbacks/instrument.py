@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from fourier_lightning.callbacks.progress import EpochProgressBar
 from fourier_lightning.data.batches import Batch, Batches, Examples
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
@@ -170,6 +171,8 @@ class Instrument(pl.Callback):
             step = trainer.global_step - 1
         epoch = epoch if self._epoch is None else self._epoch
         view = View(module, trainer.datamodule, records[0], trainer.loggers, step, epoch, final, self.metrics)
+        if final and isinstance(trainer.progress_bar_callback, EpochProgressBar):
+            trainer.progress_bar_callback.measuring(type(self).__name__)
         began, training, home = time.perf_counter(), module.training, module.device
         module.eval()
         if home.type == "mps":  # has no float64

@@ -74,7 +74,7 @@ class AdditionModule(pl.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        self._log_metrics("train")
+        self._log_metrics("train", prog_bar=True)
         self.log("train/lr", self.lr_schedulers().get_last_lr()[-1])  # type: ignore[union-attr]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -161,7 +161,7 @@ def filter_row(rows: Sequence[dict[str, Any]], intact: float) -> dict[str, Any]:
     else:
         reading = "it breaks the answer"
     if reading != "harmless" and control is not None and control <= mean["accuracy"] + 0.05:
-        reading += ", but random directions break it as much or more"
+        reading += ", but random directions do as much"
     return {
         "removed": f"{'long' if rows[0]['removed'] == 'low' else 'short'} waves from {WORDS[rows[0]['modules']]}",
         "exact": percent(mean["accuracy"], 1), "random filter, exact": percent(control, 1),

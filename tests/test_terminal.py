@@ -1,0 +1,48 @@
+"""What a user sees: one bar for the fit, what is measured, a summary; and no warning that helps nobody."""
+
+import re
+
+import pytest
+
+from fourier_lightning.console import print_findings
+from fourier_lightning.tracking.runs import find_runs
+from tests.conftest import TINY
+
+OPTIONS = [option for option in TINY if option != "~callbacks.progress_bar"]
+
+
+@pytest.fixture
+def run(command_line, tmp_path):
+    """A tiny run from the command line, with its bar."""
+    bar = ["callbacks.progress_bar.refresh_rate=1", "logger=none", f"hydra.run.dir={tmp_path / 'run'}"]
+    return command_line(*OPTIONS, *bar)
+
+
+def test_one_bar_counts_the_whole_fit_and_says_what_is_measured(run):
+    assert run.code == 0
+    last = [text for text in re.split(r"[\r\n]", run.out) if text.startswith("Epoch")][-1]
+    assert re.match(r"Epoch 2/2: 100%.*12/12 .*val=\d\.\d{3}, train=\d\.\d{3}", last), last
+    counts = [int(n) for n in re.findall(r"(\d+)/12 ", run.out)]
+    assert counts == sorted(counts) and counts[-1] == 12  # it does not start again
+    for name in ("EmbeddingSpectrum", "FilterAblation", "KnockOut"):
+        assert f"Measuring: {name}" in run.out
+
+
+def test_a_quiet_log_and_a_summary_at_the_end(run, tmp_path):
+    assert "warn" not in (run.out + run.out).lower()
+    where = [f"Everything this run wrote: {tmp_path / 'run'}", f"python scripts/report.py {tmp_path / 'run'}"]
+    for line in ("Number embedding: T = ", "MLPs write ", "Attention writes ", "Costliest waves to remove: ", *where):
+        assert line in run.out, line
+
+
+def test_findings_name_filter_control_and_reading(tiny_runs, capsys):
+    from rich.console import Console
+
+    found = find_runs([tiny_runs / "0"])[0]
+    for row in found.table("filter_ablation"):
+        row |= {"accuracy": 0.9 if row["removed"] == "none" else 0.2, "control_accuracy_mean": 0.7, "mod_10": 0.95}
+    print_findings(Console(highlight=False), found)
+    said = "Without long waves from MLP: 20.0 % exact, random filter 70.0 %: the residue stays, the magnitude goes"
+    assert said in capsys.readouterr().out
+    print_findings(Console(), find_runs([tiny_runs / "failed"])[0])
+    assert capsys.readouterr().out == ""
