@@ -166,6 +166,7 @@ def test_wave_measures_on_planted_records(planted):
     assert waves.layer_outliers("attn", periods=(5.0,))(planted, []).value == 1
     assert waves.layer_outliers("attn")(planted, []) is None  # not all periods were asked for
     embedding = [{"line": "numbers", "period": t, "significant": t < 6, "share": 0.1} for t in (2.0, 2.5, 5.0, 10.0)]
+    planted._read["arrays/embedding_spectrum"] = np.linspace(2, 1, 20)
     assert waves.embedding_outliers(put(planted, embedding_periods=embedding), []).value == 0.75
     total = np.zeros((1, planted.p))
     total[0, 12] = 1
@@ -180,6 +181,18 @@ def test_wave_measures_on_planted_records(planted):
     by_magnitude = np.eye(10)[np.arange(41) * 10 // 41] + 1e-3 * np.random.default_rng(0).standard_normal((41, 10))
     planted._read["arrays/number_embedding"] = by_magnitude
     assert waves.cluster_order(planted, []).value < 0.1  # magnitude alone is not both
+
+
+def test_a_line_on_a_trend_stands_out_and_noise_does_not():
+    k, rng = np.arange(1, 261), np.random.default_rng(0)
+    trend = 1e3 / k**2 * rng.uniform(0.8, 1.25, 260)
+    ratio, others = waves.prominence(trend, 521)
+    assert all(ratio[round(521 / t) - 1] < max(others, 2.0) for t in waves.SHORT)
+    trend[103] *= 8  # k = 104, T = 5
+    ratio, others = waves.prominence(trend, 521)
+    assert ratio[103] > 5 and others < 2.5  # a line is no control for itself
+    trend[130] *= 20  # T = 3.98 is no harmonic of 10
+    assert waves.prominence(trend, 521)[1] > ratio[103]
 
 
 def test_contrasts_compare_the_same_task(tiny_runs):

@@ -35,7 +35,10 @@ FT, SCRATCH, RESCUE = (
     "scratch with the pretrained embedding",
 )
 EXACT = "accuracy on the test split"
-SPECTRUM = "share of T = 2, 2.5, 5, 10 at which the number rows are beyond three nulls (permuted, random, Gaussian)"
+SPECTRUM = (
+    "share of T = 2, 2.5, 5, 10 at which the number rows are beyond three nulls, or stand out from their neighbours "
+    "more than any component away from the harmonics of 10"
+)
 LAYERS = "share of T = 2, 2.5, 5, 10 that some layer writes beyond states in random directions"
 THREE_OF_FOUR = Bound(0.75, "above", "at least 3 of the 4 periods")
 NONE_OF_FOUR = Bound(0.0, "below", "none of the 4 periods")
@@ -115,17 +118,19 @@ CLAIMS: tuple[Claim, ...] = (
           fine_tuned, "error_histogram: share of such errors", filtered.small_errors,
           Bound(0.95, "above", "at least 95 % of the errors")),
     Claim("embedding_outliers", "The pretrained number embedding has outliers at T = 2, 2.5, 5, 10.", "Figures 5a, 15",
-          "4 of 4 periods", "the pretrained number rows", untouched, f"embedding_periods: {SPECTRUM}",
+          "4 of 4 periods", "the pretrained number rows", untouched,
+          f"embedding_periods, embedding_spectrum: {SPECTRUM}",
           waves.embedding_outliers, THREE_OF_FOUR),
     Claim("embedding_outliers_kept", "Fine-tuning keeps these outliers.", "Figures 5a, 15", "4 of 4 periods", FT,
-          lambda run: fine_tuned(run) and not run.config["embedding"]["freeze"], f"embedding_periods: {SPECTRUM}",
+          lambda run: fine_tuned(run) and not run.config["embedding"]["freeze"],
+          f"embedding_periods, embedding_spectrum: {SPECTRUM}",
           waves.embedding_outliers, THREE_OF_FOUR),
     Claim("embedding_clusters", "The number vectors cluster by magnitude and by multiples of 10.", "Figure 5b", "-",
           "the pretrained number rows", untouched,
           "number_embedding: adjusted mutual information of k-means clusters with magnitude and with the last digit",
           waves.cluster_order, Bound(0.1, "above", "both at least 0.1, where chance is 0")),
     Claim("scratch_embedding_plain", "From scratch, the number embedding has no outliers at short periods.",
-          "Figure 7a", "none", SCRATCH, is_scratch, f"embedding_periods: {SPECTRUM}",
+          "Figure 7a", "none", SCRATCH, is_scratch, f"embedding_periods, embedding_spectrum: {SPECTRUM}",
           waves.embedding_outliers, NONE_OF_FOUR),
     Claim("scratch_layers_plain", "From scratch, the layers write no outliers at short periods.", "Figures 6, 22",
           "none", SCRATCH, is_scratch, f"layer_periods: {LAYERS}", waves.layer_outliers("mlp", "attn"), NONE_OF_FOUR),

@@ -36,20 +36,24 @@ def count(verdicts: Sequence[Verdict]) -> str:
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
-    """A line for each verdict; the claim stands before its first one."""
+    """A row for each claim, and in it a line for each model."""
     lines = [
-        "| claim of the paper | where | paper | model, seeds | ours [95 %] | verdict |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| claim of the paper | its number | here: verdict, our number [95 %], model, seeds |",
+        "| --- | --- | --- |",
     ]
     found = by_claim(verdicts)
     for claim in CLAIMS:
-        for index, verdict in enumerate(found[claim.name]):
-            stated = (claim.statement, claim.where, claim.paper) if index == 0 else ("", "", "")
-            seeds = ", ".join(map(str, verdict.seeds))
-            model = f"{verdict.model}; {seeds}" if verdict.seeds else verdict.why
-            outcome = verdict.outcome if verdict.outcome in ("not measured", "undecided") else f"**{verdict.outcome}**"
-            lines.append(f"| {' | '.join([*stated, model, number(verdict), outcome])} |")
+        here = "<br>".join(one_line(verdict) for verdict in found[claim.name])
+        lines.append(f"| {claim.statement} ({claim.where}) | {claim.paper} | {here} |")
     return "\n".join([*lines, "", f"{len(CLAIMS)} claims; {count(verdicts)}.", ""])
+
+
+def one_line(verdict: Verdict) -> str:
+    """A verdict in a line of Markdown."""
+    if not verdict.seeds:
+        return f"{verdict.outcome}: {verdict.why}"
+    seeds = f"seed{'s' if len(verdict.seeds) > 1 else ''} {', '.join(map(str, verdict.seeds))}"
+    return f"**{verdict.outcome}**: {number(verdict)}; {verdict.model}; {seeds}"
 
 
 def replace_between(path: Path, name: str, text: str) -> None:

@@ -58,14 +58,39 @@ def cutoff_of(run: Run) -> int:
 
 
 def embedding_outliers(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Share of the paper's periods at which the number rows are beyond all three nulls (figures 5a, 7a, 15)."""
+    """Share of the paper's periods at which the number rows have an outlier (figures 5a, 7a, 15).
+
+    That is: power beyond all three nulls, or a component that stands out from its neighbours more than any component
+    away from the harmonics of 10 does. The nulls alone miss short waves beside a strong trend; see ``prominence``.
+    """
     rows = [row for row in run.table("embedding_periods") if row["line"] == "numbers"]
     found = {t: next((row for row in rows if same(row["period"], t)), None) for t in SHORT}
-    if any(row is None for row in found.values()):
+    spectrum = run.array("embedding_spectrum")
+    if spectrum is None or any(row is None for row in found.values()):
         return None
-    beyond = [t for t, row in found.items() if row and row["significant"]]
-    shares = ", ".join(f"T={t:g} {row['share']:.2%}" for t, row in found.items() if row)
-    return Measured(len(beyond) / len(SHORT), detail=f"share of power: {shares}")
+    ratio, others = prominence(np.square(spectrum), run.p)
+    peaks = {t: float(ratio[round(run.p / t) - 1]) for t in SHORT}
+    beyond = [t for t, row in found.items() if (row and row["significant"]) or peaks[t] > others]
+    told = ", ".join(f"T={t:g} x{peaks[t]:.1f}" for t in SHORT)
+    return Measured(
+        len(beyond) / len(SHORT), detail=f"power over the neighbours': {told}; elsewhere up to x{others:.1f}"
+    )
+
+
+def prominence(power: np.ndarray, p: int, near: int = 2, far: int = 10) -> tuple[np.ndarray, float]:
+    """Power of each component (K,) over the median of its neighbours', and the largest such ratio of a control.
+
+    Neighbours are 3 to 10 components away on either side. Controls are the components above k = 10 that are not within
+    2 of a harmonic of T = 10 (T = 10, 5, 10/3, 2.5, 2).
+    """
+    count = len(power)
+    ratio = np.ones(count)
+    for k in range(1, count + 1):
+        around = [j for j in range(k - far, k + far + 1) if abs(j - k) > near and 1 <= j <= count]
+        ratio[k - 1] = power[k - 1] / max(float(np.median(power[np.array(around) - 1])), 1e-30)
+    harmonics = [round(p * n / 10) for n in range(1, 6)]
+    controls = [k for k in range(far + 1, count + 1) if all(abs(k - h) > near for h in harmonics)]
+    return ratio, float(max((ratio[k - 1] for k in controls), default=np.inf))
 
 
 def cluster_order(run: Run, peers: Sequence[Run]) -> Measured | None:
