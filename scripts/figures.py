@@ -16,8 +16,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.figures.catalogue import COMPARISONS, FIGURES, comparison, figure_names
+from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import Chart
+from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.tracking.runs import Run, find_runs
 

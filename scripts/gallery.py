@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.figures.catalogue import COMPARISONS, FIGURES, comparison
+from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import Chart
+from fourier_lightning.figures.comparisons import COMPARISONS, comparison
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.tracking.runs import Run, find_runs
 from scripts.figures import titled

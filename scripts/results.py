@@ -22,6 +22,7 @@ from fourier_lightning.tracking.runs import arm_of
 from fourier_lightning.tracking.sweep import markdown_table, read_runs
 
 OUT = Path("docs/results")
+NAMES = ["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "finetune", "sentences"]
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_2", "test/within_10", "train/loss")
 
 
@@ -118,7 +119,7 @@ def percent(values: list[float]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "finetune"])
+    parser.add_argument("name", choices=NAMES)
     parser.add_argument("sweeps", nargs="*", type=Path, help="sweep or run directories")
     args = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)

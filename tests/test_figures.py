@@ -9,8 +9,9 @@ import torch
 from safetensors.numpy import load_file
 
 from fourier_lightning.figures import accuracy, errors, logits, spectra, vectors
-from fourier_lightning.figures.catalogue import COMPARISONS, FIGURES, PAPER_TABLE_1, comparison, figure_names
+from fourier_lightning.figures.catalogue import FIGURES, PAPER_TABLE_1
 from fourier_lightning.figures.chart import Band, Bars, Chart, Heatmap, Line, Points, Rule, colours
+from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
 from fourier_lightning.fourier.basis import fourier_basis

@@ -9,7 +9,8 @@ import numpy as np
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import by_claim, count, number
 from fourier_lightning.claims.verdict import Verdict
-from fourier_lightning.figures.catalogue import COMPARISONS, FIGURES, PAPER_TABLE_1, comparison
+from fourier_lightning.figures.catalogue import FIGURES, PAPER_TABLE_1
+from fourier_lightning.figures.comparisons import COMPARISONS, comparison
 from fourier_lightning.figures.errors import WORDS
 from fourier_lightning.report import summary
 from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section, Words, percent

@@ -1,0 +1,91 @@
+"""Figures of several runs, and the names by which all figures are asked for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fourier_lightning.figures import accuracy, spectra
+from fourier_lightning.figures.catalogue import FIGURES, MAPS, SPECTRUM, embedding_arrays, layer_arrays
+from fourier_lightning.figures.chart import Chart
+from fourier_lightning.tracking.runs import Run, by_label
+
+
+@dataclass(frozen=True)
+class ComparisonSpec:
+    """A figure of several runs.
+
+    Attributes:
+        shows: in a line.
+        make: from the runs that ``usable`` lets through, grouped by label.
+        usable: which runs can be in it.
+        needs: what to say if there are none.
+    """
+
+    shows: str
+    make: Callable[[dict[str, list[Run]]], Chart]
+    usable: Callable[[Run], bool]
+    needs: str
+
+
+def trained(run: Run) -> bool:
+    """Whether the run's own training is in its record, as far as it went."""
+    return bool(run.config.get("fit")) and len(run.curve("val/accuracy")[0]) > 1
+
+
+def learning_curves(groups: dict[str, list[Run]]) -> Chart:
+    """Figure 7b."""
+    return accuracy.learning_curves({label: [r.curve("val/accuracy") for r in runs] for label, runs in groups.items()})
+
+
+def compare_layers(groups: dict[str, list[Run]]) -> Chart:
+    """Figure 8: one run of each label."""
+    maps: dict[str, Any] = {}
+    for label, runs in groups.items():
+        maps |= layer_arrays(runs[0], label)
+    return spectra.layer_components(maps, next(iter(groups.values()))[0].p)
+
+
+def compare_embeddings(groups: dict[str, list[Run]]) -> Chart:
+    """Figure 15: one run of each label."""
+    first = {runs[0].title: embedding_arrays(runs[0]) for runs in groups.values()}
+    return spectra.embedding_spectra(first, next(iter(groups.values()))[0].p)
+
+
+def arms(groups: dict[str, list[Run]]) -> Chart:
+    """Ours: final accuracy, arm by arm."""
+    split = "test" if all("test/accuracy" in r.metrics for runs in groups.values() for r in runs) else "val"
+    names = [f"{split}/{metric}" for metric in ("accuracy", "mod_10", "within_10")]
+    return accuracy.arms({
+        label: {name: [run.metrics[name] for run in runs] for name in names} for label, runs in groups.items()
+    })  # fmt: skip
+
+
+COMPARISONS: dict[str, ComparisonSpec] = {
+    "7b": ComparisonSpec("validation accuracy by epoch, with and without the pretrained embedding", learning_curves,
+                         trained, "runs that were trained (fit=true)"),
+    "8": ComparisonSpec("figure 3 with and without the pretrained embedding", compare_layers,
+                        lambda r: r.has(arrays=MAPS), "runs with the layer_spectrum instrument"),
+    "15": ComparisonSpec("embedding spectra of several models", compare_embeddings,
+                         lambda r: r.has(arrays=SPECTRUM), "runs with the embedding_spectrum instrument"),
+    "arms": ComparisonSpec("final accuracy, arm by arm (ours)", arms,
+                           lambda r: r.status == "finished" and "val/accuracy" in r.metrics, "finished runs"),
+}  # fmt: skip
+
+
+def comparison(name: str, runs: Sequence[Run]) -> Chart | None:
+    """A comparison figure of the runs that can be in it; None if there are none, or their number lines differ."""
+    spec = COMPARISONS[name]
+    usable = [run for run in runs if run.config and spec.usable(run)]
+    if not usable or (name in ("8", "15") and len({run.p for run in usable}) > 1):
+        return None
+    return spec.make(by_label(usable))
+
+
+def figure_names(name: str) -> list[str]:
+    """The figures that a name asks for: "3b" is part of "3", "11" is "11a" and "11b"; none if there is no such one."""
+    known = [*FIGURES, *COMPARISONS]
+    if name in known:
+        return [name]
+    if name.rstrip("abc") in known:
+        return [name.rstrip("abc")]
+    return [one for one in known if one.rstrip("abc") == name]
