@@ -18,6 +18,7 @@ from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.tracking.record import read_jsonl
 from fourier_lightning.tracking.runs import find_runs
 from scripts import figures as script
+from scripts import gallery
 
 ROOT = Path(__file__).resolve().parents[1]
 P = 521
