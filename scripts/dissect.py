@@ -20,8 +20,8 @@ from typing import Any
 from fourier_lightning.figures.catalogue import PAPER_TABLE_1
 from fourier_lightning.figures.draw import draw as drawn
 from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components
+from fourier_lightning.tracking.labels import arm_of
 from fourier_lightning.tracking.record import read_jsonl, read_table
-from fourier_lightning.tracking.runs import arm_of
 from fourier_lightning.tracking.sweep import markdown_table
 from scripts.results import OUT, percent
 

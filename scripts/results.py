@@ -17,8 +17,8 @@ from fourier_lightning.data.tasks import make_pairs, split_sizes
 from fourier_lightning.figures.accuracy import arms, by_size, data_efficiency, learning_curves
 from fourier_lightning.figures.chart import ARM_COLOURS, Chart
 from fourier_lightning.figures.draw import draw
+from fourier_lightning.tracking.labels import arm_of
 from fourier_lightning.tracking.record import read_jsonl
-from fourier_lightning.tracking.runs import arm_of
 from fourier_lightning.tracking.sweep import markdown_table, read_runs
 
 OUT = Path("docs/results")

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.tracking.runs import arm_of, by_label, differences, find_runs, flatten, label_runs, read_run
+from fourier_lightning.tracking.labels import arm_of, differences, flatten, label_runs
+from fourier_lightning.tracking.runs import by_label, find_runs, read_run
 
 
 def test_runs_are_found_labelled_and_sorted(tiny_runs):
@@ -64,6 +65,29 @@ def test_labels_name_what_varies_within_an_arm(tiny_runs):
     changed = differences(runs)
     assert changed[1]["optimizer.lr"] == 0.5 and changed[3]["data.train_fraction"] == 0.2
     assert "data.max_operand" not in changed[0] and "paths.output_dir" not in changed[0]
+
+
+def test_evaluated_runs_are_told_apart_by_filter_and_checkpoint(tiny_runs):
+    def evaluated(count=2):
+        runs = find_runs([tiny_runs / str(n) for n in range(2)])[:count]
+        for run in runs:
+            run.info["config"] |= {"fit": False, "ckpt_path": "/a/run/checkpoints/last.ckpt"}
+            run.info["seed"] = 0
+        return runs
+
+    runs = evaluated()
+    runs[1].config["trainer"]["max_epochs"] = 99  # of a run that trains nothing
+    runs[1].config["filter"]["keep"] = "high"
+    label_runs(runs)
+    assert runs[0].label == runs[1].label == "scratch + frozen pretrained table"
+    for run in runs:
+        run.info["metrics"] = {"filter/accuracy": 0.5}
+    label_runs(runs)
+    assert [run.label.split(", ")[1] for run in runs] == [f"filter.keep={keep}" for keep in ("low", "high")]
+    runs = evaluated()
+    runs[1].config["ckpt_path"] = "/a/other/checkpoints/last.ckpt"
+    label_runs(runs)
+    assert runs[1].label.endswith(", other/checkpoints/last.ckpt") and runs[0].label != runs[1].label
 
 
 @pytest.mark.parametrize(

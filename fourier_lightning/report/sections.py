@@ -14,7 +14,8 @@ from fourier_lightning.figures.comparisons import COMPARISONS, comparison
 from fourier_lightning.figures.errors import WORDS
 from fourier_lightning.report import summary
 from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section, Words, percent
-from fourier_lightning.tracking.runs import Run, differences
+from fourier_lightning.tracking.labels import differences
+from fourier_lightning.tracking.runs import Run
 
 MOST = 12  # arms with plots of their own: more would make the page slow
 

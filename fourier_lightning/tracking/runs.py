@@ -1,7 +1,6 @@
 """Finished, running and failed runs, read back from their records: what reports, figures and claims start from."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +11,8 @@ from omegaconf import OmegaConf
 from safetensors import SafetensorError
 
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.tracking.labels import arm_of, label_runs
 from fourier_lightning.tracking.record import read_array, read_jsonl, read_table
-
-KEPT = {"low": "low-pass", "high": "high-pass", "band": "band-pass", "periods": "five-period"}
-# Settings that an arm's words say already, or that change nothing of what is trained.
-SAID = ("seed", "name", "group", "tags", "fit", "test", "ckpt_path", "paths", "logger", "callbacks", "filter",
-        "model.name", "model.body", "embedding.name", "embedding.source", "embedding.control", "embedding.keep",
-        "embedding.freeze", "data.train_fraction", "data.templates", "data.eval_batch_size",
-        "backbone.path")  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -149,81 +142,6 @@ def overrides_of(run_dir: Path) -> list[str]:
 def natural(path: Path) -> tuple[Any, ...]:
     """Sorts 9 before 10."""
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in path.parts)
-
-
-def arm_of(config: dict[str, Any]) -> str:
-    """The arm in words, from the settings that make it one."""
-    embedding = config["embedding"]
-    if config["model"]["body"] == "pretrained":
-        trained = "fine-tuned" + (", table frozen" if embedding["freeze"] else "")
-        return f"pretrained, {trained if config['fit'] or config['ckpt_path'] else 'as it is'}"
-    if embedding["source"] == "random":
-        return "scratch"
-    if embedding["source"] == "fourier":
-        return "scratch + synthetic Fourier table"
-    control, kept = embedding["control"], embedding.get("keep", "all")
-    state = "frozen" if embedding["freeze"] else "trained"
-    if control == "none" and kept == "all":
-        return f"scratch + {state} pretrained table"
-    changed = control.removesuffix("_rows").replace("_", " ") if kept == "all" else KEPT[kept]
-    return f"scratch + {changed} pretrained table"
-
-
-def label_runs(runs: Sequence[Run]) -> None:
-    """Give each run its label: the arm, share of pairs and prompts where they vary, other settings that do in its arm.
-
-    Runs with one label differ by their seed alone (and by what was measured of them).
-    """
-    known = [run for run in runs if run.config]
-    for run in runs:
-        run.label = run.arm
-    shares = {run.config["data"]["train_fraction"] for run in known}
-    prompts = {prompt_style(run.config) for run in known}
-    by_arm: dict[str, list[Run]] = {}
-    for run in known:
-        by_arm.setdefault(run.arm, []).append(run)
-    for members in by_arm.values():
-        flat = [flatten(run.config) for run in members]
-        keys = [key for key in dict.fromkeys(key for one in flat for key in one) if not said(key)]
-        varied = [key for key in keys if len({str(one.get(key)) for one in flat}) > 1]
-        for run, settings in zip(members, flat, strict=True):
-            words = [run.arm]
-            trained = not run.arm.endswith("as it is")
-            if len(shares) > 1 and trained:
-                words.append(f"{100 * run.config['data']['train_fraction']:g} % of the pairs")
-            if len(prompts) > 1:
-                words.append(prompt_style(run.config))
-            words += [f"{key}={settings.get(key)}" for key in varied if trained or not key.startswith("optimizer")]
-            run.label = ", ".join(words)
-
-
-def prompt_style(config: dict[str, Any]) -> str:
-    """The prompts in two words."""
-    return '"a,b+"' if config["data"]["templates"] == ["format"] else "sentences"
-
-
-def said(key: str) -> bool:
-    """Whether a setting needs no mention in a label."""
-    return any(key == name or key.startswith(f"{name}.") for name in SAID)
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted key."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
-def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """For each run the settings that are not what most of these runs have, less their names and where they write."""
-    dull = ("paths.", "logger.", "name", "group")
-    flat = [{k: v for k, v in flatten(run.config).items() if not k.startswith(dull)} for run in runs]
-    usual = {}
-    for key in dict.fromkeys(key for one in flat for key in one):
-        counts = Counter(json.dumps(one.get(key)) for one in flat if one)
-        usual[key] = counts.most_common(1)[0][0]
-    return [{k: one.get(k) for k, most in usual.items() if one and json.dumps(one.get(k)) != most} for one in flat]
 
 
 def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:

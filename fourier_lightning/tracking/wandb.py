@@ -8,8 +8,8 @@ from urllib.parse import urlparse
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.tracking.labels import arm_of
 from fourier_lightning.tracking.mirror import MirrorLogger
-from fourier_lightning.tracking.runs import arm_of
 
 TAG_LENGTH = 64  # the most that W&B takes
 Mode = Literal["auto", "online", "offline", "disabled"]
