@@ -41,7 +41,7 @@ def test_an_unfinished_run_is_refused(tiny, tmp_path):
         dissect.collect([tmp_path])
 
 
-@pytest.mark.parametrize("name", ["embedding_bands", "finetune"])
+@pytest.mark.parametrize("name", ["embedding_bands", "finetune", "sentences"])
 def test_the_committed_training_table_is_made_from_the_committed_rows(name):
     rows = [json.loads(line) for line in (ROOT / f"docs/results/{name}.jsonl").read_text().splitlines()]
     assert results.table(rows) in (ROOT / f"docs/results/{name}.md").read_text()
