@@ -27,7 +27,7 @@ try:
 except ImportError as error:
     sys.exit(f"error: {error.name}: not installed; pip install 'fourier-lightning[dashboard]'")
 
-ARM, STEP = wr.Config("arm"), "trainer/global_step"
+LABEL, STEP = wr.Config("label"), "trainer/global_step"  # the arm, share of the pairs, prompts
 PERIODS = ("2", "2.5", "5", "10")  # of callbacks/embedding_spectrum.yaml
 COLUMNS = ["config:arm.value", "config:seed.value", "config:cutoff.value", "summary:val/accuracy.max",
            "summary:test/accuracy", "summary:test/mod_10", "summary:test/within_10"]  # fmt: skip
@@ -36,13 +36,13 @@ COLUMNS = ["config:arm.value", "config:seed.value", "config:cutoff.value", "summ
 def by_arm(metric: str, title: str, **kwargs: Any) -> wr.LinePlot:
     """A metric over training: mean of each arm, with the standard deviation over its seeds."""
     return wr.LinePlot(
-        title=title, x=STEP, y=[metric], groupby=ARM, groupby_aggfunc="mean", groupby_rangefunc="stddev", **kwargs
+        title=title, x=STEP, y=[metric], groupby=LABEL, groupby_aggfunc="mean", groupby_rangefunc="stddev", **kwargs
     )
 
 
 def bars(metrics: list[str], title: str) -> wr.BarPlot:
     """Final values, the mean of each arm."""
-    return wr.BarPlot(title=title, metrics=metrics, groupby=ARM, groupby_aggfunc="mean", groupby_rangefunc="stddev")
+    return wr.BarPlot(title=title, metrics=metrics, groupby=LABEL, groupby_aggfunc="mean", groupby_rangefunc="stddev")
 
 
 def chart(name: str) -> wr.CustomChart:

@@ -51,7 +51,7 @@ def compared(runs: dict[str, Run], sweep: list[Run]) -> dict[str, tuple[Chart, l
     with_and_without = [run for run in sweep if run.arm in ("scratch", "scratch + frozen pretrained table")]
     picks: dict[str, list[Run]] = {
         "7b": with_and_without,
-        "8": [runs["quick"], runs["scratch"]],
+        "8": with_and_without,
         "15": [runs[kind] for kind in ("as_is", "fine_tuned", "quick", "scratch")],
         "arms": sweep,
     }
@@ -105,6 +105,8 @@ def main() -> None:
         if name in single:
             chart, run = single[name]
             shows, how = FIGURES[name].shows, f"`{command(run)}`"
+            if FIGURES[name].paper:
+                how = f"In the paper, of its model: {FIGURES[name].paper}.\n\n{how}"
         else:
             chart, chosen = several[name]
             shows = COMPARISONS[name].shows

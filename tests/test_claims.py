@@ -29,7 +29,7 @@ def claim(values, test=ABOVE) -> Claim:
 
 
 def runs(count: int, status: str = "finished") -> list[Run]:
-    config = {"model": {"body": "random"}, "embedding": {"source": "random"}}
+    config = {"model": {"body": "random"}, "embedding": {"source": "random", "freeze": False}}
     made = [Run(Path(str(seed)), {"status": status, "seed": seed, "config": config}) for seed in range(count)]
     for run in made:
         run.label = "scratch"
@@ -45,6 +45,10 @@ def runs(count: int, status: str = "finished") -> list[Run]:
         ([Measured(0.9, control=0.8), Measured(0.9, control=0.9)], "undecided"),  # the control does the same
         ([Measured(0.9, control=0.1), Measured(0.9, control=0.3)], "supported"),
         ([Measured(0.1, control=0.9), Measured(0.1, control=0.9)], "contradicted"),
+        ([Measured(0.1, control=0.1)], "contradicted"),
+        ([Measured(0.1, control=0.1, blunt="any filter does")], "undecided"),
+        ([Measured(0.1, blunt="any filter does"), Measured(0.1)], "contradicted"),
+        ([Measured(0.9, blunt="any filter does")], "supported"),
         ([Measured(0.55, n=20)], "undecided"),  # one seed: Wilson's interval of 11 in 20
         ([Measured(0.55, n=20000)], "supported"),
         ([Measured(0.55)], "supported"),
@@ -132,9 +136,16 @@ def test_filter_measures_on_planted_tables(planted):
     assert filtered.kept_accuracy("attn_mlp", "low")(planted, []) is None
     tens = filtered.tens_among_errors(planted, [])
     assert tens.value == pytest.approx(0.4 / 0.8) and tens.control == pytest.approx(0.1)
+    harmless = filtered.kept_accuracy("attn", "low", harmless=0.95)
+    assert harmless(planted, []).blunt and not filtered.kept_accuracy("mlp", "low")(planted, []).blunt
+    table[-1]["control_accuracy_mean"] = 0.78
+    assert not harmless(planted, []).blunt  # random filters of this rank are harmless
     put(planted, filter_ablation=table[:-1])
     labour = filtered.division_of_labour(planted, [])
     assert labour.value == pytest.approx(min(0.76 - 0.2, 0.7 - 0.4)) and labour.control == pytest.approx(0)
+    assert not labour.blunt
+    table[1]["control_accuracy_mean"] = 0.1
+    assert "no room" in filtered.division_of_labour(planted, []).blunt
     histogram = [
         {"modules": m, "removed": "high", "method": "readout", "error": e, "count": c}
         for m, e, c in (("attn", 0, 90), ("attn", 5, 6), ("attn", -6, 3), ("attn", 40, 1), ("mlp", 40, 99))
@@ -157,14 +168,42 @@ def test_single_wave_measures_on_planted_tables(planted):
     assert bell.value == 0.75 and bell.n == 40  # within 41 / 10
 
 
+def layers(planted, lines, beyond=()):
+    """A record of two layers whose MLPs and attentions have lines at these (module, layer, period)."""
+    rng = np.random.default_rng(0)
+    planted.info["config"]["data"]["max_operand"] = 260
+    rows = []
+    for module in ("mlp", "attn"):
+        rms = rng.uniform(0.9, 1.1, (2, 260))
+        for name, layer, period in lines:
+            if name == module:
+                rms[layer, round(521 / period) - 1] = 4
+        planted._read[f"arrays/layer_component_{module}_rms"] = rms
+        rows += [
+            {"module": module, "layer": layer, "period": t, "z": 1.0,
+             "p_value": 0.01 if (module, layer, t) in beyond else 0.5}
+            for layer in (0, 1) for t in waves.SHORT
+        ]  # fmt: skip
+    return put(planted, layer_periods=rows)
+
+
+def test_lines_of_layers_and_what_random_directions_show(planted):
+    found = [("mlp", 0, 2.0), ("mlp", 1, 2.5), ("mlp", 1, 5.0), ("attn", 0, 5.0), ("attn", 1, 10.0)]
+    layers(planted, found)
+    measured = waves.layer_outliers("mlp")(planted, [])
+    assert (measured.value, measured.control) == (0.75, 0.75)  # all of it is the unembedding's own
+    layers(planted, found, beyond={("mlp", 1, 5.0), ("mlp", 0, 2.0), ("mlp", 0, 10.0)})
+    measured = waves.layer_outliers("mlp")(planted, [])
+    assert (measured.value, measured.control) == (0.75, 0.25)  # T = 10 is beyond them, but is no line
+    both = waves.layer_outliers("attn", periods=(5.0, 10.0))(planted, [])
+    one = waves.layer_outliers("attn", periods=(5.0, 10.0), together=True)(planted, [])
+    assert (both.value, one.value) == (1.0, 0.5)  # in two layers, not in one
+    del planted.table("layer_periods")[0]
+    assert waves.layer_outliers("mlp")(planted, []) is None  # not all periods were asked for
+    assert waves.layer_outliers("attn")(layers(planted, []), []).value == 0
+
+
 def test_wave_measures_on_planted_records(planted):
-    rows = [{"module": m, "layer": 0, "period": t, "p_value": p, "z": 1.0}
-            for m, t, p in (("mlp", 2.0, 0.01), ("mlp", 2.5, 0.04), ("mlp", 5.0, 0.06), ("mlp", 10.0, 0.05),
-                            ("attn", 5.0, 0.01))]  # fmt: skip
-    put(planted, layer_periods=rows)
-    assert waves.layer_outliers("mlp")(planted, []).value == 0.75
-    assert waves.layer_outliers("attn", periods=(5.0,))(planted, []).value == 1
-    assert waves.layer_outliers("attn")(planted, []) is None  # not all periods were asked for
     embedding = [{"line": "numbers", "period": t, "significant": t < 6, "share": 0.1} for t in (2.0, 2.5, 5.0, 10.0)]
     planted._read["arrays/embedding_spectrum"] = np.linspace(2, 1, 20)
     assert waves.embedding_outliers(put(planted, embedding_periods=embedding), []).value == 0.75
@@ -173,26 +212,43 @@ def test_wave_measures_on_planted_records(planted):
     planted._read["arrays/final_logits_topk_sum"] = total
     put(planted, final_logit_waves=[{"a": 4, "b": 5, "band": "all", "period": 2.0}])
     assert waves.wave_sum_error(planted, []).value == 3
+    put(planted, filter_ablation=[{"cutoff": 10}])
     planted._read["arrays/layer_component_mlp_rms"] = np.ones((2, 20))
     planted._read["arrays/layer_component_mlp_limit"] = np.repeat([[0.5] * 3 + [2.0] * 17], 2, axis=0)
     planted._read["arrays/layer_component_attn_rms"] = np.ones((2, 20))
     planted._read["arrays/layer_component_attn_limit"] = np.repeat([[2.0] * 17 + [0.5] * 3], 2, axis=0)  # high alone
-    assert waves.low_outliers(put(planted, filter_ablation=[{"cutoff": 10}]), []).value == 3
+    assert waves.low_outliers(planted, []).value == 3
+    planted._read["arrays/layer_component_attn_limit"][0, 4] = 0.5
+    assert waves.low_outliers(planted, []).value == 0  # the claim is that attention has none
     by_magnitude = np.eye(10)[np.arange(41) * 10 // 41] + 1e-3 * np.random.default_rng(0).standard_normal((41, 10))
     planted._read["arrays/number_embedding"] = by_magnitude
     assert waves.cluster_order(planted, []).value < 0.1  # magnitude alone is not both
 
 
+def test_near_before_exact_is_below_the_last_layer(planted):
+    def row(layer, after, exact, near):
+        return {"layer": layer, "after": after, "accuracy": exact, "within_10": near}
+
+    rows = [row(-1, "embed", 0, 1), row(0, "attn", 0.1, 0.3), row(0, "mlp", 0.1, 0.6), row(1, "attn", 0, 0.9)]
+    put(planted, lens_accuracy=[*rows, row(1, "mlp", 0.9, 1.0)])
+    assert measures.lens_gap(planted, []).value == pytest.approx(0.5)
+    put(planted, lens_accuracy=[*rows, row(1, "mlp", 0.2, 1.0)])
+    assert measures.lens_gap(planted, []).blunt == "the model does not add"
+
+
 def test_a_line_on_a_trend_stands_out_and_noise_does_not():
     k, rng = np.arange(1, 261), np.random.default_rng(0)
     trend = 1e3 / k**2 * rng.uniform(0.8, 1.25, 260)
-    ratio, others = waves.prominence(trend, 521)
-    assert all(ratio[round(521 / t) - 1] < max(others, 2.0) for t in waves.SHORT)
+    found, elsewhere = waves.lines(trend, 521)
+    assert not any(waves.stands_out(value, elsewhere) for value in found.values())
     trend[103] *= 8  # k = 104, T = 5
-    ratio, others = waves.prominence(trend, 521)
-    assert ratio[103] > 5 and others < 2.5  # a line is no control for itself
+    found, elsewhere = waves.lines(trend, 521)
+    assert found[5.0] > 5 and elsewhere < 2.5  # a line is no control for itself
+    assert [t for t in waves.SHORT if waves.stands_out(found[t], elsewhere)] == [5.0]
     trend[130] *= 20  # T = 3.98 is no harmonic of 10
-    assert waves.prominence(trend, 521)[1] > ratio[103]
+    found, elsewhere = waves.lines(trend, 521)
+    assert not waves.stands_out(found[5.0], elsewhere)
+    assert waves.lines(np.ones(21), 43)[0][2.0] == 1  # an odd largest operand: T = 2 is past the last component
 
 
 def test_contrasts_compare_the_same_task(tiny_runs):

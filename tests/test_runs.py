@@ -43,10 +43,12 @@ def test_a_record_cut_off_in_the_middle_still_reads(tiny_runs, tmp_path):
     array = record / "arrays" / "final_logits.safetensors"
     array.write_bytes(array.read_bytes()[:20])
     run = find_runs([tmp_path])[0]
-    assert run.status == "running" and run.curve("val/accuracy") == ([], [])
-    assert run.lacks(["lens_accuracy", "knock_out"], ["final_logits", "heatmap_mlp"]) == [
-        "tables/lens_accuracy", "arrays/final_logits",
-    ]  # fmt: skip
+    whole = read_run(tiny_runs / "0")
+    assert run.status == "running" and run.curve("val/accuracy") == whole.curve("val/accuracy")  # less its last line
+    assert run.table("lens_accuracy") == whole.table("lens_accuracy")[:-1]
+    assert run.lacks(["lens_accuracy", "knock_out"], ["final_logits", "heatmap_mlp"]) == ["arrays/final_logits"]
+    (record / "tables" / "knock_out.jsonl").write_text("{\n{}\n")  # damaged in the middle
+    assert find_runs([tmp_path])[0].table("knock_out") == []
     (record / "run.json").write_text("{")
     assert read_run(tmp_path / "cut").status == "failed" and "can't be read" in read_run(tmp_path / "cut").info["error"]
 
@@ -98,7 +100,16 @@ def test_evaluated_runs_are_told_apart_by_filter_and_checkpoint(tiny_runs):
         ({"embedding.keep": "low"}, "scratch + low-pass pretrained table"),
         ({"embedding.control": "shuffled_rows"}, "scratch + shuffled pretrained table"),
         ({"embedding.source": "fourier"}, "scratch + synthetic Fourier table"),
-        ({"embedding.source": "random"}, "scratch"),
+        ({"embedding.source": "random", "embedding.freeze": False}, "scratch"),
+        ({"embedding.source": "random"}, "scratch, random table frozen"),
+        (
+            {"embedding.keep": "low", "embedding.control": "shuffled_rows"},
+            "scratch + low-pass shuffled pretrained table",
+        ),
+        (
+            {"embedding.control": "shuffled_rows", "embedding.freeze": False},
+            "scratch + shuffled pretrained table, trained",
+        ),
         ({"model.body": "pretrained", "embedding.freeze": False}, "pretrained, fine-tuned"),
         ({"model.body": "pretrained", "embedding.freeze": True}, "pretrained, fine-tuned, table frozen"),
         ({"model.body": "pretrained", "fit": False}, "pretrained, as it is"),
@@ -114,6 +125,13 @@ def test_arms_in_words(tiny_runs, changes, arm):
         node, _, name = key.rpartition(".")
         (config[node] if node else config)[name] = value
     assert arm_of(config) == arm and flatten(config)["embedding.source"]
+
+
+def test_a_finished_run_is_not_replaced_by_a_failed_one(tiny_runs):
+    first, again = (find_runs([tiny_runs / "0"])[0] for _ in range(2))
+    again.info["status"] = "failed"
+    for runs in ([first, again], [again, first]):
+        assert by_label(runs)[first.label] == [first]
 
 
 def test_directories_without_runs_are_refused(tmp_path):

@@ -108,7 +108,14 @@ def test_the_summary_has_the_best_values(offline_run):
 def test_arm_seed_and_cutoff_are_a_click_away(offline_run, filtered_run):
     arm = "scratch + frozen pretrained table"
     assert offline_run.tags == {arm, "seed0"} and filtered_run.tags == {arm, "seed0", "cutoff5"}
-    assert (offline_run.config["arm"], offline_run.config["seed"], offline_run.config["cutoff"]) == (arm, 0, None)
+    keys = ("arm", "seed", "cutoff")
+    assert tuple(offline_run.config[key] for key in keys) == (
+        arm,
+        0,
+        4,
+    )  # 50 at p = 521
+    assert offline_run.config["label"] == f'{arm}, 80 % of the pairs, "a,b+"'
+    assert filtered_run.config["label"] == f'{arm}, 80 % of the pairs, "a,b+", evaluated'
     assert filtered_run.config["cutoff"] == 5
     jobs = [run.records[1]["run"]["job_type"] for run in (offline_run, filtered_run)]
     assert jobs == ["train", "evaluate"]

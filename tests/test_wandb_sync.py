@@ -32,7 +32,7 @@ def test_the_run_arrives_with_its_tags_and_configuration(synced, offline_run):
     assert (run["project"], run["jobType"]) == ("fourier_lightning", "train")
     assert set(run["tags"]) == {"scratch + frozen pretrained table", "seed0"}
     config = {key: entry["value"] for key, entry in json.loads(run["config"]).items() if key != "_wandb"}
-    assert (config["arm"], config["cutoff"], config["seed"]) == ("scratch + frozen pretrained table", None, 0)
+    assert (config["arm"], config["cutoff"], config["seed"]) == ("scratch + frozen pretrained table", 4, 0)
     assert config["data"]["max_operand"] == 20
 
 

@@ -14,8 +14,14 @@ def ablation_row(run: Run, modules: str, removed: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def kept_accuracy(modules: str, removed: str) -> Measure:
-    """Accuracy under a filter as a share of the unfiltered one, and that of random filters of equal rank (Table 1)."""
+def kept_accuracy(modules: str, removed: str, harmless: float | None = None) -> Measure:
+    """Accuracy under a filter as a share of the unfiltered one, and that of random filters of equal rank (Table 1).
+
+    Args:
+        modules, removed: the row.
+        harmless: the share that the paper says is left. Where random filters leave less, a filter of this rank can't be
+            harmless, whatever it removes.
+    """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
         intact, row = ablation_row(run, "none", "none"), ablation_row(run, modules, removed)
@@ -23,33 +29,32 @@ def kept_accuracy(modules: str, removed: str) -> Measure:
             return None
         control = row["control_accuracy_mean"]
         detail = f"{row['method']}, {row['accuracy']:.2%} of {intact['accuracy']:.2%}; loss {row['loss']:.2f}"
-        return Measured(row["accuracy"] / intact["accuracy"],
-                        None if control is None else control / intact["accuracy"], detail=detail)  # fmt: skip
+        ratio = None if control is None else control / intact["accuracy"]
+        broken = harmless is not None and ratio is not None and ratio < harmless
+        blunt = "any filter of this rank breaks the model" if broken else ""
+        return Measured(row["accuracy"] / intact["accuracy"], ratio, blunt=blunt, detail=detail)
 
     return measure
 
 
 def division_of_labour(run: Run, peers: Sequence[Run]) -> Measured | None:
     """The less of: what low waves are worth more in MLPs than in attention, high waves in attention than in MLPs."""
-    rows = {
-        key: ablation_row(run, *key)
-        for key in (("attn", "low"), ("mlp", "low"), ("attn", "high"), ("mlp", "high"))
-    }  # fmt: skip
-    if any(row is None for row in rows.values()):
+    keys = (("attn", "low"), ("mlp", "low"), ("mlp", "high"), ("attn", "high"))
+    intact, rows = ablation_row(run, "none", "none"), [ablation_row(run, *key) for key in keys]
+    if not intact or not all(rows):
         return None
 
-    def less(name: str) -> float | None:
-        values = {key: row[name] for key, row in rows.items() if row}
-        if any(value is None for value in values.values()):
-            return None
-        low = values["attn", "low"] - values["mlp", "low"]
-        return float(min(low, values["mlp", "high"] - values["attn", "high"]))
+    def less(name: str) -> tuple[float, float] | None:
+        values = [row[name] for row in rows if row]
+        return None if None in values else (values[0] - values[1], values[2] - values[3])
 
-    low, high = (
-        rows["attn", "low"]["accuracy"] - rows["mlp", "low"]["accuracy"],  # type: ignore[index]
-        rows["mlp", "high"]["accuracy"] - rows["attn", "high"]["accuracy"],  # type: ignore[index]
-    )
-    return Measured(min(low, high), less("control_accuracy_mean"), detail=f"low {low:+.3f}, high {high:+.3f}")
+    found, control = less("accuracy"), less("control_accuracy_mean")
+    assert found is not None
+    left = [row["control_accuracy_mean"] for row in rows if row and row["control_accuracy_mean"] is not None]
+    broken = left and min(left) < 0.5 * intact["accuracy"]
+    blunt = "random filters break the model, which leaves no room for a difference" if broken else ""
+    return Measured(min(found), min(control) if control else None, blunt=blunt,
+                    detail=f"low {found[0]:+.3f}, high {found[1]:+.3f}")  # fmt: skip
 
 
 def single_wave(period: Callable[[Run], float], name: str, wrong: bool = False) -> Measure:

@@ -20,12 +20,14 @@ class Measured:
         control: the same of the control, mean over its draws; None if there is none, or if it is in the value already
             (a p-value, a difference).
         n: examples that a proportion is of; None for anything else.
+        blunt: why a number on the wrong side would say nothing here; "" if it would.
         detail: what a reader should know of how it came about.
     """
 
     value: float
     control: float | None = None
     n: int | None = None
+    blunt: str = ""
     detail: str = ""
 
 
@@ -54,11 +56,14 @@ def near_misses(run: Run, peers: Sequence[Run]) -> Measured | None:
 
 
 def lens_gap(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Largest gap between "within 10" and exact over the modules (figure 1a)."""
+    """Largest gap between "within 10" and exact below the last layer, of a model that ends exact (figure 1a)."""
     rows = run.table("lens_accuracy")
-    if not rows:
+    below = [row for row in rows if 0 <= row["layer"] < rows[-1]["layer"]]
+    if not below:
         return None
-    best = max(rows, key=lambda row: row["within_10"] - row["accuracy"])
+    if rows[-1]["accuracy"] < 0.5:
+        return Measured(0.0, blunt="the model does not add", detail=f"{rows[-1]['accuracy']:.0%} exact at its end")
+    best = max(below, key=lambda row: row["within_10"] - row["accuracy"])
     return Measured(best["within_10"] - best["accuracy"], detail=f"after layer {best['layer']} {best['after']}")
 
 
@@ -72,6 +77,13 @@ def matching(run: Run, peers: Sequence[Run], arm: str) -> list[Run]:
     return [peer for peer in same_task if peer.seed == run.seed] or same_task
 
 
+def body(run: Run) -> tuple[str, ...]:
+    """What else a contrast of arms should have in common: sizes, optimizer, epochs."""
+    model, optimizer = run.config["model"], run.config["optimizer"]
+    parts = (model["body"], model["n_layer"], model["width"], optimizer["lr"], run.config["trainer"].get("max_epochs"))
+    return tuple(map(str, parts))
+
+
 def advantage(arm: str) -> Measure:
     """Test accuracy less that of another arm on the same task and data."""
 
@@ -80,7 +92,11 @@ def advantage(arm: str) -> Measure:
         mine = run.metrics.get("test/accuracy")
         if mine is None or not others:
             return None
-        return Measured(mine - float(np.mean(others)), detail=f"{mine:.2%} against {float(np.mean(others)):.2%}")
+        detail = f"{mine:.2%} against {float(np.mean(others)):.2%}"
+        bodies = {body(peer) for peer in matching(run, peers, arm)} - {body(run)}
+        return Measured(
+            mine - float(np.mean(others)), detail=f"{detail}{', of another body or recipe' if bodies else ''}"
+        )
 
     return measure
 

@@ -32,7 +32,8 @@ def by_claim(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
 def count(verdicts: Sequence[Verdict]) -> str:
     """How many verdicts of each kind, in words."""
     counts = Counter(verdict.outcome for verdict in verdicts)
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in MARKS if counts[outcome])
+    kinds = ", ".join(f"{counts[outcome]} {outcome}" for outcome in MARKS if counts[outcome])
+    return f"{len(CLAIMS)} claims; verdicts on single models: {kinds}"
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
@@ -45,7 +46,7 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
     for claim in CLAIMS:
         here = "<br>".join(one_line(verdict) for verdict in found[claim.name])
         lines.append(f"| {claim.statement} ({claim.where}) | {claim.paper} | {here} |")
-    return "\n".join([*lines, "", f"{len(CLAIMS)} claims; {count(verdicts)}.", ""])
+    return "\n".join([*lines, "", f"{count(verdicts)}.", ""])
 
 
 def one_line(verdict: Verdict) -> str:
@@ -80,4 +81,4 @@ def print_ledger(verdicts: Sequence[Verdict], console: Console | None = None) ->
             seeds = f"; seeds {', '.join(map(str, verdict.seeds))}" if verdict.seeds else ""
             model = f"{number(verdict)}  {verdict.model}{seeds}" if verdict.seeds else verdict.why
             console.print(f"  [{MARKS[verdict.outcome]}]{verdict.outcome:13}[/] {escape(model)}", soft_wrap=True)
-    console.print(f"{len(CLAIMS)} claims; {count(verdicts)}")
+    console.print(count(verdicts))

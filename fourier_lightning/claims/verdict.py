@@ -129,6 +129,8 @@ def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]]) -> V
         outcome, why = "undecided", f"within the bound ({bound.words}), but so is the control"
     elif all(ends):
         outcome, why = "supported", bound.words
+    elif not any(ends) and all(measured.blunt for measured in numbers):
+        outcome, why = "undecided", numbers[0].blunt
     elif not any(ends):
         outcome, why = "contradicted", f"not {bound.words}"
     else:

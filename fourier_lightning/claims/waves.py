@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from fourier_lightning.claims.measures import Measure, Measured, same
+from fourier_lightning.fourier.spectrum import component_near, prominence
 from fourier_lightning.tracking.runs import Run
 
 SHORT = (2.0, 2.5, 5.0, 10.0)  # the paper's outliers
 LEVEL = 0.05
+TWICE = 2.0  # the least that a line has over its neighbours
 
 
 def wave_sum_error(run: Run, peers: Sequence[Run]) -> Measured | None:
@@ -16,39 +19,83 @@ def wave_sum_error(run: Run, peers: Sequence[Run]) -> Measured | None:
     total, rows = run.array("final_logits_topk_sum"), run.table("final_logit_waves")
     if total is None or not rows:
         return None
-    answers = list(dict.fromkeys((row["a"], row["b"]) for row in rows))
-    errors = [abs(int(one.argmax()) - a - b) for one, (a, b) in zip(total, answers, strict=True)]
+    answers = dict.fromkeys((row["a"], row["b"]) for row in rows)
+    errors = [abs(int(one.argmax()) - a - b) for one, (a, b) in zip(total, answers, strict=False)]
     strongest = [f"{row['period']:.3g}" for row in rows if row["band"] == "all"][:5]
-    return Measured(float(np.mean(errors)), detail=f"{len(answers)} prompt(s); strongest T = {', '.join(strongest)}")
+    return Measured(float(np.mean(errors)), detail=f"{len(errors)} prompt(s); strongest T = {', '.join(strongest)}")
 
 
-def layer_outliers(*modules: str, periods: Sequence[float] = SHORT) -> Measure:
-    """Share of these periods that some layer of these modules writes beyond random directions (figures 3, 6, 8)."""
+def lines(power: np.ndarray, p: int, periods: Sequence[float] = SHORT) -> tuple[dict[float, float], float]:
+    """Prominence of a spectrum (K,) at the paper's periods, and the most that a component elsewhere has.
+
+    Elsewhere: above k = 10, and not within 2 of a harmonic of T = 10 (T = 10, 5, 10/3, 2.5, 2).
+    """
+    ratio = prominence(torch.as_tensor(power, dtype=torch.float64))
+    harmonics = [component_near(10 / n, p) for n in range(1, 6)]
+    others = [k for k in range(11, len(ratio) + 1) if all(abs(k - h) > 2 for h in harmonics)]
+    most = max((float(ratio[k - 1]) for k in others), default=np.inf)
+    return {t: float(ratio[component_near(t, p) - 1]) for t in periods}, most
+
+
+def stands_out(value: float, elsewhere: float) -> bool:
+    """Whether a line is one: more prominent than anything elsewhere, and twice its neighbours at least."""
+    return value > elsewhere and value >= TWICE
+
+
+def layer_outliers(*modules: str, periods: Sequence[float] = SHORT, together: bool = False) -> Measure:
+    """Share of these periods that stand out in what some layer of these modules writes (figures 3, 6, 8).
+
+    Its control: the share that stands out but is not beyond states in random directions, read through the same
+    unembedding. Those lines are the unembedding's own; any module would show them.
+
+    Args:
+        modules: "mlp", "attn".
+        periods: T's.
+        together: whether one layer has to have all of them.
+    """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
-        rows = [row for row in run.table("layer_periods") if row["module"] in modules]
-        if not all(any(same(row["period"], t) for row in rows) for t in periods):
-            return None
-        beyond = [r for r in rows if r["p_value"] <= LEVEL and any(same(r["period"], t) for t in periods)]
-        found = [t for t in periods if any(same(row["period"], t) for row in beyond)]
-        best = max(rows, key=lambda row: row["z"])
-        where = ", ".join(f"{r['module']} {r['layer']} T={r['period']:.3g} (z {r['z']:.1f})" for r in beyond)
-        highest = f"highest z {best['z']:.1f} ({best['module']} {best['layer']}, T={best['period']:.3g})"
-        return Measured(len(found) / len(periods), detail=where or highest)
+        own = {(row["module"], row["layer"], row["period"]): row for row in run.table("layer_periods")}
+        seen: dict[tuple[str, int], set[float]] = {}
+        beyond: dict[tuple[str, int], set[float]] = {}
+        told = []
+        for module in modules:
+            rms = run.array(f"layer_component_{module}_rms")
+            if rms is None or any((module, 0, t) not in own for t in periods):
+                return None
+            for layer, values in enumerate(rms):
+                found, elsewhere = lines(np.square(values), run.p, periods)
+                seen[module, layer] = {t for t in periods if stands_out(found[t], elsewhere)}
+                beyond[module, layer] = {t for t in seen[module, layer] if own[module, layer, t]["p_value"] <= LEVEL}
+                told += [f"{module} {layer} T={t:g} x{found[t]:.1f} (z {own[module, layer, t]['z']:.1f})"
+                         for t in sorted(seen[module, layer])]  # fmt: skip
+        value = share(seen, periods, together)
+        real = share(beyond, periods, together)
+        detail = ", ".join(told) or "no line stands out"
+        return Measured(value, control=value - real, detail=f"{detail}; beyond random directions {real:.0%}")
 
     return measure
 
 
+def share(found: dict[tuple[str, int], set[float]], periods: Sequence[float], together: bool) -> float:
+    """Share of the periods found in any layer, or the largest share in one layer."""
+    if together:
+        return max(len(ts) for ts in found.values()) / len(periods)
+    return len(set().union(*found.values())) / len(periods)
+
+
 def low_outliers(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Components below the cut-off that stand out beyond random directions: MLPs' less attentions' (figure 10)."""
+    """Components below the cut-off beyond random directions in MLPs; 0 if attention has any (figure 10)."""
     counts = {}
     for module in ("mlp", "attn"):
         rms, limit = run.array(f"layer_component_{module}_rms"), run.array(f"layer_component_{module}_limit")
         if rms is None or limit is None:
             return None
-        cutoff = cutoff_of(run)
-        counts[module] = int((rms > limit)[:, : cutoff - 1].any(axis=0).sum())
-    return Measured(counts["mlp"] - counts["attn"], detail=f"MLP {counts['mlp']}, attention {counts['attn']}")
+        counts[module] = int((rms > limit)[:, : cutoff_of(run) - 1].any(axis=0).sum())
+    alone = counts["mlp"] if counts["attn"] == 0 else 0
+    return Measured(
+        alone, detail=f"components beyond random directions: MLP {counts['mlp']}, attention {counts['attn']}"
+    )
 
 
 def cutoff_of(run: Run) -> int:
@@ -60,37 +107,17 @@ def cutoff_of(run: Run) -> int:
 def embedding_outliers(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Share of the paper's periods at which the number rows have an outlier (figures 5a, 7a, 15).
 
-    That is: power beyond all three nulls, or a component that stands out from its neighbours more than any component
-    away from the harmonics of 10 does. The nulls alone miss short waves beside a strong trend; see ``prominence``.
+    That is: power beyond all three nulls, or a line that stands out from its neighbours.
     """
     rows = [row for row in run.table("embedding_periods") if row["line"] == "numbers"]
     found = {t: next((row for row in rows if same(row["period"], t)), None) for t in SHORT}
     spectrum = run.array("embedding_spectrum")
     if spectrum is None or any(row is None for row in found.values()):
         return None
-    ratio, others = prominence(np.square(spectrum), run.p)
-    peaks = {t: float(ratio[round(run.p / t) - 1]) for t in SHORT}
-    beyond = [t for t, row in found.items() if (row and row["significant"]) or peaks[t] > others]
+    peaks, elsewhere = lines(np.square(spectrum), run.p)
+    beyond = [t for t, row in found.items() if (row and row["significant"]) or stands_out(peaks[t], elsewhere)]
     told = ", ".join(f"T={t:g} x{peaks[t]:.1f}" for t in SHORT)
-    return Measured(
-        len(beyond) / len(SHORT), detail=f"power over the neighbours': {told}; elsewhere up to x{others:.1f}"
-    )
-
-
-def prominence(power: np.ndarray, p: int, near: int = 2, far: int = 10) -> tuple[np.ndarray, float]:
-    """Power of each component (K,) over the median of its neighbours', and the largest such ratio of a control.
-
-    Neighbours are 3 to 10 components away on either side. Controls are the components above k = 10 that are not within
-    2 of a harmonic of T = 10 (T = 10, 5, 10/3, 2.5, 2).
-    """
-    count = len(power)
-    ratio = np.ones(count)
-    for k in range(1, count + 1):
-        around = [j for j in range(k - far, k + far + 1) if abs(j - k) > near and 1 <= j <= count]
-        ratio[k - 1] = power[k - 1] / max(float(np.median(power[np.array(around) - 1])), 1e-30)
-    harmonics = [round(p * n / 10) for n in range(1, 6)]
-    controls = [k for k in range(far + 1, count + 1) if all(abs(k - h) > near for h in harmonics)]
-    return ratio, float(max((ratio[k - 1] for k in controls), default=np.inf))
+    return Measured(len(beyond) / len(SHORT), detail=f"power over neighbours': {told}; elsewhere to x{elsewhere:.1f}")
 
 
 def cluster_order(run: Run, peers: Sequence[Run]) -> Measured | None:

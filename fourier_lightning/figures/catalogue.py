@@ -31,6 +31,7 @@ class FigureSpec:
         shows: in the paper, in a line.
         make: from a run that has all of ``tables`` and ``arrays``.
         of: the runs that the paper shows it of, where that is not any run.
+        paper: what the paper sees in it, of its own models.
     """
 
     shows: str
@@ -38,6 +39,7 @@ class FigureSpec:
     tables: Sequence[str] = ()
     arrays: Sequence[str] = ()
     of: Callable[[Run], bool] = lambda run: True
+    paper: str = ""
 
 
 def is_scratch(run: Run) -> bool:
@@ -114,9 +116,9 @@ def wave_sum(run: Run) -> Chart:
 
 
 def filter_errors(run: Run, modules: str, removed: str) -> Chart:
-    """Figures 21, 23: errors under one filter of the ablation table, by the run's own method."""
+    """Figures 21, 23: errors under one filter, by the paper's projection where it exists, else by readout."""
     mine = [r for r in run.table("error_histogram") if (r["modules"], r["removed"]) == (modules, removed)]
-    method = "readout" if any(row["method"] == "readout" for row in mine) else "projection"
+    method = "projection" if any(row["method"] == "projection" for row in mine) else "readout"
     title = "no filter" if removed == "none" else f"{removed} waves removed from {errors.WORDS[modules]}, {method}"
     return errors.error_histogram([row for row in mine if row["method"] == method], title)
 
@@ -138,23 +140,29 @@ FIGURES: dict[str, FigureSpec] = {
     "1b": FigureSpec("each MLP's contribution to one prompt's logits", lambda r: contribution_maps(r, "mlp"),
                      WAVES, PROMPT),
     "1c": FigureSpec("each attention's contribution", lambda r: contribution_maps(r, "attn"), WAVES, PROMPT),
-    "2": FigureSpec("spectrum of one MLP (T = 2) and one attention (T = 5, 10)", module_spectra, (), PROMPT),
-    "3": FigureSpec("layer x component, mean over the examples: outliers at T = 2, 2.5, 5, 10", layer_map, (), MAPS),
+    "2": FigureSpec("spectrum of one MLP's and one attention's contribution", module_spectra, (), PROMPT,
+                    paper="an MLP of T = 2, an attention of T = 5 and 10"),
+    "3": FigureSpec("layer x component, mean over the examples", layer_map, (), MAPS,
+                    paper="outliers at T = 2, 2.5, 5, 10"),
     "4a": FigureSpec("the strongest waves of the final logits", lambda r: wave_chart(r, "all"), WAVES),
-    "4b": FigureSpec("their sum peaks at the answer", wave_sum, WAVES, ("final_logits", "final_logits_topk_sum")),
-    "5a": FigureSpec("spectrum of the number embedding", embedding_spectrum, (), SPECTRUM),
+    "4b": FigureSpec("these waves added up", wave_sum, WAVES, ("final_logits", "final_logits_topk_sum"),
+                     paper="their sum peaks at the answer"),
+    "5a": FigureSpec("spectrum of the number embedding", embedding_spectrum, (), SPECTRUM,
+                     paper="outliers at T = 2, 2.5, 5, 10"),
     "5b": FigureSpec("t-SNE of the number embeddings, ten clusters",
                      lambda r: vectors.number_map(r.array("number_embedding")), (), ("number_embedding",)),
-    "6": FigureSpec("figure 3 from scratch: no outliers", layer_map, (), MAPS, is_scratch),
-    "7a": FigureSpec("figure 5a from scratch: no outliers at short periods", embedding_spectrum, (), SPECTRUM,
-                     is_scratch),
-    "10": FigureSpec("figure 3, the first 50 components: low outliers in MLPs, none in attention",
-                     lambda r: layer_map(r, first=50), (), MAPS),
+    "6": FigureSpec("figure 3 from scratch", layer_map, (), MAPS, is_scratch, "no outliers"),
+    "7a": FigureSpec("figure 5a from scratch", embedding_spectrum, (), SPECTRUM, is_scratch,
+                     "no outliers at short periods"),
+    "10": FigureSpec("figure 3, the first 50 components", lambda r: layer_map(r, first=50), (), MAPS,
+                     paper="outliers in MLPs, none in attention"),
     "11a": FigureSpec("one wave kept: parity", lambda r: errors.single_waves(r.table("single_component"), "mod_2"),
-                      ("single_component",)),
+                      ("single_component",), paper="right in 99.59 % with T = 2"),
     "11b": FigureSpec("one wave kept: wrong answers",
-                      lambda r: errors.single_waves(r.table("single_component"), "accuracy"), ("single_component",)),
-    "12": FigureSpec("errors with the longest wave alone", longest_wave_errors, ("single_component_errors",)),
+                      lambda r: errors.single_waves(r.table("single_component"), "accuracy"), ("single_component",),
+                      paper="96.6 % wrong with T = 520"),
+    "12": FigureSpec("errors with the longest wave alone", longest_wave_errors, ("single_component_errors",),
+                     paper="bell-shaped around 0"),
     "13a": FigureSpec("long waves of the final logits", lambda r: wave_chart(r, "low"), WAVES),
     "13b": FigureSpec("short waves of the final logits", lambda r: wave_chart(r, "high"), WAVES),
     "14": FigureSpec("the longest wave of the final logits",
@@ -164,16 +172,19 @@ FIGURES: dict[str, FigureSpec] = {
     "18": FigureSpec("figure 2 for the format task", module_spectra, (), PROMPT, uses_format),
     "20": FigureSpec("one module's contribution over the numbers",
                      lambda r: logits.module_over_numbers(both_modules(r), answer_of(r)), WAVES, PROMPT),
-    "21a": FigureSpec("errors without low waves in MLPs", lambda r: filter_errors(r, "mlp", "low"), ERRORS),
-    "21b": FigureSpec("errors without high waves in attention", lambda r: filter_errors(r, "attn", "high"), ERRORS),
-    "22": FigureSpec("figures 1b and 1c from scratch: no periodic structure",
-                     lambda r: contribution_maps(r, "mlp", "attn"), WAVES, PROMPT, is_scratch),
-    "23": FigureSpec("errors from scratch: all within 2", lambda r: filter_errors(r, "none", "none"), ERRORS, (),
-                     is_scratch),
+    "21a": FigureSpec("errors without low waves in MLPs", lambda r: filter_errors(r, "mlp", "low"), ERRORS,
+                      paper="multiples of 10"),
+    "21b": FigureSpec("errors without high waves in attention", lambda r: filter_errors(r, "attn", "high"), ERRORS,
+                      paper="all below 6"),
+    "22": FigureSpec("figures 1b and 1c from scratch",
+                     lambda r: contribution_maps(r, "mlp", "attn"), WAVES, PROMPT, is_scratch,
+                     "no periodic structure"),
+    "23": FigureSpec("errors from scratch", lambda r: filter_errors(r, "none", "none"), ERRORS, (), is_scratch,
+                     "all within 2"),
     "table_1": FigureSpec("accuracy without low or high waves",
                           lambda r: errors.table_1(r.table("filter_ablation"), PAPER_TABLE_1), ("filter_ablation",)),
-    "knock_out": FigureSpec("effect of each wave against its power (ours)",
+    "knock_out": FigureSpec("effect of each wave against its power",
                             lambda r: errors.knock_outs(r.table("knock_out")), ("knock_out",)),
-    "layer_periods": FigureSpec("periods in each module beside random directions (ours)",
+    "layer_periods": FigureSpec("periods in each module beside random directions",
                                 lambda r: spectra.layer_periods(r.table("layer_periods")), ("layer_periods",)),
 }  # fmt: skip

@@ -71,13 +71,17 @@ class Points:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Values z[row][column] at y[row], x[column]; ``diverging`` puts the colour map's middle at zero."""
+    """Values z[row][column] at y[row], x[column]; ``diverging`` puts the colour map's middle at zero.
+
+    ``limits`` are of the colours: the same in panels that are to be compared.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
     z: Sequence[Sequence[float]]
     unit: str
     diverging: bool = False
+    limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -47,10 +47,11 @@ def maps(chart: Chart) -> bool:
 
 
 def legend_names(chart: Chart) -> list[str]:
-    """Names for the legend below the panels; none where a short one fits inside the only panel."""
+    """Names for the legend below the panels; none where a short one fits inside the only panel, among lines."""
     marks = [mark for panel in chart.panels for mark in panel.marks]
     names = list(dict.fromkeys(mark.name for mark in marks if getattr(mark, "name", "") and not is_faint(mark)))
-    return [] if maps(chart) or (len(chart.panels) == 1 and len(names) <= 4) else names
+    bars = any(isinstance(mark, Bars) for mark in marks)  # they fill their panel
+    return [] if maps(chart) or (len(chart.panels) == 1 and len(names) <= 4 and not bars) else names
 
 
 def is_faint(mark: Mark) -> bool:
@@ -110,10 +111,11 @@ def draw_mark(figure: SubFigure, axes: Axes, mark: Mark) -> None:
                           capsize=2, markeredgewidth=0, zorder=3)  # fmt: skip
             for at, word in enumerate(text or ()):
                 axes.annotate(word, (x[at], y[at]), xytext=(0, 4), textcoords="offset points", fontsize=7, ha="center")
-        case Heatmap(x, y, z, unit, diverging):
+        case Heatmap(x, y, z, unit, diverging, scale):
             values = np.asarray(z)
             reach = float(np.abs(values).max()) if values.size else 1.0
-            limits = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach} if diverging else {"cmap": "viridis"}
+            low, high = (-reach, reach) if diverging else scale or (None, None)
+            limits = {"cmap": "RdBu_r" if diverging else "viridis", "vmin": low, "vmax": high}
             extent = (x[0] - 0.5, x[-1] + 0.5, y[-1] + 0.5, y[0] - 0.5)
             image = axes.imshow(values, aspect="auto", interpolation="nearest", extent=extent, **limits)
             figure.colorbar(image, ax=axes, label=unit)

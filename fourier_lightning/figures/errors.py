@@ -55,7 +55,7 @@ def wide_histogram(rows: Sequence[dict[str, Any]], title: str, p: int, bins: int
     return Chart(
         "Errors with one wave alone",
         [Panel(title, Axis("error: prediction minus answer (numbers)"), Axis("examples"), marks)],
-        f"{total:,} validation examples, mean error {mean:.1f}. The paper: bell-shaped around 0.",
+        f"{total:,} validation examples, mean error {mean:.1f}.",
     )
 
 
@@ -78,7 +78,6 @@ def single_waves(rows: Sequence[dict[str, Any]], metric: str) -> Chart:
     if metric == "mod_2":
         marks.append(Rule(50, "chance"))
     label = {"mod_2": "parity right (%)", "accuracy": "exact answer wrong (%)"}[metric]
-    paper = {"mod_2": "The paper, T = 2: 99.59 %.", "accuracy": "The paper, T = 520: 96.6 %."}[metric]
     return Chart(
         "What one wave does alone",
         [
@@ -86,7 +85,7 @@ def single_waves(rows: Sequence[dict[str, Any]], metric: str) -> Chart:
                 "", Axis("wave kept in all attention and MLP outputs", ticks=ticks), Axis(label, limits=(0, 105)), marks
             )
         ],
-        f"Validation split, last position. Grey: as many random directions of the number line kept. {paper}",
+        "Validation split, last position. Grey: as many random directions of the number line kept.",
     )
 
 

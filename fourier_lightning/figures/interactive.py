@@ -92,11 +92,12 @@ def add(figure: go.Figure, mark: Mark, place: dict[str, int], named: set[str], a
             look = {"mode": "markers+text" if text else "markers", "marker": {"color": colour, "size": size + 1}}
             words = {"text": list(text), "textposition": "top center", "textfont": {"size": 9}} if text else {}
             figure.add_scatter(x=short(x), y=short(y), error_y=spread, **look, **words, **entry, **place)
-        case Heatmap(x, y, z, unit, diverging):
+        case Heatmap(x, y, z, unit, diverging, scale):
             domain_x, domain_y = (figure.layout[f"{which}axis{axis}"].domain for which in "xy")
             bar = {"title": {"text": unit, "side": "right", "font": {"size": 11}}, "thickness": 10,
                    "x": domain_x[1] + 0.005, "y": sum(domain_y) / 2, "len": domain_y[1] - domain_y[0]}  # fmt: skip
             look = {"colorscale": "RdBu_r", "zmid": 0} if diverging else {"colorscale": "Viridis"}
+            look |= {"zmin": scale[0], "zmax": scale[1]} if scale else {}
             figure.add_heatmap(x=short(x), y=short(y), z=short(z), colorbar=bar, **look, **place)
         case Rule(value, _, which, colour):
             line = {"color": colour, "width": 1.5, "dash": "dot"}

@@ -46,11 +46,11 @@ def module_over_numbers(contributions: Mapping[str, tuple[np.ndarray, Sequence[f
         answer: the right sum.
     """
     panels = []
-    for module, (values, periods) in contributions.items():
+    for (module, (values, periods)), colour in zip(contributions.items(), PALETTE, strict=False):
         layer, x = strongest_layer(values, periods), np.arange(values.shape[1])
         fit = fitted(values[layer], periods)
         name = " + ".join(f"T={t:g}" for t in periods)
-        marks = [Line(x, values[layer], "contribution", "#999999"), Line(x, fit, f"least-squares wave {name}", BLUE),
+        marks = [Line(x, values[layer], "contribution", "#999999"), Line(x, fit, f"least-squares wave {name}", colour),
                  Rule(answer, f"answer {answer}", "x", BLACK)]  # fmt: skip
         window = (max(0, answer - 40), min(len(x) - 1, answer + 40))
         title = f"{MODULES[module]} of layer {layer}"
@@ -129,7 +129,7 @@ def wave_sum(total: np.ndarray, logits: np.ndarray, answer: int, top_k: int) -> 
              Line(x, total, f"sum of the {top_k} strongest waves, peak at {peak}", BLUE),
              Rule(answer, f"answer {answer}", "x", BLACK)]  # fmt: skip
     return Chart(
-        "A few waves make the answer",
+        "The strongest waves of the final logits, added up",
         [Panel("", NUMBER_AXIS, Axis("logit"), marks)],
-        "If the logits are sparse in waves, the sum of a few of them peaks at the answer.",
+        f"The sum peaks at {peak}, the answer is {answer}.",
     )

@@ -23,7 +23,7 @@ from fourier_lightning.figures.chart import (
     period_ticks,
 )  # fmt: skip
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.fourier.spectrum import coefficients, magnitudes, period_probes
+from fourier_lightning.fourier.spectrum import coefficients, component_near, magnitudes, period_probes, prominence
 
 MODULES = {"attn": "attention", "mlp": "MLP"}
 OUTLIERS = 10  # labelled in the paper's figure 3
@@ -45,17 +45,21 @@ def embedding_spectra(
         marks: list[Any] = [Line(k, magnitude, "L2 norm over columns", BLUE)]
         if limit is not None:
             marks.append(Line(k, limit, "5 % limit of permuted rows, corrected", GREY, dashed=True))
+        # on the slope of a trend that reaches past the cut-off the detrended null lets everything through: peaks alone
         beyond = [r["component"] for r in rows if r["line"] == "numbers" and stands_out(r)]
-        names = [period_label(c, p) if nearest_labelled(c, p) and is_peak(magnitude, c) else "" for c in beyond]
+        beyond = [component for component in beyond if is_peak(magnitude, component)]
+        names = [period_label(c, p) if nearest_labelled(c, p) else "" for c in beyond]
         if beyond:
             marks.append(Points(beyond, magnitude[np.array(beyond) - 1], "beyond the detrended null", ORANGE, names))
-        panels.append(Panel(title, component_axis(p), Axis("magnitude", log=True), marks, period_ticks(p)))
+        panels.append(
+            Panel(title, component_axis(p), Axis("magnitude (embedding units)", log=True), marks, period_ticks(p))
+        )
     return Chart(
         "Spectrum of the number embedding",
         panels,
         "Each column of the number rows is transformed over the number line; L2 norm over the columns. The dashed "
         "limit is what the largest component of rows in random order reaches, corrected for all components. A strong "
-        "trend (low k) lifts that limit; dots are components above the cut-off beyond a null of the short waves alone.",
+        "trend (low k) lifts that limit; dots are peaks above the cut-off beyond a null of the short waves alone.",
         height=2.6,
     )
 
@@ -73,7 +77,7 @@ def is_peak(magnitude: np.ndarray, component: int, reach: int = 3) -> bool:
 
 def nearest_labelled(component: int, p: int) -> float | None:
     """The labelled period whose nearest component this is, if any."""
-    return next((period for period in LABELLED if component == round(p / period)), None)
+    return next((period for period in LABELLED if component == component_near(period, p)), None)
 
 
 def period_label(component: int, p: int) -> str:
@@ -92,13 +96,17 @@ def layer_components(
         p: length of the number line.
         first: show this many components alone (figure 10: the first 50).
     """
-    panels = []
+    panels, dots = [], 0
+    logs = [np.log10(np.maximum(mean[:, :first], 1e-12)) for mean, _, _ in maps.values()]
+    scale = (max(float(max(x.max() for x in logs)) - 4, float(min(x.min() for x in logs))),
+             float(max(x.max() for x in logs)))  # fmt: skip
     for title, (mean, rms, limit) in maps.items():
         shown = mean[:, :first]
         layers, k = np.arange(shown.shape[0]), np.arange(1, shown.shape[1] + 1)
-        marks: list[Any] = [Heatmap(k, layers, np.log10(np.maximum(shown, 1e-12)), "log10 magnitude")]
+        marks: list[Any] = [Heatmap(k, layers, np.log10(np.maximum(shown, 1e-12)), "log10 magnitude", limits=scale)]
         if rms is not None and limit is not None:
             at, where = np.nonzero(rms[:, :first] > limit[:, :first])
+            dots += len(at)
             if len(at):
                 marks.append(Points(where + 1, at, "beyond random directions (5 %, corrected)", YELLOW, size=2.5))
         lines = outliers(shown)
@@ -111,29 +119,31 @@ def layer_components(
     return Chart(
         "Waves that attention and MLPs write into the logits",
         panels,
-        "Mean magnitude over the validation examples of each module's contribution W_U x to the number logits. The "
-        "components that stand out most from their neighbours carry their period T. W_U has waves of its own: yellow "
-        "dots mark what is beyond states of the same covariance in random directions, read through the same W_U. A "
-        "line without dots is the unembedding's doing.",
+        "Mean magnitude over the validation examples of each module's contribution W_U x to the number logits. "
+        "Components with at least twice their neighbours' power carry their period T. W_U has waves of its own; "
+        + (
+            "yellow dots mark what is beyond states of the same covariance in random directions, read through the same "
+            "W_U. A line without dots is the unembedding's doing."
+            if dots
+            else "nothing here is beyond states of the same covariance in random directions, read through the same W_U "
+            "(5 %, corrected)."
+        ),
         columns=2,
         height=2.6 if first is None else 2.8,
         width=12,
     )
 
 
-def outliers(values: np.ndarray, count: int = OUTLIERS, reach: int = 8) -> list[int]:
-    """Components that stand out most from the median of their neighbours in any layer of (layers, K): up to ``count``.
+def outliers(values: np.ndarray, count: int = OUTLIERS) -> list[int]:
+    """Components that stand out from their neighbours in some layer of magnitudes (layers, K): up to ``count``.
 
-    Of several close together, the one that stands out most.
+    Standing out is power of at least twice the neighbours' (``prominence``); of several close together, the first.
     """
-    if values.shape[1] < 3:
-        return list(range(1, values.shape[1] + 1))
-    padded = np.pad(values, ((0, 0), (reach, reach)), mode="reflect" if values.shape[1] > reach else "edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
-    ratio = (values / np.maximum(np.median(windows, axis=2), 1e-12)).max(axis=0)
+    power = torch.as_tensor(np.asarray(values), dtype=torch.float64).square()
+    ratio = prominence(power).amax(dim=0).tolist()
     apart, chosen = max(2, len(ratio) // 14), []
     for k in sorted(range(1, len(ratio) + 1), key=lambda k: -ratio[k - 1]):
-        if len(chosen) < count and all(abs(k - other) >= apart for other in chosen):
+        if ratio[k - 1] >= 2 and len(chosen) < count and all(abs(k - other) >= apart for other in chosen):
             chosen.append(k)
     return sorted(chosen)
 
@@ -162,8 +172,9 @@ def module_spectra(contributions: Mapping[str, tuple[np.ndarray, Sequence[float]
         top = outliers(spectrum[None], 5)
         marks = [
             Line(k, spectrum, "one prompt", BLUE),
-            Points(top, spectrum[np.array(top) - 1], "stands out", ORANGE, [period_label(c, p) for c in top]),
-        ]
+            Points(top, [spectrum[c - 1] for c in top], "twice its neighbours' power", ORANGE,
+                   [period_label(c, p) for c in top]),
+        ]  # fmt: skip
         panels.append(Panel(title, component_axis(p), Axis("magnitude (logits)"), marks, period_ticks(p)))
     return Chart(
         "Spectrum of one module's contribution",

@@ -95,6 +95,25 @@ def top_share(power: Float[Tensor, "... K"], k: int) -> Float[Tensor, "..."]:
     return power.topk(min(k, power.shape[-1])).values.sum(dim=-1) / power.sum(dim=-1)
 
 
+def prominence(power: Float[Tensor, "... K"], near: int = 2, far: int = 10) -> Float[Tensor, "... K"]:
+    """Power of each component over the median of its neighbours', 3 to 10 components away: 1 on any smooth slope.
+
+    Nulls of a whole table spread a strong trend over all components and miss short waves beside it; this does not.
+    """
+    count = power.shape[-1]
+    ratio = torch.ones_like(power)
+    for k in range(count):
+        around = [j for j in range(k - far, k + far + 1) if abs(j - k) > near and 0 <= j < count]
+        if around:
+            ratio[..., k] = power[..., k] / power[..., around].median(dim=-1).values.clamp_min(1e-30)
+    return ratio
+
+
+def component_near(period: float, p: int) -> int:
+    """The component k whose period p / k is nearest: 52 for T = 10 at p = 521."""
+    return max(1, min(round(p / period), p // 2))
+
+
 @dataclass(frozen=True)
 class Waves:
     """The strongest components of a signal over the number line, strongest first (paper figures 4 and 13).

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,17 @@ MOST = 12  # arms with plots of their own: more would make the page slow
 def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     """The answers first."""
     groups = grouped(summary.finished(runs))
+    once = {label: measured_once(members) for label, members in groups.items()}
     blocks: list[Block] = [Notice(text) for text in troubles(runs)]
     winners = summary.winner(runs)
     blocks.append(Words("Which arm wins?", winners) if winners else Notice("No finished run was tested."))
     note = "Mean ± standard deviation over seeds [95 % bootstrap interval: with two or three seeds, their range]."
     blocks.append(DataTable(summary.arm_table(runs), note))
-    periods, filtered = summary.periods_table(groups), summary.filters_table(groups)
+    periods, filtered = summary.periods_table(groups), summary.filters_table(once)
     blocks.append(
         DataTable(periods, heading="Which periods carry the answer in MLPs and attention?",
                   caption="Long waves: k below the cut-off. Random directions: states of the same covariance, read "
-                  "through the same unembedding; any layer, each at 5 %, so one in twenty comes by chance.")
+                  "through the same unembedding; in any layer, each layer at 5 %, so some come by chance.")
         if periods else Notice("Which periods? No finished run was measured with the layer_spectrum instrument.")
     )  # fmt: skip
     blocks.append(
@@ -66,6 +68,11 @@ def troubles(runs: Sequence[Run]) -> list[str]:
     ]  # fmt: skip
 
 
+def measured_once(members: Sequence[Run]) -> list[Run]:
+    """One run a seed, of those with an ablation table."""
+    return list({run.seed: run for run in members if run.table("filter_ablation")}.values())
+
+
 def arms(runs: Sequence[Run]) -> Section:
     """Accuracy: final, and during training."""
     blocks: list[Block] = []
@@ -93,8 +100,11 @@ def gallery(name: str, title: str, intro: str, figures: Sequence[str], unfolded:
                     missing += members[0].lacks(spec.tables, spec.arrays)
                     continue
                 called = f"figure {figure}" if figure[0].isdigit() else "ours"
+                chart = spec.make(run)
+                if spec.paper:
+                    chart = replace(chart, caption=f"{chart.caption} In the paper, of its model: {spec.paper}.")
                 heading = f"{label}, seed {run.seed}: {spec.shows} ({called})"
-                blocks.append(Plot(spec.make(run), heading, folded=index >= unfolded))
+                blocks.append(Plot(chart, heading, folded=index >= unfolded))
             if missing:
                 blocks.append(Notice(f"{label}: nothing to draw from; the record has no {', '.join(missing)}."))
         return Section(name, title, intro, blocks)
@@ -124,8 +134,7 @@ def filters(runs: Sequence[Run]) -> Section:
     """Table 1 with controls, averaged over seeds, and its plot."""
     blocks: list[Block] = []
     for index, (label, members) in enumerate(list(grouped(summary.finished(runs)).items())[:MOST]):
-        measured = [run for run in members if run.table("filter_ablation")]
-        seeds = list({run.seed: run for run in measured}.values())
+        seeds = measured_once(members)
         if not seeds:
             blocks.append(Notice(f"{label}: nothing to show; the record has no tables/filter_ablation."))
             continue
@@ -197,7 +206,7 @@ def claims(verdicts: Sequence[Verdict]) -> Section:
                 "model": verdict.model + seeds,
                 "ours [95 %]": number(verdict), "verdict": verdict.outcome, "how it was decided": how,
             })  # fmt: skip
-    intro = (f"{len(CLAIMS)} claims; {count(verdicts)}. Supported or contradicted: for these models, at this size. "
+    intro = (f"{count(verdicts)}. Supported or contradicted: for these models, at this size. "
              "Undecided: the interval covers the bound, or a control does the same. The bounds are ours.")  # fmt: skip
     table = DataTable(rows, long=("how it was decided",))
     return Section("claims", "The paper's claims", intro, [table])

@@ -13,8 +13,10 @@ from fourier_lightning.figures.accuracy import seeds
 from fourier_lightning.figures.errors import WORDS
 from fourier_lightning.intervals import bootstrap
 from fourier_lightning.report.blocks import escape, percent
+from fourier_lightning.tracking.labels import prompt_style
 from fourier_lightning.tracking.runs import Run, by_label
 
+ADDS = 0.5  # an arm below this accuracy does not add: what breaks it says nothing
 METRICS = {
     "test/accuracy": "test exact",
     "test/mod_10": "test modulo 10",
@@ -66,13 +68,11 @@ def spread(values: Sequence[float]) -> str:
 def winner(runs: Sequence[Run]) -> list[str]:
     """Which arm wins and by how much, among those that share task, prompts and training share."""
     sentences = []
-    by_task: dict[tuple[Any, ...], list[Run]] = {}
+    by_task: dict[tuple[str, ...], list[Run]] = {}
     for run in finished(runs):
-        data = run.config["data"]
         if "test/accuracy" in run.metrics and not run.arm.endswith("as it is"):
-            task = (data["max_operand"], str(data["templates"]), data["train_fraction"])
-            by_task.setdefault(task, []).append(run)
-    for (_, _, share), members in by_task.items():
+            by_task.setdefault(task_of(run), []).append(run)
+    for task, members in by_task.items():
         ranked = sorted(by_label(members).items(), key=lambda item: -best(item[1]))
         values = {label: [run.metrics["test/accuracy"] for run in group] for label, group in ranked}
         (first, top), *rest = values.items()
@@ -84,8 +84,15 @@ def winner(runs: Sequence[Run]) -> list[str]:
                 text += f" and {100 * (np.mean(top) - np.mean(worst)):.2f} ahead of <b>{escape(last)}</b>"
             if min(top) <= max(next_best):
                 text += "; seeds of the first two overlap"
-        sentences.append(f"With {100 * share:g} % of the pairs: {text}.")
+        sentences.append(f"{escape(', '.join(task))}: {text}.")
     return sentences
+
+
+def task_of(run: Run) -> tuple[str, ...]:
+    """What runs have to share to be compared, in words."""
+    data = run.config["data"]
+    share, ordered = f"{100 * data['train_fraction']:g} % of the pairs", data["pairs"] == "ordered"
+    return (f"Numbers to {data['max_operand']}", prompt_style(run.config), share, *(["ordered"] if ordered else []))
 
 
 def periods_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
@@ -113,11 +120,16 @@ def beyond_control(run: Run, module: str) -> str:
 
 
 def costliest(run: Run, count: int = 5) -> str:
-    """The single waves whose removal costs most, if it costs more than random directions do (2 standard deviations)."""
+    """The single waves whose removal costs most, where it costs far more than random directions do.
+
+    Far: four standard deviations of the random draws, since the largest of 260 components is looked at.
+    """
     rows = run.table("knock_out")
     if not rows:
         return "not measured"
-    beyond = [row for row in sorted(rows, key=lambda row: -row["loss_increase"]) if row["z"] > 2][:count]
+    if run.metrics.get("val/accuracy", 0.0) < ADDS:
+        return "it does not add"
+    beyond = [row for row in sorted(rows, key=lambda row: -row["loss_increase"]) if row["z"] > 4][:count]
     waves = ", ".join(f"{row['period']:.3g}" for row in beyond)
     return f"T = {waves}" if beyond else "none more than random directions"
 
@@ -138,7 +150,7 @@ def filters_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
         tables = [[row for row in run.table("filter_ablation") if not row["refused"]] for run in runs]
         found = [row for table in tables for row in table if row["method"] == "readout" or row["removed"] == "none"]
         intact = [row["accuracy"] for row in found if row["removed"] == "none"]
-        if not intact or np.mean(intact) < 0.5:
+        if not intact or np.mean(intact) < ADDS:
             continue
         for modules, removed in (("mlp", "low"), ("attn", "low"), ("mlp", "high"), ("attn", "high")):
             chosen = [row for row in found if (row["modules"], row["removed"]) == (modules, removed)]

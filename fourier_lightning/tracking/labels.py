@@ -25,16 +25,17 @@ def arm_of(config: dict[str, Any]) -> str:
     if config["model"]["body"] == "pretrained":
         trained = "fine-tuned" + (", table frozen" if embedding["freeze"] else "")
         return f"pretrained, {trained if config['fit'] or config['ckpt_path'] else 'as it is'}"
+    frozen = embedding["freeze"]
     if embedding["source"] == "random":
-        return "scratch"
+        return "scratch, random table frozen" if frozen else "scratch"
     if embedding["source"] == "fourier":
-        return "scratch + synthetic Fourier table"
+        return f"scratch + synthetic Fourier table{'' if frozen else ', trained'}"
     control, kept = embedding["control"], embedding.get("keep", "all")
-    state = "frozen" if embedding["freeze"] else "trained"
     if control == "none" and kept == "all":
-        return f"scratch + {state} pretrained table"
-    changed = control.removesuffix("_rows").replace("_", " ") if kept == "all" else KEPT[kept]
-    return f"scratch + {changed} pretrained table"
+        return f"scratch + {'frozen' if frozen else 'trained'} pretrained table"
+    words = [KEPT[kept]] if kept != "all" else []
+    words += [control.removesuffix("_rows").replace("_", " ")] if control != "none" else []
+    return f"scratch + {' '.join(words)} pretrained table{'' if frozen else ', trained'}"
 
 
 def label_runs(runs: Sequence[Run]) -> None:
@@ -92,8 +93,11 @@ def tell_checkpoints_apart(runs: Sequence[Run]) -> None:
 
 
 def prompt_style(config: dict[str, Any]) -> str:
-    """The prompts in two words."""
-    return '"a,b+"' if config["data"]["templates"] == ["format"] else "sentences"
+    """The prompts in a word or two."""
+    templates = config["data"]["templates"]
+    if templates == ["format"]:
+        return '"a,b+"'
+    return "sentences" if len(templates) == 5 else f"prompts {'+'.join(templates)}"
 
 
 def said(key: str) -> bool:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.tracking.labels import arm_of, label_runs
-from fourier_lightning.tracking.record import read_array, read_jsonl, read_table
+from fourier_lightning.tracking.record import read_array
 
 
 @dataclass(eq=False)
@@ -70,11 +70,17 @@ class Run:
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows of a table about the latest weights that were looked at; empty if the record has none."""
-        return self._once(f"tables/{name}", lambda: read_table(self.dir, name)) or []
+        return self._once(f"tables/{name}", lambda: self._latest(name)) or []
 
     def array(self, name: str) -> np.ndarray | None:
         """An array; None if the record has none."""
         return self._once(f"arrays/{name}", lambda: read_array(self.dir, name).numpy())
+
+    def _latest(self, name: str) -> list[dict[str, Any]]:
+        """Rows about the latest weights."""
+        rows = read_lines(self.dir / "record" / "tables" / f"{name}.jsonl")
+        latest = max((row["step"] for row in rows), default=None)
+        return [row for row in rows if row["step"] == latest]
 
     def _once(self, name: str, read: Callable[[], Any]) -> Any:
         """Read a file of the record at its first use; None if it is not there or was cut off while it was written."""
@@ -96,9 +102,26 @@ class Run:
 
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """Epochs (the first is 1) and values of a metric in metrics.jsonl."""
-        lines = self._once("metrics", lambda: read_jsonl(self.dir / "record" / "metrics.jsonl")) or []
+        lines = self._once("metrics", lambda: read_lines(self.dir / "record" / "metrics.jsonl")) or []
         points = {line["epoch"] + 1: line[metric] for line in lines if metric in line and "epoch" in line}
         return sorted(points), [points[epoch] for epoch in sorted(points)]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Rows of a JSON-lines file, less a last line that a killed run left unfinished.
+
+    Raises:
+        ValueError: any other line that can't be read.
+    """
+    lines = path.read_text().splitlines()
+    rows = []
+    for index, line in enumerate(lines):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            if index < len(lines) - 1:
+                raise
+    return rows
 
 
 def find_runs(dirs: Sequence[str | Path]) -> list[Run]:
@@ -145,8 +168,11 @@ def natural(path: Path) -> tuple[Any, ...]:
 
 
 def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Runs grouped by label, arms in a fixed order; of several runs of one label and seed, the last given."""
+    """Runs grouped by label; of several of one label and seed, the last one that finished, else the last."""
     groups: dict[str, dict[Any, Run]] = {}
     for run in runs:
-        groups.setdefault(run.label, {})[run.seed] = run
+        members = groups.setdefault(run.label, {})
+        earlier = members.get(run.seed)
+        if earlier is None or earlier.status != "finished" or run.status == "finished":
+            members[run.seed] = run
     return {label: list(members.values()) for label, members in groups.items()}

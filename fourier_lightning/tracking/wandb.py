@@ -7,8 +7,9 @@ from typing import Any, Literal
 from urllib.parse import urlparse
 
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.tracking.labels import arm_of
+from fourier_lightning.tracking.labels import arm_of, prompt_style
 from fourier_lightning.tracking.mirror import MirrorLogger
 
 TAG_LENGTH = 64  # the most that W&B takes
@@ -54,8 +55,8 @@ def wandb_logger(
     """Start a W&B run and wrap it for Lightning; None when disabled.
 
     All metadata is set at init, because an offline run can't be renamed or regrouped later. To what is given here it
-    adds tags (the arm, the seed, the cut-off where one is set), ``arm`` and ``cutoff`` in the configuration, and a job
-    type: "train" or "evaluate".
+    adds tags (the arm, the seed, the cut-off where one is set), ``arm``, ``label`` and ``cutoff`` in the configuration
+    to group by, and a job type: "train" or "evaluate".
 
     Args:
         project: W&B project.
@@ -83,7 +84,7 @@ def wandb_logger(
         "tags": [*(tags or []), *labels_of(config)],
         "entity": entity,
         "notes": notes,
-        "config": None if config is None else {**config, "arm": arm_of(config), "cutoff": cutoff_of(config)},
+        "config": None if config is None else {**config, **group_keys(config)},
         "job_type": None if config is None else "train" if config["fit"] else "evaluate",
         "reinit": "finish_previous",
         "settings": wandb.Settings(quiet=True),  # the run prints its own results
@@ -131,6 +132,19 @@ def cutoff_of(config: dict[str, Any]) -> int | None:
     embedding = config["embedding"]
     trained_on = embedding.get("cutoff") if embedding.get("keep", "all") != "all" else None
     return config["filter"]["cutoff"] if trained_on is None else trained_on
+
+
+def group_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """Top-level entries of the configuration to group runs by.
+
+    ``label`` keeps apart what should not be averaged: the arm, the share of the pairs, the prompts, and whether the run
+    trained. ``cutoff`` is the effective one.
+    """
+    data, asked = config["data"], cutoff_of(config)
+    share = f"{100 * data['train_fraction']:g} % of the pairs"
+    words = [arm_of(config), share, prompt_style(config), *([] if config["fit"] else ["evaluated"])]
+    cutoff = Selection(cutoff=asked).cutoff_at(2 * data["max_operand"] + 1)
+    return {"arm": arm_of(config), "label": ", ".join(words), "cutoff": cutoff}
 
 
 def labels_of(config: dict[str, Any] | None) -> list[str]:
