@@ -145,8 +145,8 @@ def colours(labels: Sequence[str]) -> dict[str, str]:
     """A colour for each label: an arm's own where the label is one (or begins with one), else the next free one."""
     chosen: dict[str, str] = {}
     for label in dict.fromkeys(labels):
-        own = ARM_COLOURS.get(label) or ARM_COLOURS.get(label.split(", ")[0])
-        palette = [*([own] if own else []), *OTHERS, *ARM_COLOURS.values()]
+        own = [colour for arm, colour in ARM_COLOURS.items() if label == arm or label.startswith(f"{arm}, ")]
+        palette = [*own, *OTHERS, *ARM_COLOURS.values()]
         unused = [colour for colour in palette if colour not in chosen.values()]
         chosen[label] = (unused or palette)[0]
     return chosen

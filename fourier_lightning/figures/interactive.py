@@ -42,7 +42,7 @@ def interactive(chart: Chart) -> go.Figure:
     figure.update_layout(
         height=round(row_height * rows + 60),
         margin={"l": 60, "r": 20, "t": 46, "b": 50},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.12 / rows - 0.04},
+        legend={"orientation": "h", "yanchor": "top", "y": -75 / (row_height * rows)},
         barmode="overlay",
         hovermode="closest",
     )

@@ -33,8 +33,9 @@ def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     periods, filtered = summary.periods_table(groups), summary.filters_table(once)
     blocks.append(
         DataTable(periods, heading="Which periods carry the answer in MLPs and attention?",
-                  caption="Long waves: k below the cut-off. Random directions: states of the same covariance, read "
-                  "through the same unembedding; in any layer, each layer at 5 %, so some come by chance.")
+                  caption="Long waves: k below the cut-off. Lines: T = 2, 2.5, 5, 10 that stand out from their "
+                  "neighbours; one that is not beyond random directions (states of the same covariance, read through "
+                  "the same unembedding) is the unembedding's own. Any layer, each at 5 %, so some come by chance.")
         if periods else Notice("Which periods? No finished run was measured with the layer_spectrum instrument.")
     )  # fmt: skip
     blocks.append(

@@ -8,7 +8,7 @@ import numpy as np
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import number
 from fourier_lightning.claims.verdict import Verdict
-from fourier_lightning.claims.waves import LEVEL
+from fourier_lightning.claims.waves import LEVEL, SHORT, lines, stands_out
 from fourier_lightning.figures.accuracy import seeds
 from fourier_lightning.figures.errors import WORDS
 from fourier_lightning.intervals import bootstrap
@@ -106,9 +106,20 @@ def periods_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
         for module, name in (("mlp", "MLPs"), ("attn", "attention")):
             share = low_share(run, module)
             row[f"{name}: long waves"] = "-" if share is None else f"{share:.0%} of the power"
+            row[f"{name}: lines"] = lines_of(run, module)
             row[f"{name}: beyond random directions"] = beyond_control(run, module)
         rows.append({**row, "costliest waves, removed from all modules": costliest(run)})
     return rows
+
+
+def lines_of(run: Run, module: str) -> str:
+    """The paper's periods that stand out from their neighbours in what some layer of a module writes."""
+    rms = run.array(f"layer_component_{module}_rms")
+    if rms is None:
+        return "-"
+    found = [lines(np.square(layer), run.p) for layer in rms]
+    seen = [t for t in SHORT if any(stands_out(peaks[t], elsewhere) for peaks, elsewhere in found)]
+    return "T = " + ", ".join(f"{t:g}" for t in seen) if seen else "none"
 
 
 def beyond_control(run: Run, module: str) -> str:
