@@ -129,6 +129,7 @@ def close_sweep(sweep_dir: Path) -> None:
         return
     rows = write_summary(sweep_dir)
     print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
+    print(f"To compare its arms: make report RUNS={sweep_dir}")
 
 
 def explain(error: Exception) -> ConfigError:

@@ -49,7 +49,14 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
     print_findings(console, read_run(Path(run_dir)))
     console.print(f"Everything this run wrote: {run_dir}", soft_wrap=True)
     if (Path(__file__).parents[1] / "scripts").is_dir():
-        console.print(f"To look at it: python scripts/report.py {run_dir} --output report.html", soft_wrap=True)
+        console.print(f"To look at it: make report RUNS={run_dir}", soft_wrap=True)
+
+
+def print_interrupted(run_dir: str | Path) -> None:
+    """Where a stopped run lies, and how it goes on."""
+    last = Path(run_dir) / "checkpoints" / "last.ckpt"
+    resume = f"; the same command with ckpt_path={last} goes on" if last.is_file() else ""
+    Console(highlight=False).print(f"\nInterrupted. What there is: {run_dir}{resume}", soft_wrap=True)
 
 
 def print_findings(console: Console, run: Run) -> None:

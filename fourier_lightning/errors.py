@@ -1,5 +1,8 @@
 """The one exception that a user of the command line should ever meet."""
 
+import sys
+from typing import NoReturn
+
 
 class ConfigError(Exception):
     """A setting that can't work. Shown as one line, and the process ends with exit code 2.
@@ -32,3 +35,9 @@ class ConfigErrors(ConfigError):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.args))
+
+
+def stop_without(error: ImportError, extra: str) -> NoReturn:
+    """End a script that needs an optional package: one line, exit code 2."""
+    print(f"error: {error.name}: not installed; pip install 'fourier-lightning[{extra}]'", file=sys.stderr)
+    raise SystemExit(2)

@@ -203,7 +203,10 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
         exit_code = 0
     except BaseException as error:
         stopped = not isinstance(error, Exception)  # Lightning turns Ctrl-C into SystemExit
-        record.update(status="interrupted" if stopped else "failed", error=f"{type(error).__name__}: {error}")
+        reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
+        record.update(status="interrupted" if stopped else "failed", error=reason)
+        if stopped:
+            console.print_interrupted(cfg.paths.output_dir)
         raise
     finally:
         finish_wandb(exit_code)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that 
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import markdown, print_ledger, replace_between
 from fourier_lightning.claims.verdict import Verdict, judge
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, stop_without
 from fourier_lightning.tracking.record import read_jsonl, write_jsonl
 from fourier_lightning.tracking.runs import find_runs
 
@@ -49,6 +49,8 @@ def main() -> None:
             write_jsonl(args.output, [verdict.row() for verdict in verdicts])
     except ConfigError as error:
         parser.exit(2, f"error: {error}\n")
+    except ImportError as error:
+        stop_without(error, "report,figures")
     except OSError as error:
         parser.exit(2, f"error: --output or --readme: {error}; choose a file that can be written\n")
     print_ledger(verdicts)

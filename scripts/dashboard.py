@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, stop_without
 from fourier_lightning.tracking.charts import CHARTS
 from fourier_lightning.tracking.wandb import logged_in, server
 
@@ -25,7 +25,7 @@ try:
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 except ImportError as error:
-    sys.exit(f"error: {error.name}: not installed; pip install 'fourier-lightning[dashboard]'")
+    stop_without(error, "dashboard")
 
 LABEL, STEP = wr.Config("label"), "trainer/global_step"  # the arm, share of the pairs, prompts
 PERIODS = ("2", "2.5", "5", "10")  # of callbacks/embedding_spectrum.yaml
@@ -198,11 +198,15 @@ def save(view: ws.Workspace) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entity", required=True, help="W&B team or user")
+    parser.add_argument("--entity", help="W&B team or user")
     parser.add_argument("--project", default="fourier_lightning", help="W&B project (default: %(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="print the layout and stop")
     args = parser.parse_args()
+    if args.entity is None and args.dry_run:
+        args.entity = "ENTITY"
     try:
+        if args.entity is None:
+            raise ConfigError("--entity", "not given", "name the W&B team or user, or add --dry-run")
         for key in ("entity", "project"):
             value = getattr(args, key)
             if not value.strip() or "/" in value:

@@ -15,12 +15,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, stop_without
 from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
-from fourier_lightning.figures.draw import draw
 from fourier_lightning.tracking.runs import Run, find_runs
+
+try:
+    from fourier_lightning.figures.draw import draw
+except ImportError as missing:
+    stop_without(missing, "figures")
 
 
 def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
@@ -48,7 +52,12 @@ def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
                 raise ConfigError(f"--figure {name}", f"{run.dir} has no {', '.join(gone)}", remedy)
             if not gone and (wanted or spec.of(run)):
                 suffix = "" if len(runs) == 1 else f"_{slug(run.title)}"
-                charts[name + suffix] = titled(spec.make(run), run)
+                try:
+                    charts[name + suffix] = titled(spec.make(run), run)
+                except ImportError as error:  # scikit-learn, for figure 5b
+                    if wanted:
+                        raise
+                    print(f"figure {name} left out: {error.name} is not installed", file=sys.stderr)
     return charts
 
 
@@ -91,9 +100,12 @@ def main() -> None:
             raise ConfigError("--output", str(error), "choose a directory that can be written") from error
         for name, chart in charts.items():
             draw(chart).savefig(output / f"{name}.{args.format}", dpi=130)
-        print(f"{len(charts)} figures in {output}: {', '.join(charts)}")
+        names = f": {', '.join(charts)}" if len(charts) <= 40 else ""
+        print(f"{len(charts)} figure{'s' if len(charts) > 1 else ''} in {output}{names}")
     except ConfigError as error:
         parser.exit(2, f"error: {error}\n")
+    except ImportError as error:  # scikit-learn, for figure 5b
+        stop_without(error, "figures")
 
 
 def named(asked: str) -> list[str]:

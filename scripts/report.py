@@ -12,9 +12,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
-from fourier_lightning.errors import ConfigError
-from fourier_lightning.report.page import build
+from fourier_lightning.errors import ConfigError, stop_without
 from fourier_lightning.tracking.runs import find_runs
+
+try:
+    from fourier_lightning.report.page import build
+except ImportError as missing:
+    stop_without(missing, "report")
 
 
 def main() -> None:
@@ -36,7 +40,11 @@ def main() -> None:
             raise ConfigError(f"--output {args.output}", str(error), "choose a file that can be written") from error
     except ConfigError as error:
         parser.exit(2, f"error: {error}\n")
-    print(f"{args.output}: {len(runs)} runs, {len(page) / 1e6:.1f} MB")
+    except ImportError as error:  # scipy and scikit-learn are imported where they are needed
+        stop_without(error, "report,figures")
+    damaged = sum(bool(run.damaged) for run in runs)
+    said = f"; {damaged} with damaged files, see its top" if damaged else ""
+    print(f"{args.output}: {len(runs)} run{'s' if len(runs) > 1 else ''}, {len(page) / 1e6:.1f} MB{said}")
 
 
 if __name__ == "__main__":

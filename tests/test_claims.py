@@ -1,6 +1,7 @@
 """The ledger: verdicts follow from records, and from nothing else."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,21 @@ def test_no_verdict_without_a_finished_record():
     for one in CLAIMS:
         (verdict,) = judge(one, [])
         assert verdict.outcome == "not measured" and verdict.value is None and verdict.why
+
+
+def test_a_run_that_did_not_learn_says_nothing(tiny_runs):
+    found = runs(1)
+    found[0].info["metrics"] = {"train/accuracy": 0.1}
+    (verdict,) = judge(claim([Measured(0.9)]), found)
+    assert verdict.outcome == "not measured" and "did not learn" in verdict.why
+
+
+def test_a_missing_package_costs_one_claim(tiny_runs):
+    def needy(run, peers):
+        raise ImportError("no", name="sklearn")
+
+    (verdict,) = judge(replace(claim([]), measure=needy), runs(1))
+    assert verdict.outcome == "not measured" and verdict.why == "sklearn is not installed"
 
 
 def test_the_ledger_is_complete():
@@ -280,10 +296,16 @@ def test_near_misses_are_of_the_wrong_answers(planted):
 
 
 def test_the_script_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, monkeypatch, capsys):
+    shutil.copytree(tiny_runs, tmp_path / "runs")
+    for path in (tmp_path / "runs").glob("*/record/run.json"):  # as if two epochs had been enough
+        info = json.loads(path.read_text())
+        path.write_text(json.dumps({**info, "metrics": {**info["metrics"], "train/accuracy": 1.0}}))
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- claims -->\nold\n<!-- /claims -->\nafter\n")
     output = tmp_path / "new" / "claims.jsonl"
-    monkeypatch.setattr(sys, "argv", ["claims.py", str(tiny_runs), "--output", str(output), "--readme", str(readme)])
+    monkeypatch.setattr(
+        sys, "argv", ["claims.py", str(tmp_path / "runs"), "--output", str(output), "--readme", str(readme)]
+    )
     script.main()
     rows = [json.loads(line) for line in output.read_text().splitlines()]
     by_claim = {row["claim"]: row for row in rows}

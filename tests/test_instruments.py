@@ -5,6 +5,7 @@ import torch
 
 from fourier_lightning.callbacks.instrument import spread
 from fourier_lightning.config import load_config
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.run import prepare, train
 from fourier_lightning.tracking.record import read_array, read_jsonl, read_table
 from tests.conftest import TINY
@@ -240,3 +241,9 @@ def test_a_resumed_run_keeps_its_earlier_rows_and_a_new_one_clears_them(tiny, tm
     assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
     train(tiny(*options, "trainer.max_epochs=1", *NO_INSTRUMENTS))
     assert not list((tmp_path / "record").glob("*/*"))
+
+
+def test_a_diverged_run_says_so_in_a_line(tiny, tmp_path):
+    with pytest.raises(ConfigError, match=r"optimizer: training diverged.*lower optimizer.lr or optimizer.muon_lr"):
+        train(tiny("logger=none", "optimizer.muon_lr=1e38", "optimizer.lr=1e38", "trainer.gradient_clip_val=null"))
+    assert run_json(tmp_path)["status"] == "failed" and "diverged" in run_json(tmp_path)["error"]

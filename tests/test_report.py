@@ -25,6 +25,7 @@ def page(tiny_runs, tmp_path_factory) -> Path:
     shutil.rmtree(top / "3" / "record" / "arrays")
     info = (top / "3" / "record" / "run.json").read_text()
     (top / "3" / "record" / "run.json").write_text(info.replace('"finished"', '"running"'))
+    (top / "1" / "record" / "tables" / "knock_out.jsonl").write_text("garbage\n{}\n")
     for number in "23":
         (top / number / "record" / "tables" / "lens_accuracy.jsonl").unlink()
     argv, sys.argv = sys.argv, ["report.py", str(top), "--output", str(top / "report.html")]
@@ -104,6 +105,7 @@ def test_what_is_missing_is_said(opened, page):
     notices = opened.locator(".notice").all_text_contents()
     assert any("failed" in text and "ended before its record began" in text for text in notices)
     assert any("runs/3 has not finished: it still runs, or it was killed" in text for text in notices)
+    assert any("runs/1: damaged: tables/knock_out." in text for text in notices)
     assert any("scratch: nothing to draw from; the record has no tables/lens_accuracy" in text for text in notices)
 
 

@@ -178,13 +178,15 @@ class Fails(pl.Callback):
 @pytest.mark.parametrize(
     ("error", "raised", "status"), [("crash", RuntimeError, "failed"), ("ctrl-c", SystemExit, "interrupted")]
 )
-def test_a_run_that_ends_early_says_so_and_closes_wandb(tiny, tmp_path, error, raised, status):
+def test_a_run_that_ends_early_says_so_and_closes_wandb(tiny, tmp_path, capsys, error, raised, status):
     import wandb
 
     callback = f"+callbacks.fails={{_target_: tests.test_run.Fails, error: {error}}}"
     with pytest.raises(raised):
         train(tiny(callback))
     assert run_json(tmp_path)["status"] == status
+    resume = f"Interrupted. What there is: {tmp_path}; the same command with ckpt_path={tmp_path}/checkpoints/last.ckpt"
+    assert (resume in capsys.readouterr().out) == (status == "interrupted")
     assert wandb.run is None and wandb_run(tmp_path)[2] == 1
     validations = [line for line in read_jsonl(tmp_path / "record" / "metrics.jsonl") if "val/accuracy" in line]
     assert len(validations) == 2  # what was measured before is kept

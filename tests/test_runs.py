@@ -46,9 +46,15 @@ def test_a_record_cut_off_in_the_middle_still_reads(tiny_runs, tmp_path):
     whole = read_run(tiny_runs / "0")
     assert run.status == "running" and run.curve("val/accuracy") == whole.curve("val/accuracy")  # less its last line
     assert run.table("lens_accuracy") == whole.table("lens_accuracy")[:-1]
-    assert run.lacks(["lens_accuracy", "knock_out"], ["final_logits", "heatmap_mlp"]) == ["arrays/final_logits"]
+    gone = run.lacks(["lens_accuracy", "knock_out"], ["final_logits", "heatmap_mlp"])
+    assert gone == ["arrays/final_logits (damaged)"]
+    assert run.damage() == ["arrays/final_logits"]
     (record / "tables" / "knock_out.jsonl").write_text("{\n{}\n")  # damaged in the middle
-    assert find_runs([tmp_path])[0].table("knock_out") == []
+    damaged = find_runs([tmp_path])[0]
+    assert damaged.table("knock_out") == [] and damaged.damage() == ["tables/knock_out", "arrays/final_logits"]
+    for text in ("[1, 2]", "{}", '{"status": "finished", "config": null}'):
+        (record / "run.json").write_text(text)
+        assert "not a run's record" in find_runs([record])[0].info["error"]  # RUN/record is RUN
     (record / "run.json").write_text("{")
     assert read_run(tmp_path / "cut").status == "failed" and "can't be read" in read_run(tmp_path / "cut").info["error"]
 
@@ -127,6 +133,13 @@ def test_arms_in_words(tiny_runs, changes, arm):
     assert arm_of(config) == arm and flatten(config)["embedding.source"]
 
 
+def test_the_task_is_in_every_label_if_it_varies(tiny_runs):
+    runs = find_runs([tiny_runs])[:4]
+    runs[0].config["data"]["max_operand"] = 60
+    label_runs(runs)
+    assert [run.label.split(", ")[1] for run in runs] == [f"data.max_operand={n}" for n in (60, 20, 20, 20)]
+
+
 def test_a_finished_run_is_not_replaced_by_a_failed_one(tiny_runs):
     first, again = (find_runs([tiny_runs / "0"])[0] for _ in range(2))
     again.info["status"] = "failed"
@@ -135,6 +148,8 @@ def test_a_finished_run_is_not_replaced_by_a_failed_one(tiny_runs):
 
 
 def test_directories_without_runs_are_refused(tmp_path):
-    for folder, said in ((tmp_path, "no run in it or below"), (tmp_path / "x", "no such directory")):
+    (tmp_path / "file").touch()
+    cases = ((tmp_path, "no run in it or below"), (tmp_path / "x", "no such directory"), (tmp_path / "file", "a file"))
+    for folder, said in cases:
         with pytest.raises(ConfigError, match=said):
             find_runs([folder])

@@ -171,6 +171,9 @@ class Instrument(pl.Callback):
             step = trainer.global_step - 1
         epoch = epoch if self._epoch is None else self._epoch
         view = View(module, trainer.datamodule, records[0], trainer.loggers, step, epoch, final, self.metrics)
+        if not all(bool(weights.isfinite().all()) for weights in module.parameters()):
+            remedy = "lower optimizer.lr or optimizer.muon_lr, or warm up for longer"
+            raise ConfigError("optimizer", "training diverged: weights are not finite", remedy)
         if final and isinstance(trainer.progress_bar_callback, EpochProgressBar):
             trainer.progress_bar_callback.measuring(type(self).__name__)
         began, training, home = time.perf_counter(), module.training, module.device

@@ -112,7 +112,7 @@ def speed(arm: str, level: float = 0.5) -> Measure:
         mine, length = epochs(run)
         others = [epochs(peer) for peer in matching(run, peers, arm)]
         others = [(reached, total) for reached, total in others if total > 1]
-        if length < 2 or not others:
+        if length < 2 or not others or (mine is None and all(reached is None for reached, _ in others)):
             return None
         if mine is None:
             return Measured(1.0, detail=f"never reaches {level:.0%}")

@@ -10,6 +10,7 @@ from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.intervals import bootstrap, wilson
 from fourier_lightning.tracking.runs import Run, by_label
 
+LEARNED = 0.5  # accuracy on the training split below which a run says nothing about its arm
 Outcome = Literal["supported", "contradicted", "undecided", "not measured"]
 
 
@@ -92,13 +93,18 @@ class Verdict:
 def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
     """A verdict for each model that the claim is about and that has the record for it; else one "not measured".
 
-    A run that is not finished gives no number.
+    A run that is not finished gives no number, nor does one that did not learn its own training pairs.
     """
     finished = [run for run in runs if run.status == "finished" and run.config]
     measured: dict[Run, Measured] = {}
     candidates = [run for run in finished if claim.of(run)] if claim.measure else []
-    for run in candidates:
-        found = claim.measure(run, finished) if claim.measure else None
+    learned = [run for run in candidates if run.metrics.get("train/accuracy", 1.0) >= LEARNED]
+    absent = ""
+    for run in learned:
+        try:
+            found = claim.measure(run, finished) if claim.measure else None
+        except ImportError as error:  # one claim needs scikit-learn: the others stand without it
+            found, absent = None, f"{error.name} is not installed"
         if found is not None:
             measured[run] = found
     verdicts = [
@@ -108,6 +114,10 @@ def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
         return verdicts
     if claim.needs:
         why = claim.needs
+    elif absent:
+        why = absent
+    elif candidates and not learned:
+        why = "these runs did not learn their own training pairs: train longer"
     elif candidates:
         why = f"the records lack it: {claim.measurement}"
     else:

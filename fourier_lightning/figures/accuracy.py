@@ -48,15 +48,20 @@ def lens_accuracy(rows: Sequence[dict[str, Any]]) -> Chart:
     )
 
 
-def learning_curves(groups: Mapping[str, Sequence[Curve]], x_label: str = "epoch") -> Chart:
+def learning_curves(
+    groups: Mapping[str, Sequence[Curve]], x_label: str = "epoch", palette: Mapping[str, str] | None = None
+) -> Chart:
     """Validation accuracy by epoch: a faint line a seed, mean and standard deviation of each arm (figure 7b).
 
     Args:
         groups: by label, a curve for each seed.
         x_label: what the curves' x is.
+        palette: colour by label, if not by their order.
     """
     marks: list[Any] = []
-    for label, colour in colours(list(groups)).items():
+    chosen = palette or colours(list(groups))
+    for label in groups:
+        colour = chosen[label]
         curves = [(np.asarray(x), 100 * np.asarray(y)) for x, y in groups[label]]
         marks += [Line(x, y, label, colour, faint=True) for x, y in curves]
         length = min(len(x) for x, _ in curves)  # a run that stopped early ends the mean
@@ -101,18 +106,20 @@ def data_efficiency(sizes: Mapping[str, Mapping[int, Sequence[float]]]) -> Chart
     )
 
 
-def arms(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Chart:
+def arms(values: Mapping[str, Mapping[str, Sequence[float]]], palette: Mapping[str, str] | None = None) -> Chart:
     """Exact, modulo 10 and within 10, label by label: a bar to the mean, a dot a seed (ours).
 
     Args:
         values: by label, the seeds' values of each metric, which is named with its split ("test/accuracy").
+        palette: colour by label, if not by their order.
     """
     titles = {"accuracy": "exact", "mod_10": "correct modulo 10", "within_10": "within 10"}
     metrics = list(next(iter(values.values())))
     panels = []
     for name in metrics:
         marks: list[Any] = []
-        for place, (label, colour) in enumerate(colours(list(values)).items()):
+        for place, label in enumerate(values):
+            colour = (palette or colours(list(values)))[label]
             seen = [100 * value for value in values[label][name]]
             marks.append(Bars([place], [float(np.mean(seen))], f"{place + 1}: {label}", colour))
             marks.append(Points([place] * len(seen), seen, "single seeds", "#222222", size=3))

@@ -6,7 +6,7 @@ from typing import Any
 
 from fourier_lightning.figures import accuracy, spectra
 from fourier_lightning.figures.catalogue import FIGURES, MAPS, SPECTRUM, embedding_arrays, layer_arrays
-from fourier_lightning.figures.chart import Chart
+from fourier_lightning.figures.chart import Chart, colours
 from fourier_lightning.tracking.runs import Run, by_label
 
 
@@ -22,7 +22,7 @@ class ComparisonSpec:
     """
 
     shows: str
-    make: Callable[[dict[str, list[Run]]], Chart]
+    make: Callable[[dict[str, list[Run]], dict[str, str]], Chart]
     usable: Callable[[Run], bool]
     needs: str
 
@@ -32,17 +32,18 @@ def trained(run: Run) -> bool:
     return bool(run.config.get("fit")) and len(run.curve("val/accuracy")[0]) > 1
 
 
-def learning_curves(groups: dict[str, list[Run]]) -> Chart:
+def learning_curves(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart:
     """Figure 7b; a run that did not finish is no part of a mean."""
     curves: dict[str, list[accuracy.Curve]] = {}
     for label, runs in groups.items():
         for run in runs:
             name = label if run.status == "finished" else f"{label}, not finished"
             curves.setdefault(name, []).append(run.curve("val/accuracy"))
-    return accuracy.learning_curves(curves)
+            palette.setdefault(name, palette[label])
+    return accuracy.learning_curves(curves, palette=palette)
 
 
-def compare_layers(groups: dict[str, list[Run]]) -> Chart:
+def compare_layers(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart:
     """Figure 8: one run of each label."""
     maps: dict[str, Any] = {}
     for label, runs in groups.items():
@@ -50,19 +51,18 @@ def compare_layers(groups: dict[str, list[Run]]) -> Chart:
     return spectra.layer_components(maps, next(iter(groups.values()))[0].p)
 
 
-def compare_embeddings(groups: dict[str, list[Run]]) -> Chart:
+def compare_embeddings(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart:
     """Figure 15: one run of each label."""
     first = {runs[0].title: embedding_arrays(runs[0]) for runs in groups.values()}
     return spectra.embedding_spectra(first, next(iter(groups.values()))[0].p)
 
 
-def arms(groups: dict[str, list[Run]]) -> Chart:
+def arms(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart:
     """Ours: final accuracy, arm by arm."""
     split = "test" if all("test/accuracy" in r.metrics for runs in groups.values() for r in runs) else "val"
     names = [f"{split}/{metric}" for metric in ("accuracy", "mod_10", "within_10")]
-    return accuracy.arms({
-        label: {name: [run.metrics[name] for run in runs] for name in names} for label, runs in groups.items()
-    })  # fmt: skip
+    values = {label: {name: [run.metrics[name] for run in runs] for name in names} for label, runs in groups.items()}
+    return accuracy.arms(values, palette)
 
 
 COMPARISONS: dict[str, ComparisonSpec] = {
@@ -83,7 +83,8 @@ def comparison(name: str, runs: Sequence[Run]) -> Chart | None:
     usable = [run for run in runs if run.config and spec.usable(run)]
     if not usable or (name in ("8", "15") and len({run.p for run in usable}) > 1):
         return None
-    return spec.make(by_label(usable))
+    # one colour a label in all the figures of these runs, whichever of them a figure can show
+    return spec.make(by_label(usable), colours([run.label for run in runs]))
 
 
 def figure_names(name: str) -> list[str]:

@@ -66,7 +66,7 @@ def troubles(runs: Sequence[Run]) -> list[str]:
         f"{run.dir} {words.get(run.status, run.status)}{': ' + run.info['error'] if run.info.get('error') else ''}. "
         "What its record holds is shown; it counts in no mean and no verdict."
         for run in runs if run.status != "finished"
-    ]  # fmt: skip
+    ] + [f"{run.dir}: damaged: {', '.join(run.damage())}." for run in runs if run.damage()]  # fmt: skip
 
 
 def measured_once(members: Sequence[Run]) -> list[Run]:
@@ -78,7 +78,7 @@ def arms(runs: Sequence[Run]) -> Section:
     """Accuracy: final, and during training."""
     blocks: list[Block] = []
     for name, heading in (("arms", "Final accuracy"), ("7b", "During training (figure 7b)")):
-        chart = comparison(name, runs if name == "7b" else summary.finished(runs))
+        chart = comparison(name, runs)
         blocks.append(Plot(chart, heading) if chart else Notice(f"{heading}: needs {COMPARISONS[name].needs}."))
     intro = "Click an arm in a legend to switch it off; drag to zoom, double-click to reset."
     return Section("arms", "Accuracy", intro, blocks)
@@ -107,7 +107,9 @@ def gallery(name: str, title: str, intro: str, figures: Sequence[str], unfolded:
                 heading = f"{label}, seed {run.seed}: {spec.shows} ({called})"
                 blocks.append(Plot(chart, heading, folded=index >= unfolded))
             if missing:
-                blocks.append(Notice(f"{label}: nothing to draw from; the record has no {', '.join(missing)}."))
+                blocks.append(
+                    Notice(f"{label}: nothing to draw from; the record has no {', '.join(dict.fromkeys(missing))}.")
+                )
         return Section(name, title, intro, blocks)
 
     return section

@@ -53,8 +53,9 @@ def label_runs(runs: Sequence[Run]) -> None:
     by_arm: dict[str, list[Run]] = {}
     for run in known:
         by_arm.setdefault(run.arm, []).append(run)
+    task = [key for key in varying(known) if key.startswith("data.")]  # in every label: arms share their task or don't
     for members in by_arm.values():
-        varied = varying(members)
+        varied = [*task, *(key for key in varying(members) if key not in task)]
         for run in members:
             settings, words = flatten(run.config), [run.arm]
             if len(shares) > 1 and not run.arm.endswith("as it is"):
@@ -69,6 +70,8 @@ def label_runs(runs: Sequence[Run]) -> None:
 
 def varying(members: Sequence[Run]) -> list[str]:
     """Settings that differ between runs of an arm and that its words don't say; of trained runs, those of training."""
+    if not members:
+        return []
     filtered = any("filter/accuracy" in run.metrics for run in members)  # then a run is about its filter
     flat = [flatten(run.config) for run in members]
     keys = [key for key in dict.fromkeys(key for one in flat for key in one) if not said(key)]
@@ -116,7 +119,10 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """For each run the settings that are not what most of these runs have, less their names and where they write."""
     dull = ("paths.", "logger.", "name", "group")
-    flat = [{k: v for k, v in flatten(run.config).items() if not k.startswith(dull)} for run in runs]
+    flat = [
+        {k: v for k, v in flatten(run.config).items() if not k.startswith(dull) and not k.endswith("dirpath")}
+        for run in runs
+    ]
     usual = {}
     for key in dict.fromkeys(key for one in flat for key in one):
         counts = Counter(json.dumps(one.get(key)) for one in flat if one)

@@ -23,11 +23,13 @@ class Run:
         dir: the run directory.
         info: run.json; of a run that ended before its record began, ``status`` and ``overrides`` alone.
         label: the arm and whatever else sets the run apart from the others that it was found with, less the seed.
+        damaged: files of the record that are there and could not be read, of those asked for so far.
     """
 
     dir: Path
     info: dict[str, Any]
     label: str = ""
+    damaged: list[str] = field(default_factory=list)
     _read: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -87,8 +89,11 @@ class Run:
         if name not in self._read:
             try:
                 self._read[name] = read()
-            except (OSError, ValueError, KeyError, SafetensorError):
+            except FileNotFoundError:
                 self._read[name] = None
+            except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+                self._read[name] = None
+                self.damaged.append(name)
         return self._read[name]
 
     def has(self, tables: Iterable[str] = (), arrays: Iterable[str] = ()) -> bool:
@@ -98,7 +103,17 @@ class Run:
     def lacks(self, tables: Iterable[str] = (), arrays: Iterable[str] = ()) -> list[str]:
         """Which of these the record does not have."""
         gone = [f"tables/{name}" for name in tables if not self.table(name)]
-        return gone + [f"arrays/{name}" for name in arrays if self.array(name) is None]
+        gone += [f"arrays/{name}" for name in arrays if self.array(name) is None]
+        return [f"{name} (damaged)" if name in self.damaged else name for name in gone]
+
+    def damage(self) -> list[str]:
+        """Every file of the record that can't be read."""
+        self.curve("val/accuracy")
+        for path in sorted((self.dir / "record").glob("*/*")):
+            read = {"tables": self.table, "arrays": self.array}.get(path.parent.name)
+            if read and path.suffix in (".jsonl", ".safetensors"):
+                read(path.stem)
+        return self.damaged
 
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """Epochs (the first is 1) and values of a metric in metrics.jsonl."""
@@ -135,7 +150,9 @@ def find_runs(dirs: Sequence[str | Path]) -> list[Run]:
     runs: list[Run] = []
     for top in map(Path, dirs):
         if not top.is_dir():
-            raise ConfigError(str(top), "no such directory", "give run or sweep directories, e.g. outputs/DATE/TIME")
+            problem = "a file" if top.exists() else "no such directory"
+            raise ConfigError(str(top), problem, "give run or sweep directories, e.g. outputs/DATE/TIME")
+        top = top.parent if (top / "run.json").is_file() else top  # RUN/record
         found = {path.parents[1] for path in top.rglob("record/run.json")}
         found |= {path.parents[1] for path in top.rglob(".hydra/overrides.yaml")}
         if not found:
@@ -150,7 +167,10 @@ def read_run(run_dir: Path) -> Run:
     """One run, whatever is left of it."""
     path = run_dir / "record" / "run.json"
     try:
-        return Run(run_dir, json.loads(path.read_text()))
+        info = json.loads(path.read_text())
+        if not isinstance(info, dict) or not isinstance(info.get("config"), dict) or "status" not in info:
+            raise ValueError("it is not a run's record")
+        return Run(run_dir, info)
     except (OSError, ValueError) as error:
         reason = "it ended before its record began" if not path.is_file() else f"run.json can't be read: {error}"
         return Run(run_dir, {"status": "failed", "error": reason, "overrides": overrides_of(run_dir)})
