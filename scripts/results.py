@@ -57,6 +57,8 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
                     "curve": [[step, accuracy] for step, accuracy in sorted(curve.items())],
                 }
             )
+    if not rows:
+        raise ValueError(f"no run in {', '.join(map(str, sweep_dirs))}: give sweep or run directories")
     cells = [(row["arm"], row["train_fraction"], row["seed"]) for row in rows]
     if len(set(cells)) < len(cells):
         raise ValueError("two runs have the same arm, training share and seed: give sweeps that differ in these alone")

@@ -45,3 +45,8 @@ def test_an_unfinished_run_is_not_left_out_silently(tiny, tmp_path, monkeypatch)
 def test_the_committed_table_is_made_from_the_committed_rows(name):
     rows = [json.loads(line) for line in (ROOT / f"docs/results/{name}.jsonl").read_text().splitlines()]
     assert results.table(rows) in (ROOT / f"docs/results/{name}.md").read_text()
+
+
+def test_an_empty_directory_does_not_empty_the_results(tmp_path):
+    with pytest.raises(ValueError, match="no run in"):
+        results.collect([tmp_path])
