@@ -28,7 +28,7 @@ from fourier_lightning.models.network import ModelSettings, initialise, network_
 from fourier_lightning.optim import OptimizerSettings
 from fourier_lightning.tracking.record import RunRecord, describe_device
 from fourier_lightning.tracking.record_logger import RecordLogger
-from fourier_lightning.tracking.wandb import check_tags, finish_wandb
+from fourier_lightning.tracking.wandb import check_wandb, finish_wandb
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def prepare(cfg: DictConfig) -> Parts:
     """
     check_config(cfg)
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
-    check_monitors(cfg)
-    check_tags([str(tag) for tag in cfg.logger.get("wandb", {}).get("tags") or []])
+    check_callbacks(cfg)
+    check_wandb(cfg.logger.get("wandb", {}))
     make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     backbone = make(cfg.backbone)
     data = make(cfg.data, tokenizer=backbone.tokenizer(), seed=cfg.seed)
@@ -72,13 +72,16 @@ def prepare(cfg: DictConfig) -> Parts:
     return Parts(backbone, data, model, embedding, optimizer, network, instruments, identity(cfg))
 
 
-def check_monitors(cfg: DictConfig) -> None:
-    """Refuse a callback that watches a metric which no run logs, before an epoch is spent on it."""
+def check_callbacks(cfg: DictConfig) -> None:
+    """Refuse a callback that watches a metric which no run logs, or a bar that can't count, before a run begins."""
     known = [f"{split}/{name}" for split in ("val", "train") for name in NumberMetrics.names]
     for name, node in cfg.callbacks.items():
         if node.get("monitor") is not None and node.monitor not in known:
             key = f"callbacks.{name}.monitor={node.monitor}"
             raise ConfigError(key, "no such metric", suggestion(node.monitor, known))
+        if (node.get("refresh_rate") or 0) < 0:
+            key = f"callbacks.{name}.refresh_rate={node.refresh_rate}"
+            raise ConfigError(key, "too small", "use 1 or more steps, or 0 for no bar")
 
 
 def make_instruments(cfg: DictConfig, data: AdditionDataModule, width: int) -> dict[str, Instrument]:

@@ -29,6 +29,8 @@ MISTAKES = {
     "data.pairs=sorted": "data.pairs=sorted: str is not allowed here; use one of unordered, ordered",
     "logger.wandb.mode=on": "logger.wandb.mode=on: str is not allowed here; use one of auto, online",
     "callbacks.best_checkpoint=null": "callbacks.best_checkpoint=None: not a node with a _target_; to remove it use",
+    "callbacks.progress_bar.refresh_rate=-3": "callbacks.progress_bar.refresh_rate=-3: too small; use 1 or more steps",
+    "logger.wandb.media_seconds=-1": "logger.wandb.media_seconds=-1: too small; use 0 or more seconds",
     "callbacks.best_checkpoint.monitor=val/acc": "callbacks.best_checkpoint.monitor=val/acc: no such metric; did you",
     "seed=-1": "seed=-1: out of range",
     "optimizer.lr=-1": "optimizer.lr=-1: not positive",

@@ -2,7 +2,7 @@
 
 import netrc
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlparse
 
@@ -115,13 +115,15 @@ def define_metrics(run: Any) -> None:
         run.define_metric(f"val/{name}", summary=f"{best},last", **step)
 
 
-def check_tags(tags: Sequence[str]) -> None:
-    """Refuse tags that W&B does not take.
+def check_wandb(node: Mapping[str, Any]) -> None:
+    """Refuse settings of ``logger.wandb`` that can't work, before a run begins.
 
     Raises:
-        ConfigError: an empty tag, or one that is too long.
+        ConfigError: a tag that is empty or too long for W&B, a negative time.
     """
-    for tag in tags:
+    if node.get("media_seconds", 0) < 0:
+        raise ConfigError(f"logger.wandb.media_seconds={node['media_seconds']}", "too small", "use 0 or more seconds")
+    for tag in map(str, node.get("tags") or []):
         if not 0 < len(tag) <= TAG_LENGTH:
             remedy = f"W&B takes 1 to {TAG_LENGTH} characters; shorten it, or write notes: logger.wandb.notes"
             raise ConfigError(f"tags=[{tag}]", f"{len(tag)} characters", remedy)
