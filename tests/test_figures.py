@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from fourier_lightning.figures import accuracy, errors, logits, spectra, vectors
 from fourier_lightning.figures.catalogue import FIGURES, PAPER_TABLE_1
-from fourier_lightning.figures.chart import Band, Bars, Chart, Heatmap, Line, Points, Rule, colours
+from fourier_lightning.figures.chart import ARM_COLOURS, Band, Bars, Chart, Heatmap, Line, Points, Rule, colours
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
@@ -212,6 +212,8 @@ def test_renderers_draw_the_numbers():
 def test_each_arm_keeps_its_colour():
     chosen = colours(["scratch", "scratch, 80 % of the pairs", "something else"])
     assert chosen["scratch"] == colours(["scratch"])["scratch"] and len(set(chosen.values())) == 3
+    both = colours([f"pretrained, fine-tuned{words}, 80 % of the pairs" for words in (", table frozen", "")])
+    assert list(both.values()) == [ARM_COLOURS[f"pretrained, fine-tuned{words}"] for words in (", table frozen", "")]
 
 
 def test_names_of_figures():

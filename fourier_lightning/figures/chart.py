@@ -16,8 +16,9 @@ ARM_COLOURS = {  # one colour an arm, in every picture
     "scratch": ORANGE,
     "scratch + shuffled pretrained table": GREY,
     "pretrained, fine-tuned": GREEN,
+    "pretrained, fine-tuned, table frozen": SKY,
 }
-OTHERS = (PURPLE, SKY, YELLOW, BLACK, "#7F5539", "#4D908E", "#B5179E", "#606C38")
+OTHERS = (PURPLE, YELLOW, BLACK, "#7F5539", "#4D908E", "#B5179E", "#606C38")
 LABELLED = (2.0, 2.5, 10 / 3, 5.0, 10.0)  # the periods of the paper
 
 
@@ -145,7 +146,8 @@ def colours(labels: Sequence[str]) -> dict[str, str]:
     """A colour for each label: an arm's own where the label is one (or begins with one), else the next free one."""
     chosen: dict[str, str] = {}
     for label in dict.fromkeys(labels):
-        own = [colour for arm, colour in ARM_COLOURS.items() if label == arm or label.startswith(f"{arm}, ")]
+        arms = [arm for arm in ARM_COLOURS if label == arm or label.startswith(f"{arm}, ")]
+        own = [ARM_COLOURS[max(arms, key=len)]] if arms else []
         palette = [*own, *OTHERS, *ARM_COLOURS.values()]
         unused = [colour for colour in palette if colour not in chosen.values()]
         chosen[label] = (unused or palette)[0]
