@@ -19,10 +19,11 @@ from typing import Any
 
 from fourier_lightning.figures.catalogue import PAPER_TABLE_1
 from fourier_lightning.figures.draw import draw as drawn
-from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components
+from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components, stands_out
 from fourier_lightning.tracking.labels import arm_of
 from fourier_lightning.tracking.record import read_jsonl, read_table
 from fourier_lightning.tracking.sweep import markdown_table
+from scripts.figures import slug
 from scripts.results import OUT, percent
 
 TABLES = ("filter_ablation", "single_component", "lens_accuracy", "layer_periods", "embedding_periods")
@@ -64,15 +65,9 @@ def collect(runs: Iterable[Path]) -> list[dict[str, Any]]:
     return rows
 
 
-def stands_out(row: dict[str, Any]) -> bool:
-    """Whether a component is beyond the detrended null."""
-    return row["p_value_detrended"] is not None and row["p_value_detrended"] <= 0.05
-
-
 def folder(arm: str, seed: int) -> str:
     """A directory name for an arm and seed."""
-    words = "".join(c if c.isalnum() else " " for c in arm).split()
-    return "_".join([*words, f"seed{seed}"])
+    return slug(f"{arm} seed{seed}")
 
 
 def arms(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -114,12 +114,12 @@ def arms(values: Mapping[str, Mapping[str, Sequence[float]]], palette: Mapping[s
         palette: colour by label, if not by their order.
     """
     titles = {"accuracy": "exact", "mod_10": "correct modulo 10", "within_10": "within 10"}
-    metrics = list(next(iter(values.values())))
+    metrics, chosen = list(next(iter(values.values()))), palette or colours(list(values))
     panels = []
     for name in metrics:
         marks: list[Any] = []
         for place, label in enumerate(values):
-            colour = (palette or colours(list(values)))[label]
+            colour = chosen[label]
             seen = [100 * value for value in values[label][name]]
             marks.append(Bars([place], [float(np.mean(seen))], f"{place + 1}: {label}", colour))
             marks.append(Points([place] * len(seen), seen, "single seeds", "#222222", size=3))

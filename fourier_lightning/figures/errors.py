@@ -129,7 +129,7 @@ def table_1(rows: Sequence[dict[str, Any]], paper: dict[tuple[str, str], tuple[f
         if len(found) < 2:
             continue
         x = range(len(found))
-        names = [f"{WORDS[r['modules']]}<br>{r['removed']}" if r["removed"] != "none" else "no filter" for r in found]
+        names = [f"{WORDS[r['modules']]}\n{r['removed']}" if r["removed"] != "none" else "no filter" for r in found]
         drawn = [i for i in x if found[i]["control_draws"]]
         marks: list[Any] = [
             Bars(list(x), [100 * row["accuracy"] for row in found], "exact", BLUE),
@@ -137,7 +137,7 @@ def table_1(rows: Sequence[dict[str, Any]], paper: dict[tuple[str, str], tuple[f
                    error=[100 * (found[i]["control_accuracy_std"] or 0) for i in drawn]),
             Points(list(x), [100 * paper[r["modules"], r["removed"]][1] for r in found], "paper (GPT-2-XL)", ORANGE),
         ]  # fmt: skip
-        ticks = [(float(i), name.replace("<br>", "\n")) for i, name in zip(x, names, strict=True)]
+        ticks = [(float(i), name) for i, name in zip(x, names, strict=True)]
         axis = Axis("filtered modules, removed waves", ticks=ticks)
         panels.append(Panel(f"method: {method}", axis, Axis("accuracy, exact (%)", limits=(0, 105)), marks))
     return Chart(

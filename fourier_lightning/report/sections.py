@@ -66,7 +66,7 @@ def troubles(runs: Sequence[Run]) -> list[str]:
         f"{run.dir} {words.get(run.status, run.status)}{': ' + run.info['error'] if run.info.get('error') else ''}. "
         "What its record holds is shown; it counts in no mean and no verdict."
         for run in runs if run.status != "finished"
-    ] + [f"{run.dir}: damaged: {', '.join(run.damage())}." for run in runs if run.damage()]  # fmt: skip
+    ] + [f"{run.dir}: damaged: {', '.join(found)}." for run in runs if (found := run.damage())]  # fmt: skip
 
 
 def measured_once(members: Sequence[Run]) -> list[Run]:

@@ -96,7 +96,11 @@ def read_array(run_dir: str | Path, name: str) -> torch.Tensor:
 
 def read_table(run_dir: str | Path, name: str) -> list[dict[str, Any]]:
     """The rows of a table of a run's record that are about the latest weights."""
-    rows = read_jsonl(Path(run_dir) / "record" / "tables" / f"{name}.jsonl")
+    return latest_rows(read_jsonl(Path(run_dir) / "record" / "tables" / f"{name}.jsonl"))
+
+
+def latest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the last step among them."""
     latest = max((row["step"] for row in rows), default=None)
     return [row for row in rows if row["step"] == latest]
 

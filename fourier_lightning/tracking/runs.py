@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.tracking.labels import arm_of, label_runs
-from fourier_lightning.tracking.record import read_array
+from fourier_lightning.tracking.record import latest_rows, read_array
 
 
 @dataclass(eq=False)
@@ -72,17 +72,12 @@ class Run:
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows of a table about the latest weights that were looked at; empty if the record has none."""
-        return self._once(f"tables/{name}", lambda: self._latest(name)) or []
+        path = self.dir / "record" / "tables" / f"{name}.jsonl"
+        return self._once(f"tables/{name}", lambda: latest_rows(read_lines(path))) or []
 
     def array(self, name: str) -> np.ndarray | None:
         """An array; None if the record has none."""
         return self._once(f"arrays/{name}", lambda: read_array(self.dir, name).numpy())
-
-    def _latest(self, name: str) -> list[dict[str, Any]]:
-        """Rows about the latest weights."""
-        rows = read_lines(self.dir / "record" / "tables" / f"{name}.jsonl")
-        latest = max((row["step"] for row in rows), default=None)
-        return [row for row in rows if row["step"] == latest]
 
     def _once(self, name: str, read: Callable[[], Any]) -> Any:
         """Read a file of the record at its first use; None if it is not there or was cut off while it was written."""
