@@ -120,7 +120,7 @@ def has_jobs(sweep_dir: Path | None) -> bool:
 def close_sweep(sweep_dir: Path) -> None:
     """Print and write the sweep's table; leave nothing behind of a sweep whose settings were refused."""
     from fourier_lightning.console import print_rows
-    from fourier_lightning.tracking.sweep import write_summary
+    from fourier_lightning.record.sweep import write_summary
 
     if not has_jobs(sweep_dir):
         (sweep_dir / "multirun.yaml").unlink(missing_ok=True)

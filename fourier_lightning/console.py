@@ -8,8 +8,8 @@ from rich.table import Table
 
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.record.runs import Run, read_run
 from fourier_lightning.report.summary import beyond_control, costliest, filters_table
-from fourier_lightning.tracking.runs import Run, read_run
 
 
 def print_setup(parameters: list[dict[str, Any]], data: AdditionDataModule, title: str) -> None:

@@ -15,20 +15,20 @@ from transformers import GPT2Config
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
-from fourier_lightning.callbacks.instrument import Instrument
 from fourier_lightning.checkpoint import check_checkpoint, identity, load_checkpoint
 from fourier_lightning.config import check_config, suggestion
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.instruments.base import Instrument
 from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.mirror.wandb import check_wandb, finish_wandb
+from fourier_lightning.models.arms import ModelSettings, initialise, network_config, parameter_table
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.models.module import AdditionModule
-from fourier_lightning.models.network import ModelSettings, initialise, network_config, parameter_table
 from fourier_lightning.optim import OptimizerSettings
-from fourier_lightning.tracking.record import RunRecord, describe_device
-from fourier_lightning.tracking.record_logger import RecordLogger
-from fourier_lightning.tracking.wandb import check_wandb, finish_wandb
+from fourier_lightning.record.logger import RecordLogger
+from fourier_lightning.record.writer import RunRecord, describe_device
 
 
 @dataclass(frozen=True)

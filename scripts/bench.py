@@ -145,8 +145,8 @@ def main() -> None:
 
     from fourier_lightning.config import auto_precision
     from fourier_lightning.console import print_rows
+    from fourier_lightning.record.writer import describe_device
     from fourier_lightning.run import quiet_libraries
-    from fourier_lightning.tracking.record import describe_device
     from scripts.bench_instruments import down
 
     quiet_libraries()

@@ -83,10 +83,10 @@ def ablation(rounds: int) -> list[dict[str, Any]]:
 def _ablation(cfg: Any, rounds: int) -> dict[str, Any]:
     import torch
 
-    from fourier_lightning.callbacks.instrument import View
-    from fourier_lightning.models.variants import Variant, evaluate
+    from fourier_lightning.instruments.base import View
+    from fourier_lightning.instruments.filtering import Variant, evaluate
+    from fourier_lightning.record.writer import RunRecord, read_table
     from fourier_lightning.run import build_module, prepare
-    from fourier_lightning.tracking.record import RunRecord, read_table
 
     parts = prepare(cfg)
     module, instrument = build_module(parts, 0).eval(), parts.instruments["filter_ablation"]
@@ -146,7 +146,7 @@ def main() -> None:
     import torch
 
     from fourier_lightning.console import print_rows
-    from fourier_lightning.tracking.record import describe_device
+    from fourier_lightning.record.writer import describe_device
 
     result: dict[str, Any] = json.loads(args.out.read_text()) if args.out.is_file() else {}
     result |= {"machine": describe_device(torch.device("cpu")), "torch": torch.__version__}

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.tracking.runs import find_runs
+from fourier_lightning.record.runs import find_runs
 
 ROUNDS = 3
 OPENED = """async () => {

@@ -15,8 +15,8 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import markdown, print_ledger, replace_between
 from fourier_lightning.claims.verdict import Verdict, judge
 from fourier_lightning.errors import ConfigError, stop_without
-from fourier_lightning.tracking.record import read_jsonl, write_jsonl
-from fourier_lightning.tracking.runs import find_runs
+from fourier_lightning.record.runs import find_runs
+from fourier_lightning.record.writer import read_jsonl, write_jsonl
 
 
 def verdicts_of(args: argparse.Namespace) -> list[Verdict]:

@@ -18,8 +18,8 @@ from urllib.parse import urlparse
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from fourier_lightning.errors import ConfigError, stop_without
-from fourier_lightning.tracking.charts import CHARTS
-from fourier_lightning.tracking.wandb import logged_in, server
+from fourier_lightning.mirror.charts import CHARTS
+from fourier_lightning.mirror.wandb import logged_in, server
 
 try:
     import wandb_workspaces.reports.v2 as wr

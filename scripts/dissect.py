@@ -20,9 +20,9 @@ from typing import Any
 from fourier_lightning.figures.catalogue import PAPER_TABLE_1
 from fourier_lightning.figures.draw import draw as drawn
 from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components, stands_out
-from fourier_lightning.tracking.labels import arm_of
-from fourier_lightning.tracking.record import read_jsonl, read_table
-from fourier_lightning.tracking.sweep import markdown_table
+from fourier_lightning.record.labels import arm_of
+from fourier_lightning.record.sweep import markdown_table
+from fourier_lightning.record.writer import read_jsonl, read_table
 from scripts.figures import slug
 from scripts.results import OUT, percent
 

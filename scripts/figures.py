@@ -19,7 +19,7 @@ from fourier_lightning.errors import ConfigError, stop_without
 from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
-from fourier_lightning.tracking.runs import Run, find_runs
+from fourier_lightning.record.runs import Run, find_runs
 
 try:
     from fourier_lightning.figures.draw import draw

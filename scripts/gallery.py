@@ -15,7 +15,7 @@ from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison
 from fourier_lightning.figures.draw import draw
-from fourier_lightning.tracking.runs import Run, find_runs
+from fourier_lightning.record.runs import Run, find_runs
 from scripts.figures import titled
 
 OUT = Path("docs/figures")

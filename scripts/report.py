@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
 
 from fourier_lightning.errors import ConfigError, stop_without
-from fourier_lightning.tracking.runs import find_runs
+from fourier_lightning.record.runs import find_runs
 
 try:
     from fourier_lightning.report.page import build

@@ -17,9 +17,9 @@ from fourier_lightning.data.tasks import make_pairs, split_sizes
 from fourier_lightning.figures.accuracy import arms, by_size, data_efficiency, learning_curves
 from fourier_lightning.figures.chart import ARM_COLOURS, Chart
 from fourier_lightning.figures.draw import draw
-from fourier_lightning.tracking.labels import arm_of
-from fourier_lightning.tracking.record import read_jsonl
-from fourier_lightning.tracking.sweep import markdown_table, read_runs
+from fourier_lightning.record.labels import arm_of
+from fourier_lightning.record.sweep import markdown_table, read_runs
+from fourier_lightning.record.writer import read_jsonl
 
 OUT = Path("docs/results")
 NAMES = ["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "finetune", "sentences"]

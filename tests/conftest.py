@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 
 from fourier_lightning import cli
 from fourier_lightning.config import asset_path, load_config
+from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.run import train
-from fourier_lightning.tracking.mirror import MirrorLogger
 from tests.wandb_files import Offline
 
 # A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.

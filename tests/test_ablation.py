@@ -16,13 +16,13 @@ import pytest
 import torch
 from transformers import GPT2Config
 
-from fourier_lightning.callbacks.filter_ablation import FilterAblation
-from fourier_lightning.callbacks.instrument import View
-from fourier_lightning.callbacks.single_component import KnockOut, SingleComponent
 from fourier_lightning.data.batches import Examples
 from fourier_lightning.fourier.filters import FilterSettings
+from fourier_lightning.instruments.base import View
+from fourier_lightning.instruments.filter_ablation import FilterAblation
+from fourier_lightning.instruments.single_component import KnockOut, SingleComponent
 from fourier_lightning.models.module import AdditionModule
-from fourier_lightning.tracking.record import RunRecord, read_table
+from fourier_lightning.record.writer import RunRecord, read_table
 
 P, WIDTH, A, B, GAIN, EPS, SHIFT = 40, 28, 1.0, 1.0, 6.0, 1e-5, 0.6
 LOW = (1, 2, 3)

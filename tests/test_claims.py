@@ -16,7 +16,7 @@ from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.table import markdown, number
 from fourier_lightning.claims.verdict import Bound, Claim, Verdict, judge
 from fourier_lightning.intervals import bootstrap, wilson
-from fourier_lightning.tracking.runs import Run, find_runs
+from fourier_lightning.record.runs import Run, find_runs
 from scripts import claims as script
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,8 +12,8 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 from wandb_workspaces.workspaces.internal import WorkspaceViewspec
 
 from fourier_lightning.config import load_config
+from fourier_lightning.mirror.charts import CHARTS
 from fourier_lightning.run import prepare
-from fourier_lightning.tracking.charts import CHARTS
 from scripts import dashboard
 
 SWEEPS = sorted((Path(__file__).parents[1] / "sweeps").glob("*.yaml"))

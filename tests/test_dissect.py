@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fourier_lightning.record.writer import read_table
 from fourier_lightning.run import train
-from fourier_lightning.tracking.record import read_table
 from scripts import bench_instruments, dissect, results
 
 ROOT = Path(__file__).resolve().parents[1]

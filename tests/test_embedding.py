@@ -6,7 +6,7 @@ import torch
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.embedding import EmbeddingSettings
-from fourier_lightning.models.table import root_mean_square
+from fourier_lightning.models.number_rows import root_mean_square
 from fourier_lightning.run import build_module, prepare
 
 FULL = ["model.width=384", "model.n_head=6", "model.n_layer=1"]  # the backbone's own width: nothing is narrowed

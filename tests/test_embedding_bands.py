@@ -6,7 +6,7 @@ import torch
 from fourier_lightning.config import load_config
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.spectrum import table_spectrum
-from fourier_lightning.models.table import root_mean_square
+from fourier_lightning.models.number_rows import root_mean_square
 from fourier_lightning.run import prepare
 from tests.test_embedding import FULL, build, table
 

@@ -15,8 +15,8 @@ from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figur
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.tracking.record import read_jsonl
-from fourier_lightning.tracking.runs import find_runs
+from fourier_lightning.record.runs import find_runs
+from fourier_lightning.record.writer import read_jsonl
 from scripts import figures as script
 from scripts import gallery
 

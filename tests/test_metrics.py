@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fourier_lightning.instruments.filtering import Tally
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.models.variants import Tally
 
 
 def test_metrics_against_hand_counts():

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from fourier_lightning.record.runs import find_runs
 from fourier_lightning.report.page import build
 from fourier_lightning.report.sections import table_1
 from fourier_lightning.report.summary import arm_table, filter_row, periods_table, spread, winner
-from fourier_lightning.tracking.runs import find_runs
 from scripts import report as script
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

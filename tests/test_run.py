@@ -8,9 +8,9 @@ import pytorch_lightning as pl
 import torch
 
 from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.mirror import wandb as mirror
+from fourier_lightning.record.writer import read_jsonl
 from fourier_lightning.run import train
-from fourier_lightning.tracking import wandb as mirror
-from fourier_lightning.tracking.record import read_jsonl
 from tests.wandb_files import wandb_run
 
 NO_CHECKPOINTS = ["~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.tracking.labels import arm_of, differences, flatten, label_runs
-from fourier_lightning.tracking.runs import by_label, find_runs, read_run
+from fourier_lightning.record.labels import arm_of, differences, flatten, label_runs
+from fourier_lightning.record.runs import by_label, find_runs, read_run
 
 
 def test_runs_are_found_labelled_and_sorted(tiny_runs):

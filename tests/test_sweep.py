@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fourier_lightning.tracking.sweep import markdown_table, read_runs, summarise, write_summary
+from fourier_lightning.record.sweep import markdown_table, read_runs, summarise, write_summary
 
 
 def job(sweep, number, overrides, status="finished", **metrics):

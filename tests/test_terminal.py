@@ -5,7 +5,7 @@ import re
 import pytest
 
 from fourier_lightning.console import print_findings
-from fourier_lightning.tracking.runs import find_runs
+from fourier_lightning.record.runs import find_runs
 from tests.conftest import TINY
 
 OPTIONS = [option for option in TINY if option != "~callbacks.progress_bar"]

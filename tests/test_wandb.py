@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.mirror import pictures as mirror
+from fourier_lightning.mirror.charts import CHARTS
+from fourier_lightning.mirror.pictures import PICTURES, MirrorLogger
+from fourier_lightning.mirror.wandb import labels_of
+from fourier_lightning.record.writer import read_jsonl, read_table
 from fourier_lightning.run import prepare, train
-from fourier_lightning.tracking import mirror
-from fourier_lightning.tracking.charts import CHARTS
-from fourier_lightning.tracking.mirror import PICTURES, MirrorLogger
-from fourier_lightning.tracking.record import read_jsonl, read_table
-from fourier_lightning.tracking.wandb import labels_of
 from tests.test_instruments import NO_INSTRUMENTS, TABLES
 from tests.wandb_files import Offline
 

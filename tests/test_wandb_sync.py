@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from fourier_lightning.tracking.charts import CHARTS
-from fourier_lightning.tracking.mirror import PICTURES
+from fourier_lightning.mirror.charts import CHARTS
+from fourier_lightning.mirror.pictures import PICTURES
 from scripts import dashboard
 from tests.test_instruments import TABLES
 from tests.wandb_files import wandb_cli

@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 import fourier_lightning
-from fourier_lightning.callbacks.instrument import Instrument
+from fourier_lightning.instruments.base import Instrument
 
 
 class Clock(pl.Callback):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fourier_lightning.claims.measures import Measure, Measured, same
-from fourier_lightning.tracking.runs import Run
+from fourier_lightning.record.runs import Run
 
 
 def ablation_row(run: Run, modules: str, removed: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ the model has to lose at least half as much of its accuracy as the paper's, and 
 from fourier_lightning.claims import filtered, measures, waves
 from fourier_lightning.claims.verdict import Bound, Claim
 from fourier_lightning.figures.catalogue import PAPER_TABLE_1, is_scratch, uses_format
-from fourier_lightning.tracking.runs import Run
+from fourier_lightning.record.runs import Run
 
 RESCUED = "scratch + frozen pretrained table"
 HARMLESS = 0.95  # of the unfiltered accuracy

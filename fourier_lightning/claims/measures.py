@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fourier_lightning.tracking.runs import Run
+from fourier_lightning.record.runs import Run
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.intervals import bootstrap, wilson
-from fourier_lightning.tracking.runs import Run, by_label
+from fourier_lightning.record.runs import Run, by_label
 
 LEARNED = 0.5  # accuracy on the training split below which a run says nothing about its arm
 Outcome = Literal["supported", "contradicted", "undecided", "not measured"]

@@ -7,7 +7,7 @@ import torch
 
 from fourier_lightning.claims.measures import Measure, Measured, same
 from fourier_lightning.fourier.spectrum import component_near, prominence
-from fourier_lightning.tracking.runs import Run
+from fourier_lightning.record.runs import Run
 
 SHORT = (2.0, 2.5, 5.0, 10.0)  # the paper's outliers
 LEVEL = 0.05

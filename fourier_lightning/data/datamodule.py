@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fourier_lightning.data import tasks
 from fourier_lightning.data.batches import Batches, Examples
-from fourier_lightning.data.number_tokens import (
+from fourier_lightning.data.tokens import (
     NumberStyle,
     Vocabulary,
     build_vocabulary,

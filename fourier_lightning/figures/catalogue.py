@@ -9,7 +9,7 @@ from typing import Any
 
 from fourier_lightning.figures import accuracy, errors, logits, spectra, vectors
 from fourier_lightning.figures.chart import Chart
-from fourier_lightning.tracking.runs import Run
+from fourier_lightning.record.runs import Run
 
 PAPER_TABLE_1 = {  # validation loss and accuracy by (modules, removed); GPT-2-XL, fine-tuned
     ("none", "none"): (0.0073, 0.9974),

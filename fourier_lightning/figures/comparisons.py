@@ -7,7 +7,7 @@ from typing import Any
 from fourier_lightning.figures import accuracy, spectra
 from fourier_lightning.figures.catalogue import FIGURES, MAPS, SPECTRUM, embedding_arrays, layer_arrays
 from fourier_lightning.figures.chart import Chart, colours
-from fourier_lightning.tracking.runs import Run, by_label
+from fourier_lightning.record.runs import Run, by_label
 
 
 @dataclass(frozen=True)

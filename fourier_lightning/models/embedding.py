@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from transformers import GPT2LMHeadModel
 
-from fourier_lightning.data.number_tokens import Vocabulary
+from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.selection import Period, Selection, parse_periods
-from fourier_lightning.models.table import (
+from fourier_lightning.models.number_rows import (
     fourier_features,
     gaussian_same_norm,
     keep_waves,

@@ -10,8 +10,8 @@ from transformers import GPT2Config
 
 from fourier_lightning.data.batches import Batch
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.models.forward import answer_logits
-from fourier_lightning.models.network import blank_network, freeze
+from fourier_lightning.models.arms import blank_network, freeze
+from fourier_lightning.models.gpt2_fast import answer_logits
 from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_schedule
 
 

@@ -11,16 +11,16 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.verdict import judge
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.interactive import interactive
+from fourier_lightning.record.runs import Run, by_label
+from fourier_lightning.record.writer import git_revision
 from fourier_lightning.report.sections import all_sections
-from fourier_lightning.tracking.record import git_revision
-from fourier_lightning.tracking.runs import Run, by_label
 
 
 def build(runs: Sequence[Run], title: str = "fourier_lightning: how these models add") -> str:
     """The page as HTML.
 
     Args:
-        runs: of ``tracking.runs.find_runs``, in any state.
+        runs: of ``record.runs.find_runs``, in any state.
         title: of the page.
     """
     verdicts = [verdict for claim in CLAIMS for verdict in judge(claim, runs)]

@@ -13,10 +13,10 @@ from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.figures.catalogue import FIGURES, PAPER_TABLE_1
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison
 from fourier_lightning.figures.errors import WORDS
+from fourier_lightning.record.labels import differences
+from fourier_lightning.record.runs import Run
 from fourier_lightning.report import summary
 from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section, Words, percent
-from fourier_lightning.tracking.labels import differences
-from fourier_lightning.tracking.runs import Run
 
 MOST = 12  # arms with plots of their own: more would make the page slow
 

@@ -12,9 +12,9 @@ from fourier_lightning.claims.waves import LEVEL, SHORT, lines, stands_out
 from fourier_lightning.figures.accuracy import seeds
 from fourier_lightning.figures.errors import WORDS
 from fourier_lightning.intervals import bootstrap
+from fourier_lightning.record.labels import prompt_style
+from fourier_lightning.record.runs import Run, by_label
 from fourier_lightning.report.blocks import escape, percent
-from fourier_lightning.tracking.labels import prompt_style
-from fourier_lightning.tracking.runs import Run, by_label
 
 ADDS = 0.5  # an arm below this accuracy does not add: what breaks it says nothing
 METRICS = {

@@ -6,7 +6,7 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from fourier_lightning.tracking.record import RunRecord
+from fourier_lightning.record.writer import RunRecord
 
 
 class RecordLogger(Logger):

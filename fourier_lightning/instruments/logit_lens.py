@@ -3,11 +3,11 @@
 import torch
 import torch.nn.functional as F
 
-from fourier_lightning.callbacks.instrument import Instrument, View
+from fourier_lightning.instruments.base import Instrument, View
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.models.forward import answer_logits
+from fourier_lightning.models.gpt2_fast import answer_logits
+from fourier_lightning.models.hooks import Site, capture, contributions
 from fourier_lightning.models.lens import LnMode, ln_bias_logits, number_unembedding, scaled
-from fourier_lightning.models.sites import Site, capture, contributions
 
 
 class LogitLens(Instrument):

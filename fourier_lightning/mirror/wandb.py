@@ -9,8 +9,8 @@ from urllib.parse import urlparse
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.tracking.labels import arm_of, prompt_style
-from fourier_lightning.tracking.mirror import MirrorLogger
+from fourier_lightning.mirror.pictures import MirrorLogger
+from fourier_lightning.record.labels import arm_of, prompt_style
 
 TAG_LENGTH = 64  # the most that W&B takes
 Mode = Literal["auto", "online", "offline", "disabled"]

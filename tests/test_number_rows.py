@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fourier_lightning.fourier.basis import fourier_basis, period_waves
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import coefficients, magnitudes, table_spectrum
-from fourier_lightning.models.table import (
+from fourier_lightning.models.number_rows import (
     fourier_features,
     gaussian_same_norm,
     keep_waves,

@@ -3,15 +3,15 @@
 import torch
 from torch import Tensor
 
-from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import strongest_waves
-from fourier_lightning.models.forward import answer_logits
+from fourier_lightning.instruments.base import Instrument, View
+from fourier_lightning.models.gpt2_fast import answer_logits
+from fourier_lightning.models.hooks import Site, capture
 from fourier_lightning.models.lens import LnMode, number_unembedding, scaled
-from fourier_lightning.models.sites import Site, capture
 
 PAPER_PAIR = (15, 93)
 

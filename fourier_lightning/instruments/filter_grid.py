@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from fourier_lightning.callbacks.filter_ablation import SHOWN, make_row, try_rows
-from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import FilterSettings, Modules
 from fourier_lightning.fourier.selection import Selection
+from fourier_lightning.instruments.base import Instrument, View
+from fourier_lightning.instruments.filter_ablation import SHOWN, make_row, try_rows
 
 
 class FilterGrid(Instrument):

@@ -12,9 +12,9 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from fourier_lightning.figures.catalogue import FIGURES
-from fourier_lightning.tracking.charts import CHARTS, ChartSpec
-from fourier_lightning.tracking.record import RunRecord
-from fourier_lightning.tracking.runs import Run
+from fourier_lightning.mirror.charts import CHARTS, ChartSpec
+from fourier_lightning.record.runs import Run
+from fourier_lightning.record.writer import RunRecord
 
 # Each view of an instrument once; the paper's other figures are variants, and 5b (t-SNE) takes seconds.
 PICTURES = ("1a", "1b", "1c", "3", "4a", "4b", "5a", "12", "21a", "21b", "table_1", "layer_periods")

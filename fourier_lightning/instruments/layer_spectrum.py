@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fourier_lightning.callbacks.embedding_spectrum import check_draws
-from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.fourier.basis import Basis, BasisKind
 from fourier_lightning.fourier.nulls import rotated, test_against, test_rotation
@@ -20,9 +18,11 @@ from fourier_lightning.fourier.spectrum import (
     period_probes,
     sum_by_component,
 )
-from fourier_lightning.models.forward import answer_logits
+from fourier_lightning.instruments.base import Instrument, View
+from fourier_lightning.instruments.embedding_spectrum import check_draws
+from fourier_lightning.models.gpt2_fast import answer_logits
+from fourier_lightning.models.hooks import Site, capture, contributions
 from fourier_lightning.models.lens import LnMode, number_unembedding, scaled
-from fourier_lightning.models.sites import Site, capture, contributions
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fourier_lightning.tracking.runs import Run
+    from fourier_lightning.record.runs import Run
 
 KEPT = {"low": "low-pass", "high": "high-pass", "band": "band-pass", "periods": "five-period"}
 # Settings that an arm's words say already, or that change nothing of what is trained.

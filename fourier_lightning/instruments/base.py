@@ -15,11 +15,11 @@ from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import Basis, BasisKind, fourier_basis
 from fourier_lightning.fourier.filters import FilterMaker, FilterSettings
+from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.models.lens import number_unembedding
 from fourier_lightning.models.module import AdditionModule
-from fourier_lightning.tracking.mirror import MirrorLogger
-from fourier_lightning.tracking.record import RunRecord
-from fourier_lightning.tracking.record_logger import RecordLogger
+from fourier_lightning.record.logger import RecordLogger
+from fourier_lightning.record.writer import RunRecord
 
 
 @dataclass

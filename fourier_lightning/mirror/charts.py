@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fourier_lightning.tracking.runs import Run
+from fourier_lightning.record.runs import Run
 
 PRESETS = {"line": ("x", "y", "stroke"), "bar": ("label", "value"), "scatter": ("x", "y")}  # their fields
 WORDS = {"attn": "attention", "mlp": "MLPs", "attn_mlp": "attention and MLPs", "none": "nothing"}

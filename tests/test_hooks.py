@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from fourier_lightning.models.forward import answer_logits, continue_prefix, read_prefix
+from fourier_lightning.models.gpt2_fast import answer_logits, continue_prefix, read_prefix
+from fourier_lightning.models.hooks import NAMES, PER_LAYER, Site, capture, contributions, intervene
 from fourier_lightning.models.lens import ln_bias_logits, ln_scale, number_unembedding, scaled
-from fourier_lightning.models.sites import NAMES, PER_LAYER, Site, capture, contributions, intervene
 
 NUMBERS = torch.arange(100, 140)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from fourier_lightning.data.number_tokens import Vocabulary
+from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.embedding import EmbeddingSettings, install_table

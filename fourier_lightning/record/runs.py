@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from safetensors import SafetensorError
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.tracking.labels import arm_of, label_runs
-from fourier_lightning.tracking.record import latest_rows, read_array
+from fourier_lightning.record.labels import arm_of, label_runs
+from fourier_lightning.record.writer import latest_rows, read_array
 
 
 @dataclass(eq=False)

@@ -10,9 +10,9 @@ from torch import Tensor
 from fourier_lightning.data.batches import Batch
 from fourier_lightning.fourier.filters import Filter
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.models.forward import answer_logits, continue_prefix, read_prefix
+from fourier_lightning.models.gpt2_fast import answer_logits, continue_prefix, read_prefix
+from fourier_lightning.models.hooks import Change, Positions, Site, intervene
 from fourier_lightning.models.module import AdditionModule
-from fourier_lightning.models.sites import Change, Positions, Site, intervene
 
 
 @dataclass

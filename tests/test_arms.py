@@ -6,8 +6,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.models.forward import answer_logits
-from fourier_lightning.models.network import FUSED, ModelSettings, parameter_table
+from fourier_lightning.models.arms import FUSED, ModelSettings, parameter_table
+from fourier_lightning.models.gpt2_fast import answer_logits
 from fourier_lightning.run import build_module, prepare, train
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from fourier_lightning.data.number_tokens import build_vocabulary, encode_template, number_ids
 from fourier_lightning.data.tasks import TEMPLATES
+from fourier_lightning.data.tokens import build_vocabulary, encode_template, number_ids
 from fourier_lightning.errors import ConfigError
 
 

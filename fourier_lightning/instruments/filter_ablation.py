@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import METHODS, Filter, FilterMaker, FilterSettings, Method
 from fourier_lightning.fourier.selection import Selection
+from fourier_lightning.instruments.base import Instrument, View
+from fourier_lightning.instruments.filtering import Tally, Variant, evaluate, filter_modules
 from fourier_lightning.metrics import MODULI, WITHIN
-from fourier_lightning.models.variants import Tally, Variant, evaluate, filter_modules
 
 SHOWN = ("loss", "accuracy", *(f"mod_{n}" for n in MODULI), *(f"within_{n}" for n in WITHIN), "mae")
 # (modules, removed) of the paper's seven rows, in its order

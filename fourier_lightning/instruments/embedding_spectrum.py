@@ -4,7 +4,6 @@ from typing import Any
 
 from torch import Tensor
 
-from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
@@ -18,6 +17,7 @@ from fourier_lightning.fourier.spectrum import (
     table_spectrum,
     top_share,
 )
+from fourier_lightning.instruments.base import Instrument, View
 
 
 class EmbeddingSpectrum(Instrument):

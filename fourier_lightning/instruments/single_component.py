@@ -2,15 +2,15 @@
 
 import torch
 
-from fourier_lightning.callbacks.filter_ablation import error_rows, make_row, try_rows
-from fourier_lightning.callbacks.instrument import Instrument, View
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import FilterSettings, Method
 from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods
 from fourier_lightning.fourier.spectrum import coefficients, magnitudes
-from fourier_lightning.models.forward import answer_logits
+from fourier_lightning.instruments.base import Instrument, View
+from fourier_lightning.instruments.filter_ablation import error_rows, make_row, try_rows
+from fourier_lightning.models.gpt2_fast import answer_logits
 
 
 class SingleComponent(Instrument):
