@@ -71,7 +71,7 @@ def print_findings(console: Console, run: Run) -> None:
             console.print(f"{name} {beyond_control(run, module)} beyond random directions")
     if run.table("knock_out"):
         console.print(f"Costliest waves to remove: {costliest(run)}")
-    for row in filters_table({run.arm: [run]}):
+    for row in filters_table({run.arm.words: [run]}):
         against = f"{row['exact']} exact, random filter {row['random filter, exact']}"
         console.print(f"Without {row['removed']}: {against}: {row['reading']}", soft_wrap=True)
 

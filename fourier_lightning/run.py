@@ -27,6 +27,7 @@ from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.optim import OptimizerSettings
+from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.writer import RunRecord, describe_device
 
@@ -177,7 +178,8 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     parts = prepare(cfg)
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     step, epoch = (load_checkpoint(cfg.ckpt_path)[key] if cfg.ckpt_path else 0 for key in ("global_step", "epoch"))
-    record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), resumed_at=step if cfg.fit else 0)
+    about = {"arm": asdict(Arm.from_config(resolved))}
+    record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), step if cfg.fit else 0, about)
     exit_code = 1
     try:
         module = build_module(parts, cfg.seed)

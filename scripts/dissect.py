@@ -20,9 +20,10 @@ from typing import Any
 from fourier_lightning.figures.catalogue import PAPER_TABLE_1
 from fourier_lightning.figures.draw import draw as drawn
 from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components, stands_out
-from fourier_lightning.record.labels import arm_of
+from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.sweep import markdown_table
 from fourier_lightning.record.writer import read_jsonl, read_table
+from scripts.committed import arm_in
 from scripts.figures import slug
 from scripts.results import OUT, percent
 
@@ -44,10 +45,10 @@ def collect(runs: Iterable[Path]) -> list[dict[str, Any]]:
         run = json.loads((run_dir / "record" / "run.json").read_text())
         if run["status"] != "finished":
             raise ValueError(f"{run_dir} is {run['status']}")
-        arm, seed = arm_of(run["config"]), run["seed"]
+        arm, seed = Arm.from_config(run["config"]), run["seed"]
         share = run["config"]["data"]["train_fraction"]
-        trained = "" if arm.endswith("as it is") else f", {100 * share:g} % of the pairs"
-        whose = {"arm": arm + trained, "seed": seed}
+        trained = "" if arm.as_is else f", {100 * share:g} % of the pairs"
+        whose = {"arm": arm.words + trained, "seed": seed}
         measured = {"test/accuracy": run["metrics"]["test/accuracy"], "val/accuracy": run["metrics"]["val/accuracy"]}
         overrides = [re.sub(r"^ckpt_path=.*(/checkpoints/)", r"ckpt_path=RUN\1", each) for each in run["overrides"]]
         made = {"git": run["git"], "device": run["device"], "overrides": overrides}
@@ -85,7 +86,7 @@ def overview(rows: list[dict[str, Any]]) -> str:
     for (modules, removed), (_, accuracy) in PAPER_TABLE_1.items():
         line = {"filtered": modules, "removed": removed, "paper": f"{100 * accuracy:.2f}"}
         for arm, members in arms(tables).items():
-            if arm.endswith("as it is"):
+            if arm_in(arm).as_is:
                 continue
             found = [row for row in members if (row["modules"], row["removed"]) == (modules, removed)]
             line[arm] = percent([row["accuracy"] for row in found])

@@ -48,7 +48,7 @@ def figures_of(runs: dict[str, Run]) -> dict[str, tuple[Chart, Run]]:
 
 def compared(runs: dict[str, Run], sweep: list[Run]) -> dict[str, tuple[Chart, list[Run]]]:
     """Figures of several runs."""
-    with_and_without = [run for run in sweep if run.arm in ("scratch", "scratch + frozen pretrained table")]
+    with_and_without = [run for run in sweep if run.arm.is_scratch or run.arm.is_rescue]
     picks: dict[str, list[Run]] = {
         "7b": with_and_without,
         "8": with_and_without,

@@ -15,11 +15,12 @@ from typing import Any
 
 from fourier_lightning.data.tasks import make_pairs, split_sizes
 from fourier_lightning.figures.accuracy import arms, by_size, data_efficiency, learning_curves
-from fourier_lightning.figures.chart import ARM_COLOURS, Chart
+from fourier_lightning.figures.chart import ARM_COLOURS, Chart, colours
 from fourier_lightning.figures.draw import draw
-from fourier_lightning.record.labels import arm_of
+from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.sweep import markdown_table, read_runs
 from fourier_lightning.record.writer import read_jsonl
+from scripts.committed import arm_in
 
 OUT = Path("docs/results")
 NAMES = ["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "finetune", "sentences"]
@@ -43,7 +44,7 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
             curve = {line["step"]: line["val/accuracy"] for line in lines if "val/accuracy" in line}
             rows.append(
                 {
-                    "arm": arm_of(config),
+                    "arm": Arm.from_config(config).words,
                     "train_fraction": config["data"]["train_fraction"],
                     "train_pairs": train_pairs(config["data"]),
                     "seed": run["seed"],
@@ -95,21 +96,23 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def by_arm(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Rows grouped by arm, the main arms first."""
-    names = [*ARM_COLOURS, *(row["arm"] for row in rows)]
-    groups = {arm: [row for row in rows if row["arm"] == arm] for arm in names}
-    return {arm: members for arm, members in groups.items() if members}
+    order = {key: place for place, key in enumerate(ARM_COLOURS)}
+    names = sorted(dict.fromkeys(row["arm"] for row in rows), key=lambda arm: order.get(arm_in(arm).key, len(order)))
+    return {arm: [row for row in rows if row["arm"] == arm] for arm in names}
 
 
 def picture(name: str, rows: list[dict[str, Any]]) -> Chart:
     """What the table is about, in a picture."""
     groups = by_arm(rows)
+    palette = colours(list(groups), {arm: arm_in(arm).key for arm in groups})
     if name == "data_efficiency":
-        return data_efficiency(by_size([row for members in groups.values() for row in members]))
+        return data_efficiency(by_size([row for members in groups.values() for row in members]), palette)
     if name == "embedding_bands":
         metrics = ("test/accuracy", "test/mod_10", "test/within_10")
-        return arms({arm: {m: [row[m] for row in members] for m in metrics} for arm, members in groups.items()})
+        values = {arm: {m: [row[m] for row in members] for m in metrics} for arm, members in groups.items()}
+        return arms(values, palette)
     curves = {arm: [tuple(zip(*row["curve"], strict=True)) for row in members] for arm, members in groups.items()}
-    return learning_curves(curves, "training step")
+    return learning_curves(curves, "training step", palette)
 
 
 def percent(values: list[float]) -> str:

@@ -210,10 +210,10 @@ def test_renderers_draw_the_numbers():
 
 
 def test_each_arm_keeps_its_colour():
-    chosen = colours(["scratch", "scratch, 80 % of the pairs", "something else"])
-    assert chosen["scratch"] == colours(["scratch"])["scratch"] and len(set(chosen.values())) == 3
-    both = colours([f"pretrained, fine-tuned{words}, 80 % of the pairs" for words in (", table frozen", "")])
-    assert list(both.values()) == [ARM_COLOURS[f"pretrained, fine-tuned{words}"] for words in (", table frozen", "")]
+    arms = {"scratch, 20 % of the pairs": "scratch", "scratch, 80 % of the pairs": "scratch", "b": "fine_tuned-frozen"}
+    chosen = colours(["something else", *arms], arms)
+    assert [chosen[label] == ARM_COLOURS[key] for label, key in arms.items()] == [True, False, True]
+    assert len(set(chosen.values())) == 4 and chosen["something else"] not in ARM_COLOURS.values()
 
 
 def test_names_of_figures():

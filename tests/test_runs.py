@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.record.labels import arm_of, differences, flatten, label_runs
+from fourier_lightning.record.arm import Arm
+from fourier_lightning.record.labels import differences, flatten, label_runs
 from fourier_lightning.record.runs import by_label, find_runs, read_run
 
 
@@ -130,7 +131,7 @@ def test_arms_in_words(tiny_runs, changes, arm):
     for key, value in changes.items():
         node, _, name = key.rpartition(".")
         (config[node] if node else config)[name] = value
-    assert arm_of(config) == arm and flatten(config)["embedding.source"]
+    assert Arm.from_config(config).words == arm and flatten(config)["embedding.source"]
 
 
 def test_the_task_is_in_every_label_if_it_varies(tiny_runs):

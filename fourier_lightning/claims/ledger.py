@@ -9,24 +9,23 @@ from fourier_lightning.claims.verdict import Bound, Claim
 from fourier_lightning.figures.catalogue import PAPER_TABLE_1, is_scratch, uses_format
 from fourier_lightning.record.runs import Run
 
-RESCUED = "scratch + frozen pretrained table"
 HARMLESS = 0.95  # of the unfiltered accuracy
 INTACT = PAPER_TABLE_1["none", "none"][1]
 
 
 def fine_tuned(run: Run) -> bool:
     """The pretrained arm, trained."""
-    return run.arm.startswith("pretrained, fine-tuned")
+    return run.arm.is_fine_tuned
 
 
 def rescued(run: Run) -> bool:
     """From scratch with the pretrained token embedding, frozen."""
-    return run.arm == RESCUED
+    return run.arm.is_rescue
 
 
 def untouched(run: Run) -> bool:
     """Models that hold the pretrained number rows as they are."""
-    return run.arm == "pretrained, as it is" or (rescued(run) and run.config["embedding"]["keep"] == "all")
+    return run.arm.intact and (run.arm.as_is or run.arm.is_rescue)
 
 
 FT, SCRATCH, RESCUE = (
@@ -142,7 +141,7 @@ CLAIMS: tuple[Claim, ...] = (
           Bound(0.95, "above", "at least 95 % of the errors")),
     Claim("scratch_behind", "From scratch, the model stays behind the fine-tuned one.", "section 4",
           "94.44 % to 99.74 %", SCRATCH, is_scratch, "test accuracy less the fine-tuned one's on the same data",
-          measures.advantage("pretrained, fine-tuned"), Bound(-0.02, "below", "at least 2 points behind")),
+          measures.advantage("fine_tuned"), Bound(-0.02, "below", "at least 2 points behind")),
     Claim("rescue", "With the pretrained embedding, frozen, a random model does what it can't do without.", "Figure 7b",
           "100 % to 53.95 %", RESCUE, rescued, "test accuracy less the scratch arm's on the same data",
           measures.advantage("scratch"), Bound(0.23, "above", "at least 23 points, half of the paper's gain")),

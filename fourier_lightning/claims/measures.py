@@ -68,11 +68,11 @@ def lens_gap(run: Run, peers: Sequence[Run]) -> Measured | None:
 
 
 def matching(run: Run, peers: Sequence[Run], arm: str) -> list[Run]:
-    """Runs of another arm on the same task and share of the pairs, of the same seed where there is one."""
+    """Runs of another arm (its key) on the same task and share of the pairs, of the same seed where there is one."""
     keys = ("max_operand", "templates", "train_fraction", "pairs")
     same_task = [
         peer for peer in peers
-        if peer.arm == arm and all(peer.config["data"][key] == run.config["data"][key] for key in keys)
+        if peer.arm.key == arm and all(peer.config["data"][key] == run.config["data"][key] for key in keys)
     ]  # fmt: skip
     return [peer for peer in same_task if peer.seed == run.seed] or same_task
 
@@ -85,7 +85,7 @@ def body(run: Run) -> tuple[str, ...]:
 
 
 def advantage(arm: str) -> Measure:
-    """Test accuracy less that of another arm on the same task and data."""
+    """Test accuracy less that of another arm (its key) on the same task and data."""
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
         others = [p.metrics["test/accuracy"] for p in matching(run, peers, arm) if "test/accuracy" in p.metrics]
@@ -102,7 +102,7 @@ def advantage(arm: str) -> Measure:
 
 
 def speed(arm: str, level: float = 0.5) -> Measure:
-    """Epochs to a validation accuracy of ``level``, over those of another arm (all of them, if it never does)."""
+    """Epochs to an accuracy of ``level``, over another arm's (its key; over all epochs, if that never does)."""
 
     def epochs(run: Run) -> tuple[int | None, int]:
         x, y = run.curve("val/accuracy")

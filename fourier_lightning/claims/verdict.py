@@ -146,7 +146,7 @@ def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]]) -> V
     else:
         outcome, why = "undecided", f"the interval covers the bound ({bound.words})"
     run = found[0][0]
-    backbone = "" if run.arm == "scratch" else f" ({run.config['backbone']['name'].replace('_', '-')})"
+    backbone = f" ({run.config['backbone']['name'].replace('_', '-')})" if run.arm.uses_backbone else ""
     seeds = sorted(run.seed for run, _ in found if run.seed is not None)
     return Verdict(claim.name, outcome, label + backbone, seeds, value, low, high, control, why, numbers[0].detail)
 

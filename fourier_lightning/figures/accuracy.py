@@ -84,14 +84,19 @@ def seeds(count: int) -> str:
     return f"{count} seed{'s' if count != 1 else ''}"
 
 
-def data_efficiency(sizes: Mapping[str, Mapping[int, Sequence[float]]]) -> Chart:
+def data_efficiency(
+    sizes: Mapping[str, Mapping[int, Sequence[float]]], palette: Mapping[str, str] | None = None
+) -> Chart:
     """Test accuracy by the number of training pairs: a dot a seed, a line through the means (ours).
 
     Args:
         sizes: by label, the accuracies of the seeds for each number of training pairs.
+        palette: colour by label, if not by their order.
     """
     marks: list[Any] = []
-    for label, colour in colours(list(sizes)).items():
+    chosen = palette or colours(list(sizes))
+    for label in sizes:
+        colour = chosen[label]
         x = sorted(sizes[label])
         marks.append(Line(x, [100 * float(np.mean(sizes[label][n])) for n in x], label, colour))
         dots = [(n, 100 * value) for n in x for value in sizes[label][n]]

@@ -44,7 +44,7 @@ class FigureSpec:
 
 def is_scratch(run: Run) -> bool:
     """From scratch, its table too."""
-    return run.arm == "scratch"
+    return run.arm.is_scratch
 
 
 def uses_format(run: Run) -> bool:

@@ -5,18 +5,18 @@ W&B), ``interactive`` into a plotly one (the report). Colours are Okabe and Ito'
 apart; maps use viridis, or RdBu where zero is the middle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 GREY, BLACK = "#8C8C8C", "#222222"
-ARM_COLOURS = {  # one colour an arm, in every picture
-    "scratch + frozen pretrained table": BLUE,
+ARM_COLOURS = {  # one colour an arm (its key), in every picture
+    "scratch-pretrained-frozen": BLUE,
     "scratch": ORANGE,
-    "scratch + shuffled pretrained table": GREY,
-    "pretrained, fine-tuned": GREEN,
-    "pretrained, fine-tuned, table frozen": SKY,
+    "scratch-pretrained-shuffled_rows-frozen": GREY,
+    "fine_tuned": GREEN,
+    "fine_tuned-frozen": SKY,
 }
 OTHERS = (PURPLE, YELLOW, BLACK, "#7F5539", "#4D908E", "#B5179E", "#606C38")
 LABELLED = (2.0, 2.5, 10 / 3, 5.0, 10.0)  # the periods of the paper
@@ -142,13 +142,17 @@ def component_axis(p: int) -> Axis:
     return Axis(f"component k (period T = {p} / k numbers; above: T)")
 
 
-def colours(labels: Sequence[str]) -> dict[str, str]:
-    """A colour for each label: an arm's own where the label is one (or begins with one), else the next free one."""
+def colours(labels: Sequence[str], arms: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A colour for each label.
+
+    Args:
+        labels: in order; each colour is given once, as long as there are some.
+        arms: key of the arm that a label is of; such a label gets the arm's own colour, others the next free one.
+    """
     chosen: dict[str, str] = {}
     for label in dict.fromkeys(labels):
-        arms = [arm for arm in ARM_COLOURS if label == arm or label.startswith(f"{arm}, ")]
-        own = [ARM_COLOURS[max(arms, key=len)]] if arms else []
-        palette = [*own, *OTHERS, *ARM_COLOURS.values()]
+        own = ARM_COLOURS.get((arms or {}).get(label, ""))
+        palette = [*([own] if own else []), *OTHERS, *ARM_COLOURS.values()]
         unused = [colour for colour in palette if colour not in chosen.values()]
         chosen[label] = (unused or palette)[0]
     return chosen

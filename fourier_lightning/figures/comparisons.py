@@ -84,7 +84,7 @@ def comparison(name: str, runs: Sequence[Run]) -> Chart | None:
     if not usable or (name in ("8", "15") and len({run.p for run in usable}) > 1):
         return None
     # one colour a label in all the figures of these runs, whichever of them a figure can show
-    return spec.make(by_label(usable), colours([run.label for run in runs]))
+    return spec.make(by_label(usable), colours([run.label for run in runs], {run.label: run.arm.key for run in runs}))
 
 
 def figure_names(name: str) -> list[str]:

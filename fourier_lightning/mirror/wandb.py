@@ -10,7 +10,8 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.mirror.pictures import MirrorLogger
-from fourier_lightning.record.labels import arm_of, prompt_style
+from fourier_lightning.record.arm import Arm
+from fourier_lightning.record.labels import prompt_style
 
 TAG_LENGTH = 64  # the most that W&B takes
 Mode = Literal["auto", "online", "offline", "disabled"]
@@ -144,9 +145,9 @@ def group_keys(config: dict[str, Any]) -> dict[str, Any]:
     """
     data, asked = config["data"], cutoff_of(config)
     share = f"{100 * data['train_fraction']:g} % of the pairs"
-    words = [arm_of(config), share, prompt_style(config), *([] if config["fit"] else ["evaluated"])]
+    words = [Arm.from_config(config).words, share, prompt_style(config), *([] if config["fit"] else ["evaluated"])]
     cutoff = Selection(cutoff=asked).cutoff_at(2 * data["max_operand"] + 1)
-    return {"arm": arm_of(config), "label": ", ".join(words), "cutoff": cutoff}
+    return {"arm": Arm.from_config(config).words, "label": ", ".join(words), "cutoff": cutoff}
 
 
 def labels_of(config: dict[str, Any] | None) -> list[str]:
@@ -154,7 +155,7 @@ def labels_of(config: dict[str, Any] | None) -> list[str]:
     if config is None:
         return []
     cutoff = cutoff_of(config)
-    words = [arm_of(config), f"seed{config['seed']}", *([] if cutoff is None else [f"cutoff{cutoff}"])]
+    words = [Arm.from_config(config).words, f"seed{config['seed']}", *([] if cutoff is None else [f"cutoff{cutoff}"])]
     return [word[:TAG_LENGTH] for word in words]
 
 

@@ -1,4 +1,4 @@
-"""What a run is called: its arm in words, and what sets it apart from the runs it is looked at with."""
+"""What a run is called: its arm, and what sets it apart from the runs that it is looked at with."""
 
 from __future__ import annotations
 
@@ -11,31 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fourier_lightning.record.runs import Run
 
-KEPT = {"low": "low-pass", "high": "high-pass", "band": "band-pass", "periods": "five-period"}
 # Settings that an arm's words say already, or that change nothing of what is trained.
 SAID = ("seed", "name", "group", "tags", "fit", "test", "ckpt_path", "paths", "logger", "callbacks", "filter",
         "model.name", "model.body", "embedding.name", "embedding.source", "embedding.control", "embedding.keep",
         "embedding.freeze", "data.train_fraction", "data.templates", "data.eval_batch_size",
         "backbone.path")  # fmt: skip
-
-
-def arm_of(config: dict[str, Any]) -> str:
-    """The arm in words, from the settings that make it one."""
-    embedding = config["embedding"]
-    if config["model"]["body"] == "pretrained":
-        trained = "fine-tuned" + (", table frozen" if embedding["freeze"] else "")
-        return f"pretrained, {trained if config['fit'] or config['ckpt_path'] else 'as it is'}"
-    frozen = embedding["freeze"]
-    if embedding["source"] == "random":
-        return "scratch, random table frozen" if frozen else "scratch"
-    if embedding["source"] == "fourier":
-        return f"scratch + synthetic Fourier table{'' if frozen else ', trained'}"
-    control, kept = embedding["control"], embedding.get("keep", "all")
-    if control == "none" and kept == "all":
-        return f"scratch + {'frozen' if frozen else 'trained'} pretrained table"
-    words = [KEPT[kept]] if kept != "all" else []
-    words += [control.removesuffix("_rows").replace("_", " ")] if control != "none" else []
-    return f"scratch + {' '.join(words)} pretrained table{'' if frozen else ', trained'}"
 
 
 def label_runs(runs: Sequence[Run]) -> None:
@@ -47,18 +27,18 @@ def label_runs(runs: Sequence[Run]) -> None:
     """
     known = [run for run in runs if run.config]
     for run in runs:
-        run.label = run.arm
+        run.label = run.arm.words
     shares = {run.config["data"]["train_fraction"] for run in known}
     prompts = {prompt_style(run.config) for run in known}
     by_arm: dict[str, list[Run]] = {}
     for run in known:
-        by_arm.setdefault(run.arm, []).append(run)
+        by_arm.setdefault(run.arm.key, []).append(run)
     task = [key for key in varying(known) if key.startswith("data.")]  # in every label: arms share their task or don't
     for members in by_arm.values():
         varied = [*task, *(key for key in varying(members) if key not in task)]
         for run in members:
-            settings, words = flatten(run.config), [run.arm]
-            if len(shares) > 1 and not run.arm.endswith("as it is"):
+            settings, words = flatten(run.config), [run.arm.words]
+            if len(shares) > 1 and not run.arm.as_is:
                 words.append(f"{100 * run.config['data']['train_fraction']:g} % of the pairs")
             if len(prompts) > 1:
                 words.append(prompt_style(run.config))

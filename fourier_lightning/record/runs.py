@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from safetensors import SafetensorError
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.record.labels import arm_of, label_runs
+from fourier_lightning.record.arm import UNKNOWN, Arm
+from fourier_lightning.record.labels import label_runs
 from fourier_lightning.record.writer import latest_rows, read_array
 
 
@@ -48,9 +49,11 @@ class Run:
         return self.info.get("seed")
 
     @property
-    def arm(self) -> str:
-        """The arm in words, see ``arm_of``."""
-        return arm_of(self.config) if self.config else "unknown"
+    def arm(self) -> Arm:
+        """The arm: run.json's, of older records from the configuration, "unknown" where there is neither."""
+        if "arm" in self.info:
+            return Arm(**self.info["arm"])
+        return Arm.from_config(self.config) if self.config else UNKNOWN
 
     @property
     def p(self) -> int:
@@ -65,8 +68,8 @@ class Run:
     @property
     def title(self) -> str:
         """For the top of a figure: label, backbone and seed."""
-        words = [self.label or self.arm]
-        if "scratch" not in self.arm or "table" in self.arm:
+        words = [self.label or self.arm.words]
+        if self.arm.uses_backbone:
             words.append(str(self.config.get("backbone", {}).get("name", "")).replace("_", "-"))
         return ", ".join([*filter(None, words), f"seed {self.seed}"])
 

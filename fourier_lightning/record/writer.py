@@ -9,7 +9,7 @@
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,17 @@ class RunRecord:
         config: the resolved configuration.
         overrides: the command-line overrides that made it.
         resumed_at: step of the checkpoint that the run continues; earlier lines of metrics and tables stay.
+        about: further entries of run.json that are known from the start.
     """
 
-    def __init__(self, run_dir: str | Path, config: dict[str, Any], overrides: list[str], resumed_at: int = 0) -> None:
+    def __init__(
+        self,
+        run_dir: str | Path,
+        config: dict[str, Any],
+        overrides: list[str],
+        resumed_at: int = 0,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         self.dir = Path(run_dir) / "record"
         self.dir.mkdir(parents=True, exist_ok=True)
         (self.dir / "metrics.jsonl").touch()
@@ -46,6 +54,7 @@ class RunRecord:
             "name": config["name"],
             "seed": config["seed"],
             "overrides": overrides,
+            **(about or {}),
             "metrics": {},
             "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
             "git": git_revision(),

@@ -70,7 +70,7 @@ def winner(runs: Sequence[Run]) -> list[str]:
     sentences = []
     by_task: dict[tuple[str, ...], list[Run]] = {}
     for run in finished(runs):
-        if "test/accuracy" in run.metrics and not run.arm.endswith("as it is"):
+        if "test/accuracy" in run.metrics and not run.arm.as_is:
             by_task.setdefault(task_of(run), []).append(run)
     for task, members in by_task.items():
         ranked = sorted(by_label(members).items(), key=lambda item: -best(item[1]))
