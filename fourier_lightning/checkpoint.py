@@ -14,10 +14,9 @@ FREE = {"data.batch_size", "data.eval_batch_size", "backbone.path", "model.name"
 TRAINING = ("optimizer.", "data.train_fraction", "data.redraw_order", "model.dropout", "model.loss")
 
 
-def identity(cfg: DictConfig) -> dict[str, Any]:
-    """The settings that make a model what it is, flat: {"model.width": 128, ...}. Checkpoints carry them."""
-    groups = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in MADE_OF}
-    flat = {f"{group}.{key}": value for group, node in groups.items() for key, value in dict(node).items()}
+def identity(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a resolved configuration that make a model what it is, flat: {"model.width": 128, ...}."""
+    flat = {f"{group}.{key}": value for group in MADE_OF for key, value in config[group].items()}
     return {key: value for key, value in flat.items() if key not in FREE and not key.endswith("._target_")}
 
 
@@ -28,10 +27,13 @@ def check_checkpoint(cfg: DictConfig) -> None:
         raise ConfigError(path, "no such file", "give a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt")
     try:
         checkpoint = load_checkpoint(cfg.ckpt_path)
-        saved = checkpoint["hyper_parameters"]["settings"]
+        carried = checkpoint["hyper_parameters"]
     except Exception as error:  # torch raises anything from KeyError to UnpicklingError on a file of another kind
         raise ConfigError(path, "not a checkpoint of this project", "give a .ckpt file that train.py wrote") from error
-    wanted = {key: value for key, value in identity(cfg).items() if cfg.fit or not key.startswith(TRAINING)}
+    if not carried.get("run"):
+        raise ConfigError(path, "carries no run's identity: an older revision wrote it", "train that model again")
+    saved, here = identity(carried["run"]["config"]), identity(OmegaConf.to_container(cfg, resolve=True))
+    wanted = {key: value for key, value in here.items() if cfg.fit or not key.startswith(TRAINING)}
     different = [
         f"{key}={saved.get(key)} there, {value} here" for key, value in wanted.items() if saved.get(key) != value
     ]

@@ -15,7 +15,7 @@ from transformers import GPT2Config
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
-from fourier_lightning.checkpoint import check_checkpoint, identity, load_checkpoint
+from fourier_lightning.checkpoint import check_checkpoint, load_checkpoint
 from fourier_lightning.config import check_config, suggestion
 from fourier_lightning.data.datamodule import AdditionDataModule
 from fourier_lightning.errors import ConfigError
@@ -27,8 +27,8 @@ from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.optim import OptimizerSettings
-from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.logger import RecordLogger
+from fourier_lightning.record.models import new_card
 from fourier_lightning.record.writer import RunRecord, describe_device
 
 
@@ -43,7 +43,6 @@ class Parts:
     optimizer: OptimizerSettings
     network: GPT2Config
     instruments: dict[str, Instrument]
-    identity: dict[str, Any]
 
 
 def make(node: DictConfig, **kwargs: Any) -> Any:
@@ -70,7 +69,7 @@ def prepare(cfg: DictConfig) -> Parts:
     instruments = make_instruments(cfg, data, network.n_embd)
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
-    return Parts(backbone, data, model, embedding, optimizer, network, instruments, identity(cfg))
+    return Parts(backbone, data, model, embedding, optimizer, network, instruments)
 
 
 def check_callbacks(cfg: DictConfig) -> None:
@@ -136,8 +135,12 @@ def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
         raise ConfigError("trainer", reason, "correct that key under trainer.*") from error
 
 
-def build_module(parts: Parts, seed: int) -> AdditionModule:
-    """The LightningModule with its starting weights; the same seed gives the same weights."""
+def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> AdditionModule:
+    """The LightningModule with its starting weights; the same seed gives the same weights.
+
+    Args:
+        run: the identity card that its checkpoints shall carry.
+    """
     pl.seed_everything(seed, workers=True, verbose=False)
     vocabulary = parts.data.vocabulary
     module = AdditionModule(
@@ -147,7 +150,7 @@ def build_module(parts: Parts, seed: int) -> AdditionModule:
         optimizer=asdict(parts.optimizer),
         freeze_table=parts.embedding.freeze,
         loss=parts.model.loss,
-        settings=parts.identity,
+        run=run,
     )
     initialise(module.net, parts.backbone, vocabulary, parts.model, parts.embedding, seed)
     return module
@@ -177,12 +180,15 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     quiet_libraries()
     parts = prepare(cfg)
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
-    step, epoch = (load_checkpoint(cfg.ckpt_path)[key] if cfg.ckpt_path else 0 for key in ("global_step", "epoch"))
-    about = {"arm": asdict(Arm.from_config(resolved))}
+    loaded = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else {"global_step": 0, "epoch": 0}
+    step, epoch = loaded["global_step"], loaded["epoch"]
+    card = new_card(resolved)
+    model = loaded["hyper_parameters"]["run"] if cfg.ckpt_path and not cfg.fit else card  # an evaluation is no model
+    about = {"id": card["id"], "arm": model["arm"], "model": {**model, "step": step}}
     record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), step if cfg.fit else 0, about)
     exit_code = 1
     try:
-        module = build_module(parts, cfg.seed)
+        module = build_module(parts, cfg.seed, model)
         clock = Clock(list(parts.instruments.values()))
         callbacks = [clock, *make_callbacks(cfg, parts.instruments)]  # the clock stops before the final measurements
         for instrument in parts.instruments.values():
@@ -204,7 +210,8 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
         metrics |= {
             name: value for instrument in parts.instruments.values() for name, value in instrument.metrics.items()
         }
-        record.update(status="finished", metrics=metrics, **clock.times())
+        step = trainer.global_step if cfg.fit else step
+        record.update(status="finished", metrics=metrics, model={**model, "step": step}, **clock.times())
         exit_code = 0
     except BaseException as error:
         stopped = not isinstance(error, Exception)  # Lightning turns Ctrl-C into SystemExit

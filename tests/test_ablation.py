@@ -51,7 +51,7 @@ def module():
                        tie_word_embeddings=False, bos_token_id=None, eos_token_id=None)  # fmt: skip
     built = AdditionModule(
         network=shape.to_dict(), token_ids=list(range(P + 1)), numbers=list(range(P)), freeze_table=False,
-        optimizer={"name": "adamw", "lr": 1e-3}, settings={},
+        optimizer={"name": "adamw", "lr": 1e-3},
     )  # fmt: skip
     net = built.net
     for parameter in net.parameters():

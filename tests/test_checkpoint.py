@@ -48,6 +48,31 @@ def test_evaluating_a_checkpoint_without_training(tiny, tmp_path):
     assert again == pytest.approx({name: value for name, value in trained.items() if not name.startswith("train/")})
     untrained = train(tiny("logger=none", "fit=false", run_dir=tmp_path / "c"))["metrics"]
     assert untrained["test/loss"] > 3  # about log 43 tokens
+    first, second, third = (run_json(tmp_path / name) for name in "abc")
+    assert len({run["id"] for run in (first, second, third)}) == 3 and len(first["id"]) == 12
+    assert second["model"] == first["model"] and second["arm"] == first["arm"] == first["model"]["arm"]
+    assert first["model"]["id"] == first["id"] and first["model"]["step"] == first["steps"] == 12
+    assert (third["model"]["id"], third["model"]["step"]) == (third["id"], 0)
+
+
+def test_an_evaluation_keeps_the_identity_of_the_run_that_trained(tiny, trained, tmp_path):
+    checkpoint = trained / "checkpoints" / "best.ckpt"
+    card = torch.load(checkpoint, weights_only=True)["hyper_parameters"]["run"]
+    assert card["config"]["trainer"]["max_epochs"] == 2 and not {"paths", "callbacks"} & card["config"].keys()
+    options = ["fit=false", "logger=none", "seed=5", "trainer.max_epochs=9", "data.train_fraction=0.4"]
+    train(tiny(*options, f"ckpt_path={checkpoint}"))
+    run = run_json(tmp_path)
+    assert {key: run["model"][key] for key in card} == card and run["seed"] == 5
+    assert run["model"]["seed"] == 0 and run["model"]["step"] > 0
+
+
+def test_a_checkpoint_without_an_identity_is_refused(tiny, trained, tmp_path):
+    checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    del checkpoint["hyper_parameters"]["run"]
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    with pytest.raises(ConfigError, match="carries no run's identity"):
+        train(tiny("fit=false", f"ckpt_path={tmp_path / 'old.ckpt'}", run_dir=tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_checkpoint_of_another_shape_is_refused(tiny, tmp_path):

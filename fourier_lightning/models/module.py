@@ -27,7 +27,7 @@ class AdditionModule(pl.LightningModule):
         numbers: vocabulary rows of the numbers 0..p-1.
         optimizer: the fields of ``OptimizerSettings``.
         freeze_table: keep the input table fixed.
-        settings: the configuration that made it, flat ("model.width": 128): a checkpoint's identity card.
+        run: identity card of the run that trains it, see ``record.models.new_card``: checkpoints carry it.
         loss: ``answer`` or ``sequence``, see ``ModelSettings``.
     """
 
@@ -42,7 +42,7 @@ class AdditionModule(pl.LightningModule):
         optimizer: dict[str, Any],
         freeze_table: bool,
         loss: Literal["answer", "sequence"] = "answer",
-        settings: dict[str, Any] | None = None,
+        run: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
