@@ -16,7 +16,6 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import Basis, BasisKind, fourier_basis
 from fourier_lightning.fourier.filters import FilterMaker, FilterSettings
 from fourier_lightning.mirror.pictures import MirrorLogger
-from fourier_lightning.models.lens import number_unembedding
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.writer import RunRecord
@@ -57,17 +56,16 @@ class View:
         And, where they are other vectors, "operands", the input rows (q, d) of the prompts' tokens (" 15" beside
         "15"), and "unembedding", the output rows (p, d).
         """
-        net, operands = self.module.net, self.data.vocabulary.operands.to(self.module.device)
-        rows, outputs = net.transformer.wte.weight.detach(), net.lm_head.weight.detach()
+        decoder, operands = self.module.decoder, self.data.vocabulary.operands.to(self.module.device)
+        rows = decoder.input_rows()
         lines = {"numbers": rows[self.module.numbers], "operands": rows[operands]}
-        lines["unembedding"] = outputs[self.module.numbers]
-        if outputs.data_ptr() == rows.data_ptr():
-            del lines["unembedding"]
+        if not decoder.tied:
+            lines["unembedding"] = decoder.output_rows()[self.module.numbers]
         return {name: table for name, table in lines.items() if len(table) >= 3}
 
     def filters(self, settings: FilterSettings) -> FilterMaker:
         """Filters for this model's unembedding as it is now: with a trained table it changes."""
-        unembedding = number_unembedding(self.module.net, self.module.numbers, settings.fold_ln)
+        unembedding = self.module.decoder.unembedding(self.module.numbers, settings.fold_ln)
         return FilterMaker(unembedding, self.basis(settings.basis), settings.seed)
 
     def basis(self, kind: BasisKind) -> Basis:

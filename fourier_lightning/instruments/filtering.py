@@ -10,7 +10,6 @@ from torch import Tensor
 from fourier_lightning.data.batches import Batch
 from fourier_lightning.fourier.filters import Filter
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.models.gpt2_fast import answer_logits, continue_prefix, read_prefix
 from fourier_lightning.models.hooks import Change, Positions, Site, intervene
 from fourier_lightning.models.module import AdditionModule
 
@@ -60,22 +59,22 @@ def evaluate(
 ) -> list[Tally]:
     """Loss, metrics and errors of each variant over the batches. Never holds more than one batch's logits.
 
-    With ``positions=last`` a variant costs the last position's share of a forward pass: see ``forward``.
+    With ``positions=last`` a variant costs the last position's share of a forward pass: see ``Decoder.prefix``.
     """
-    p, device = len(module.numbers), module.device
+    p, device, decoder = len(module.numbers), module.device, module.decoder
     tallies = [
         Tally(NumberMetrics().to(device), torch.zeros(2 * p - 1, dtype=torch.long, device=device)) for _ in variants
     ]
     # one copy of each filter on the device, however many variants and modules it is used in
     filters = {id(chosen): chosen for variant in variants for chosen in variant.filters.values()}
     matrices = {key: chosen.matrix.T.to(device, module.dtype) for key, chosen in filters.items()}
-    changes = [_changes(module.net.config.n_layer, variant, matrices) for variant in variants]
+    changes = [_changes(decoder.n_layer, variant, matrices) for variant in variants]
     for batch in batches:
         prompt, answers = batch["prompt"], batch["sum"]
-        prefix = read_prefix(module.net, prompt) if positions == "last" else []
+        prefix = decoder.prefix(prompt) if positions == "last" else None
         for tally, change in zip(tallies, changes, strict=True):
-            with intervene(module.net, change, positions):
-                logits = continue_prefix(module.net, prompt, prefix) if prefix else answer_logits(module.net, prompt)
+            with intervene(decoder, change, positions):
+                logits = decoder.answer_logits(prompt, prefix)
             loss = F.cross_entropy(logits, module.numbers[answers])
             tally.update(logits, answers, module.numbers, loss)
     return tallies

@@ -9,9 +9,8 @@ from fourier_lightning.fourier.basis import BasisKind, fourier_basis
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import strongest_waves
 from fourier_lightning.instruments.base import Instrument, View
-from fourier_lightning.models.gpt2_fast import answer_logits
+from fourier_lightning.models.decoder import LnMode
 from fourier_lightning.models.hooks import Site, capture
-from fourier_lightning.models.lens import LnMode, number_unembedding, scaled
 
 PAPER_PAIR = (15, 93)
 
@@ -30,7 +29,7 @@ class FinalLogits(Instrument):
             validation pair if that is out of range.
         top_k: waves to keep.
         cutoff: between the bands, in k; null as in ``filter.cutoff``.
-        ln: the final LayerNorm in the heatmaps, see ``models.lens``.
+        ln: the final LayerNorm in the heatmaps, see ``models.decoder``.
         basis: of the waves.
         every_n_epochs: cadence.
     """
@@ -73,17 +72,16 @@ class FinalLogits(Instrument):
         return [(a, b)]
 
     def measure(self, view: View) -> None:
-        net, numbers = view.module.net, view.module.numbers
+        decoder, numbers = view.module.decoder, view.module.numbers
         pairs = self.pairs(view.data)
-        layers = range(net.config.n_layer)
-        final = Site("resid_post", net.config.n_layer - 1)
+        layers = range(decoder.n_layer)
         modules = {name: [Site(f"{name}_out", layer) for layer in layers] for name in ("attn", "mlp")}
-        with capture(net, [final, *modules["attn"], *modules["mlp"]]) as seen:
+        with capture(decoder, [decoder.final, *modules["attn"], *modules["mlp"]]) as seen:
             prompt = view.data.prompts_of(pairs).to(view.module.device)
-            logits = answer_logits(net, prompt)[:, numbers].double().cpu()  # (prompts, p)
-        unembedding = number_unembedding(net, numbers, fold_ln=self.ln != "none")
+            logits = decoder.answer_logits(prompt)[:, numbers].double().cpu()  # (prompts, p)
+        unembedding = decoder.unembedding(numbers, fold=self.ln != "none")
         for name, sites in modules.items():
-            added = [scaled(net, seen[site], self.ln, seen[final]) @ unembedding.T for site in sites]
+            added = [decoder.scaled(seen[site], self.ln, seen[decoder.final]) @ unembedding.T for site in sites]
             view.array(f"heatmap_{name}", torch.stack(added, dim=1))
         view.array("final_logits", logits)
         basis = view.basis(self.basis)

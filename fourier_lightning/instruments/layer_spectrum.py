@@ -20,9 +20,8 @@ from fourier_lightning.fourier.spectrum import (
 )
 from fourier_lightning.instruments.base import Instrument, View
 from fourier_lightning.instruments.embedding_spectrum import check_draws
-from fourier_lightning.models.gpt2_fast import answer_logits
-from fourier_lightning.models.hooks import Site, capture, contributions
-from fourier_lightning.models.lens import LnMode, number_unembedding, scaled
+from fourier_lightning.models.decoder import LnMode
+from fourier_lightning.models.hooks import Site, capture
 
 
 @dataclass
@@ -52,7 +51,7 @@ class LayerSpectrum(Instrument):
 
     Args:
         periods: T's that get a row for each module.
-        ln: the final LayerNorm, see ``models.lens``; ``frozen`` contributions add up to the real logits.
+        ln: the final LayerNorm, see ``models.decoder``; ``frozen`` contributions add up to the real logits.
         basis: of the spectra.
         draws: from each null.
         seed: of the draws.
@@ -81,14 +80,14 @@ class LayerSpectrum(Instrument):
         check_range(self.periods, data.p, "periods")
 
     def measure(self, view: View) -> None:
-        net, basis = view.module.net, view.basis(self.basis)
-        unembedding = number_unembedding(net, view.module.numbers, fold_ln=self.ln != "none")
+        decoder, basis = view.module.decoder, view.basis(self.basis)
+        unembedding = decoder.unembedding(view.module.numbers, fold=self.ln != "none")
         turned = rotated(unembedding, self.draws, self.seed)
         sums, count = self._collect(view, unembedding, basis)
         rows: list[dict[str, Any]] = []
         for name in ("attn", "mlp"):
             maps: dict[str, list[Tensor]] = {"": [], "_of_mean": [], "_rms": [], "_limit": []}
-            for layer in range(net.config.n_layer):
+            for layer in range(decoder.n_layer):
                 total = sums[Site(f"{name}_out", layer)]
                 states = root(total.moment / count)
                 written = unembedding @ states  # has the powers of the contributions over the number line
@@ -116,18 +115,18 @@ class LayerSpectrum(Instrument):
 
     def _collect(self, view: View, unembedding: Tensor, basis: Basis) -> tuple[dict[Site, Sums], int]:
         """Sums over the examples for every attention and MLP, and the number of examples."""
-        net, width = view.module.net, unembedding.shape[1]
-        sites, final = contributions(net)[1:], Site("resid_post", net.config.n_layer - 1)
+        decoder, width = view.module.decoder, unembedding.shape[1]
+        sites, final = decoder.contributions()[1:], decoder.final
         zeros = unembedding.new_zeros
         sums = {site: Sums(zeros(basis.n_components), zeros(width), zeros(width, width)) for site in sites}
         waves = basis.rows.to(unembedding.device) @ unembedding  # (r, d): straight from states to coefficients
         count = 0
-        with capture(net, [*sites, final]) as seen:
+        with capture(decoder, [*sites, final]) as seen:
             for batch in self.batches(view):
-                answer_logits(net, batch["prompt"])
+                decoder.answer_logits(batch["prompt"])
                 count += len(batch["sum"])
                 for site, total in sums.items():
-                    states = scaled(net, seen[site], self.ln, seen[final])  # (B, d)
+                    states = decoder.scaled(seen[site], self.ln, seen[final])  # (B, d)
                     total.magnitude += magnitudes(states @ waves.T, basis).sum(dim=0)
                     total.state += states.sum(dim=0)
                     total.moment += states.T @ states

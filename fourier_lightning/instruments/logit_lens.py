@@ -5,9 +5,8 @@ import torch.nn.functional as F
 
 from fourier_lightning.instruments.base import Instrument, View
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.models.gpt2_fast import answer_logits
-from fourier_lightning.models.hooks import Site, capture, contributions
-from fourier_lightning.models.lens import LnMode, ln_bias_logits, number_unembedding, scaled
+from fourier_lightning.models.decoder import LnMode
+from fourier_lightning.models.hooks import capture
 
 
 class LogitLens(Instrument):
@@ -17,7 +16,7 @@ class LogitLens(Instrument):
     within_10, mod_2, mod_5, mod_10, mae, loss. Logs ``lens/layer_<l>/<attn|mlp>/{accuracy,within_2,within_10}``.
 
     Args:
-        ln: the final LayerNorm, see ``models.lens``. Default ``recomputed``, the usual lens; the paper's formula,
+        ln: the final LayerNorm, see ``models.decoder``. Default ``recomputed``, the usual lens; the paper's formula,
             argmax W h, is ``none``.
         every_n_epochs, limit_batches, batch_size: see ``Instrument``.
     """
@@ -33,19 +32,18 @@ class LogitLens(Instrument):
         self.ln: LnMode = ln
 
     def measure(self, view: View) -> None:
-        net, numbers = view.module.net, view.module.numbers
-        unembedding = number_unembedding(net, numbers, fold_ln=self.ln != "none")
-        bias = ln_bias_logits(net, numbers) if self.ln != "none" else 0.0
-        sites, axis = contributions(net), torch.arange(view.p, device=numbers.device)
+        decoder, numbers, fold = view.module.decoder, view.module.numbers, self.ln != "none"
+        unembedding, bias = decoder.unembedding(numbers, fold), decoder.constant(numbers, fold)
+        sites, axis = decoder.contributions(), torch.arange(view.p, device=numbers.device)
         tallies = [NumberMetrics().to(numbers.device) for _ in sites]
-        with capture(net, [*sites, Site("resid_post", net.config.n_layer - 1)]) as seen:
+        with capture(decoder, [*sites, decoder.final]) as seen:
             for batch in self.batches(view):
-                answer_logits(net, batch["prompt"])
-                final = seen[Site("resid_post", net.config.n_layer - 1)]
+                decoder.answer_logits(batch["prompt"])
+                final = seen[decoder.final]
                 resid = torch.zeros_like(final)
                 for site, tally in zip(sites, tallies, strict=True):
                     resid = resid + seen[site]
-                    logits = scaled(net, resid, self.ln, final) @ unembedding.T + bias
+                    logits = decoder.scaled(resid, self.ln, final) @ unembedding.T + bias
                     tally.update(logits, batch["sum"], axis, F.cross_entropy(logits, batch["sum"]))
         rows = []
         for site, tally in zip(sites, tallies, strict=True):

@@ -10,7 +10,6 @@ from fourier_lightning.fourier.selection import Period, Selection, check_range, 
 from fourier_lightning.fourier.spectrum import coefficients, magnitudes
 from fourier_lightning.instruments.base import Instrument, View
 from fourier_lightning.instruments.filter_ablation import error_rows, make_row, try_rows
-from fourier_lightning.models.gpt2_fast import answer_logits
 
 
 class SingleComponent(Instrument):
@@ -160,7 +159,7 @@ class KnockOut(Instrument):
         basis = view.basis(self.filter.basis)
         total, count = torch.zeros(basis.n_components, dtype=torch.float64), 0
         for batch in self.batches(view):
-            logits = answer_logits(view.module.net, batch["prompt"])[:, view.module.numbers]
+            logits = view.module.decoder.answer_logits(batch["prompt"])[:, view.module.numbers]
             total += magnitudes(coefficients(logits, basis), basis).square().sum(dim=0).cpu()
             count += len(logits)
         return total / count

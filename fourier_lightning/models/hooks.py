@@ -1,103 +1,51 @@
-"""Where a model's residual stream can be read and replaced: a table of places, and two context managers.
+"""Reading and replacing the residual stream: two context managers whose hooks come off however they are left.
 
-The names are the field's: ``embed`` (token plus position), ``resid_pre`` and ``resid_post`` of a block, the additive
-contributions ``attn_out`` and ``mlp_out``, and ``ln_final``. Hooks come off however the block is left.
+The names of the places are the field's, see ``architectures.Site``.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
+
+from fourier_lightning.models.architectures import NAMES, PER_LAYER, Site
+from fourier_lightning.models.decoder import Decoder
+
+__all__ = ["NAMES", "PER_LAYER", "Change", "Positions", "Site", "capture", "intervene"]
 
 Positions = Literal["last", "all"]
 Change = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """Module paths of one architecture; ``{layer}`` stands for a block's number. All return plain tensors."""
-
-    embed: str
-    block: str
-    attn_out: str
-    mlp_out: str
-    ln_final: str
-
-
-ARCHITECTURES = {
-    "gpt2": Architecture(
-        embed="transformer.drop",
-        block="transformer.h.{layer}",
-        attn_out="transformer.h.{layer}.attn.resid_dropout",
-        mlp_out="transformer.h.{layer}.mlp",
-        ln_final="transformer.ln_f",
-    )
-}
-PER_LAYER = ("resid_pre", "attn_out", "mlp_out", "resid_post")
-NAMES = ("embed", *PER_LAYER, "ln_final")
-
-
-class Site(NamedTuple):
-    """A place in the residual stream: one of ``NAMES``, and the block for those that every block has."""
-
-    name: str
-    layer: int | None = None
-
-
-def locate(net: Any, site: Site) -> tuple[nn.Module, Literal["input", "output"]]:
-    """The module, and the side of it, where a site's tensor passes by.
-
-    ``resid_pre`` is the embedding or the block before; the last ``resid_post`` is what the final LayerNorm is given,
-    because the short forward pass (``forward.answer_logits``) does not call the last block as a whole.
-
-    Raises:
-        ValueError: no such architecture, site or layer.
-    """
-    architecture, layers = ARCHITECTURES.get(net.config.model_type), net.config.n_layer
-    if architecture is None:
-        raise ValueError(f"no sites for model_type {net.config.model_type!r}; known: {', '.join(ARCHITECTURES)}")
-    if site.name not in NAMES:
-        raise ValueError(f"no site {site.name!r}; known: {', '.join(NAMES)}")
-    if (site.layer is None) == (site.name in PER_LAYER) or (site.layer is not None and not 0 <= site.layer < layers):
-        wanted = f"a layer from 0 to {layers - 1}" if site.name in PER_LAYER else "no layer"
-        raise ValueError(f"site {site.name!r} takes {wanted}, not {site.layer}")
-    if site.name == "resid_pre":
-        site = Site("embed") if site.layer == 0 else Site("resid_post", site.layer - 1)  # type: ignore[operator]
-    if site.name == "resid_post":
-        if site.layer == layers - 1:
-            return net.get_submodule(architecture.ln_final), "input"
-        return net.get_submodule(architecture.block.format(layer=site.layer)), "output"
-    return net.get_submodule(getattr(architecture, site.name).format(layer=site.layer)), "output"
-
-
-def contributions(net: Any) -> list[Site]:
-    """The sites whose sum is the final residual stream: the embedding, then attn_out and mlp_out of each block."""
-    layers = range(net.config.n_layer)
-    return [Site("embed"), *(Site(name, layer) for layer in layers for name in ("attn_out", "mlp_out"))]
-
-
 @contextmanager
-def capture(net: Any, sites: Sequence[Site], positions: Positions = "last") -> Iterator[dict[Site, Tensor]]:
+def capture(
+    decoder: Decoder, sites: Sequence[Site], positions: Positions = "last", detach: bool = True
+) -> Iterator[dict[Site, Tensor]]:
     """Collect the tensors at some sites of every forward pass inside the block; the latest pass wins.
 
+    Args:
+        positions: the last one, or all.
+        detach: cut the tensors from the graph; False to differentiate with respect to them or through them.
+
     Yields:
-        a dictionary that fills itself: (B, d) for the last position, (B, L, d) for all of them. Detached.
+        a dictionary that fills itself: (B, d) for the last position, (B, L, d) for all of them.
     """
     seen: dict[Site, Tensor] = {}
 
     def note(site: Site, value: Tensor) -> None:
-        seen[site] = (value[:, -1] if positions == "last" else value).detach()
+        value = value[:, -1] if positions == "last" else value
+        seen[site] = value.detach() if detach else value
 
     with ExitStack() as stack:
         for site in sites:
-            _hook(stack, net, site, lambda value, site=site: note(site, value))  # type: ignore[misc]
+            _hook(stack, decoder, site, lambda value, site=site: note(site, value))  # type: ignore[misc]
         yield seen
 
 
 @contextmanager
-def intervene(net: Any, changes: Mapping[Site, Change], positions: Positions = "last") -> Iterator[None]:
+def intervene(decoder: Decoder, changes: Mapping[Site, Change], positions: Positions = "last") -> Iterator[None]:
     """Replace the tensors at some sites in every forward pass inside the block.
 
     Args:
@@ -121,15 +69,48 @@ def intervene(net: Any, changes: Mapping[Site, Change], positions: Positions = "
 
     with ExitStack() as stack:
         for site, change in changes.items():
-            _hook(stack, net, site, lambda value, change=change: replaced(change, value))  # type: ignore[misc]
+            _hook(stack, decoder, site, lambda value, change=change: replaced(change, value))  # type: ignore[misc]
         yield
 
 
-def _hook(stack: ExitStack, net: Any, site: Site, see: Callable[[Tensor], Tensor | None]) -> None:
-    """Call ``see`` with the tensor at a site; what it returns, if anything, takes the tensor's place."""
-    module, side = locate(net, site)
+def _hook(stack: ExitStack, decoder: Decoder, site: Site, see: Callable[[Tensor], Tensor | None]) -> None:
+    """Call ``see`` with the tensor (B, L, d) at a site; what it returns, if anything, takes the tensor's place."""
+    module, side = decoder.locate(site)
+    if site.name == "mlp_out" and decoder.architecture.flat:
+        see = _unflattened(stack, decoder, site, see)
+
+    def at_output(_module: Any, _inputs: Any, output: Any) -> Any:
+        if not isinstance(output, tuple):
+            return see(output)
+        new = see(output[0])  # some blocks return their attention weights, too
+        return None if new is None else (new, *output[1:])
+
+    def at_input(_module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        new = see(inputs[0] if inputs else named["hidden_states"])
+        if new is None:
+            return None
+        return ((new, *inputs[1:]), named) if inputs else (inputs, {**named, "hidden_states": new})
+
     if side == "output":
-        handle = module.register_forward_hook(lambda _module, _inputs, output: see(output))
+        handle = module.register_forward_hook(at_output)
     else:
-        handle = module.register_forward_pre_hook(lambda _module, inputs: see(inputs[0]))
+        handle = module.register_forward_pre_hook(at_input, with_kwargs=True)
     stack.callback(handle.remove)
+
+
+def _unflattened(
+    stack: ExitStack, decoder: Decoder, site: Site, see: Callable[[Tensor], Tensor | None]
+) -> Callable[[Tensor], Tensor | None]:
+    """``see`` for a module that is given (B L, d): with the shape that its block was given."""
+    shape = torch.Size()
+
+    def note(_block: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        nonlocal shape
+        shape = (inputs[0] if inputs else named["hidden_states"]).shape
+
+    def unflattened(value: Tensor) -> Tensor | None:
+        new = see(value.view(shape))
+        return None if new is None else new.reshape(value.shape)
+
+    stack.callback(decoder.blocks[site.layer].register_forward_pre_hook(note, with_kwargs=True).remove)  # type: ignore[index]
+    return unflattened

@@ -11,7 +11,7 @@ from transformers import GPT2Config
 from fourier_lightning.data.batches import Batch
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.arms import blank_network, freeze
-from fourier_lightning.models.gpt2_fast import answer_logits
+from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_schedule
 
 
@@ -47,6 +47,7 @@ class AdditionModule(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters(logger=False)
         self.net = blank_network(GPT2Config(**network))
+        self.decoder = Decoder(self.net)
         freeze(self.net, freeze_table)
         self.loss_scope = loss
         self.optimizer_settings = OptimizerSettings(**optimizer)
@@ -56,7 +57,7 @@ class AdditionModule(pl.LightningModule):
 
     def forward(self, prompt: Tensor) -> Tensor:
         """Answer logits (B, V) of prompts (B, L)."""
-        return answer_logits(self.net, prompt)
+        return self.decoder.answer_logits(prompt)
 
     def loss_and_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean loss of a batch and its answer logits (B, V)."""

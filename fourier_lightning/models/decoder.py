@@ -1,0 +1,221 @@
+"""One way to look into any causal language model of transformers, whatever its modules are called.
+
+From the residual stream to the logits there is a final norm, which the paper never mentions. ``none`` leaves it out
+(W x). ``frozen`` takes its scale from the real forward pass and applies its gain (and a LayerNorm's centring): the
+only way in which contributions add up to the real logits, so it is the default for them. ``recomputed`` normalises
+each state by itself, as if the model ended there: the usual logit lens.
+"""
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from fourier_lightning.models.architectures import NAMES, PER_LAYER, Architecture, Site, architecture_of
+from fourier_lightning.models.gpt2_fast import answer_logits
+
+LnMode = Literal["frozen", "none", "recomputed"]
+
+
+class Decoder:
+    """A causal language model: its rows, its places, its passes.
+
+    Args:
+        net: a model of transformers whose ``config.model_type`` has a row in ``architectures.ARCHITECTURES``. It is
+            used where it is: later training, moves and freezing show.
+
+    Attributes:
+        net, config: the model and its configuration.
+        architecture: its row of the table.
+        n_layer, width: blocks L, and d of the residual stream.
+        parallel: attention and MLP of a block read the same stream, so nothing lies between them.
+
+    Raises:
+        ConfigError: an architecture that is not known, or can't be taken apart.
+    """
+
+    def __init__(self, net: Any) -> None:
+        self.net, self.config = net, net.config
+        self.architecture: Architecture = architecture_of(net.config)
+        self.n_layer: int = net.config.num_hidden_layers
+        self.width: int = net.config.hidden_size
+        parallel = self.architecture.parallel
+        self.parallel = bool(getattr(net.config, parallel)) if isinstance(parallel, str) else parallel
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self._head.weight.dtype
+
+    @property
+    def tied(self) -> bool:
+        """Whether the input table is the unembedding, too."""
+        return self.net.get_input_embeddings().weight is self._head.weight
+
+    @property
+    def final(self) -> Site:
+        """The residual stream that the final norm reads."""
+        return Site("resid_post", self.n_layer - 1)
+
+    def contributions(self) -> list[Site]:
+        """The sites whose sum is the final residual stream: the embedding, then attn_out and mlp_out of each block."""
+        return [Site("embed"), *(Site(name, i) for i in range(self.n_layer) for name in ("attn_out", "mlp_out"))]
+
+    # Rows
+
+    def input_rows(self) -> Float[Tensor, "V d"]:
+        """What each token puts into the stream (V, d), a model's own factor (Gemma's sqrt(d)) included. Detached."""
+        table = self.net.get_input_embeddings()
+        rows = table.weight.detach()
+        factor = getattr(table, "embed_scale", None)
+        return rows if factor is None else rows * factor
+
+    def output_rows(self) -> Float[Tensor, "V d"]:
+        """The unembedding (V, d) as it is stored. Detached."""
+        return self._head.weight.detach()
+
+    def unembedding(self, numbers: Int[Tensor, " p"], fold: bool) -> Float[Tensor, "p d"]:
+        """W: the unembedding restricted to the number tokens (p, d), float64.
+
+        Args:
+            numbers: token rows.
+            fold: include the linear part of the final norm, for a LayerNorm W diag(gain) (1 - 11^T/d), for an RMSNorm
+                W diag(gain), so that ``W x / norm_scale`` is what x adds to the logits.
+        """
+        rows = self.output_rows()[numbers].double()
+        if not fold:
+            return rows
+        gain = self._norm.weight
+        if gain is not None:
+            gain = gain.detach().double()
+            rows = rows * (gain + 1 if self.architecture.norm == "rms+1" else gain)
+        return rows - rows.mean(dim=1, keepdim=True) if self.architecture.norm == "layer" else rows
+
+    def constant(self, numbers: Int[Tensor, " p"], fold: bool) -> Float[Tensor, " p"]:
+        """What every prompt's number logits hold (p,), float64: the head's bias and, folded, that of the final norm."""
+        rows = self.output_rows()[numbers].double()
+        constant = torch.zeros_like(rows[:, 0])
+        norm_bias, head_bias = getattr(self._norm, "bias", None), self._head.bias
+        if fold and norm_bias is not None:
+            constant = rows @ norm_bias.detach().double()
+        return constant if head_bias is None else constant + head_bias.detach()[numbers].double()
+
+    # States
+
+    def norm_scale(self, states: Float[Tensor, "... d"]) -> Float[Tensor, "... 1"]:
+        """What the final norm divides a state by, float64: sqrt(variance + eps), or sqrt(mean square + eps)."""
+        states, norm = states.double(), self._norm
+        if self.architecture.norm == "layer":
+            return (states.var(dim=-1, unbiased=False, keepdim=True) + norm.eps).sqrt()
+        eps = norm.eps if hasattr(norm, "eps") else norm.variance_epsilon
+        return (states.square().mean(dim=-1, keepdim=True) + eps).sqrt()
+
+    def scaled(
+        self, states: Float[Tensor, "... d"], ln: LnMode, final: Float[Tensor, "... d"]
+    ) -> Float[Tensor, "... d"]:
+        """States divided by the norm's scale, so that their logits are ``scaled @ W.T``, W folded unless ``none``.
+
+        Args:
+            states: contributions or residual streams.
+            ln: see the module's text.
+            final: the final residual stream of the same forward pass, whose scale ``frozen`` takes.
+        """
+        if ln == "none":
+            return states.double()
+        return states.double() / self.norm_scale(final if ln == "frozen" else states)
+
+    def uncapped(self, logits: Float[Tensor, "... V"]) -> Float[Tensor, "... V"]:
+        """Logits before Gemma 2 bends them (c tanh(z / c)); those of other models as they are.
+
+        Contributions add up to these. Logits that the bend has flattened to +-c come back as large as they can be
+        told apart, not as they were.
+        """
+        cap = getattr(self.config, "final_logit_softcapping", None)
+        if cap is None:
+            return logits
+        bent = logits / cap
+        most = 1 - torch.finfo(bent.dtype).eps
+        return cap * bent.clamp(-most, most).atanh()
+
+    # Passes
+
+    def answer_logits(self, prompt: Int[Tensor, "B L"], past: Any = None) -> Float[Tensor, "B V"]:
+        """Logits after the last token of each prompt.
+
+        Args:
+            prompt: (B, L) token rows, all of the same length.
+            past: ``prefix`` of the same prompts: the last position alone is computed, for an intervention there. It
+                is left as it came, and can be continued again.
+        """
+        if past is None:
+            if self.config.model_type == "gpt2":
+                return answer_logits(self.net, prompt)
+            return self.net(prompt, logits_to_keep=1, use_cache=False).logits[:, -1]
+        length = prompt.shape[1] - 1
+        try:
+            return self.net(prompt[:, -1:], past_key_values=past, logits_to_keep=1, use_cache=True).logits[:, -1]
+        finally:  # an exception half-way leaves some layers longer than others
+            for layer in past.layers:
+                layer.crop(length - layer.get_seq_length())
+
+    def prefix(self, prompt: Int[Tensor, "B L"]) -> Any:
+        """Keys and values of every block at all positions but the last, for ``answer_logits``."""
+        past = DynamicCache(config=self.config)
+        if prompt.shape[1] > 1:
+            self.net(prompt[:, :-1], past_key_values=past, logits_to_keep=1, use_cache=True)
+        return past
+
+    # Modules
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The L blocks."""
+        return self.net.get_submodule(self.architecture.blocks)
+
+    def locate(self, site: Site) -> tuple[nn.Module, Literal["input", "output"]]:
+        """The module, and the side of it, where a site's tensor passes by.
+
+        ``resid_pre`` is the embedding or the block before; the last ``resid_post`` is what the final norm is given,
+        because GPT-2's short forward pass does not call the last block as a whole.
+
+        Raises:
+            ValueError: no such site or layer.
+        """
+        name, layer = site
+        if name not in NAMES:
+            raise ValueError(f"no site {name!r}; known: {', '.join(NAMES)}")
+        if (layer is None) == (name in PER_LAYER) or (layer is not None and not 0 <= layer < self.n_layer):
+            wanted = f"a layer from 0 to {self.n_layer - 1}" if name in PER_LAYER else "no layer"
+            raise ValueError(f"site {name!r} takes {wanted}, not {layer}")
+        if site == self.final:
+            return self._norm, "input"
+        if name == "ln_final":
+            return self._norm, "output"
+        if name == "embed" or site == Site("resid_pre", 0):
+            embed = self.architecture.embed
+            return (self.blocks[0], "input") if embed is None else (self.net.get_submodule(embed), "output")
+        assert layer is not None  # checked above
+        if name in ("resid_pre", "resid_post"):
+            return self.blocks[layer - (name == "resid_pre")], "output"
+        return self.blocks[layer].get_submodule(getattr(self.architecture, name)), "output"
+
+    @property
+    def positions(self) -> nn.Module | None:
+        """The table of positions, where there is one."""
+        path = self.architecture.positions
+        return None if path is None else self.net.get_submodule(path)
+
+    @property
+    def _head(self) -> nn.Linear:
+        return self.net.get_output_embeddings()
+
+    @property
+    def _norm(self) -> Any:
+        return self.net.get_submodule(self.architecture.ln_final)
