@@ -4,16 +4,18 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from omegaconf import OmegaConf
 from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.record.arm import UNKNOWN, Arm
 from fourier_lightning.record.labels import label_runs
-from fourier_lightning.record.writer import latest_rows, read_array
+
+ENDINGS = {"tables": ".jsonl", "arrays": ".safetensors"}
 
 
 @dataclass(eq=False)
@@ -75,12 +77,33 @@ class Run:
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows of a table about the latest weights that were looked at; empty if the record has none."""
-        path = self.dir / "record" / "tables" / f"{name}.jsonl"
-        return self._once(f"tables/{name}", lambda: latest_rows(read_lines(path))) or []
+        return self._once(f"tables/{name}", lambda: latest_rows(read_lines(self.path("tables", name)))) or []
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """All rows of a table, of every step that was looked at; empty if the record has none.
+
+        Raises:
+            ValueError: a damaged table.
+        """
+        path = self.path("tables", name)
+        return read_lines(path) if path.is_file() else []
+
+    def path(self, kind: Literal["tables", "arrays"], name: str) -> Path:
+        """Where a table or an array lies."""
+        return self.dir / "record" / kind / f"{name}{ENDINGS[kind]}"
 
     def array(self, name: str) -> np.ndarray | None:
         """An array; None if the record has none."""
-        return self._once(f"arrays/{name}", lambda: read_array(self.dir, name).numpy())
+        return self._once(f"arrays/{name}", lambda: read_array(self.path("arrays", name)))
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Lines of metrics.jsonl."""
+        return self._once("metrics", lambda: read_lines(self.dir / "record" / "metrics.jsonl")) or []
+
+    def names(self, kind: Literal["tables", "arrays"]) -> list[str]:
+        """The tables or arrays that the record has, damaged ones too."""
+        return sorted(path.stem for path in (self.dir / "record" / kind).glob(f"*{ENDINGS[kind]}"))
 
     def _once(self, name: str, read: Callable[[], Any]) -> Any:
         """Read a file of the record at its first use; None if it is not there or was cut off while it was written."""
@@ -106,17 +129,16 @@ class Run:
 
     def damage(self) -> list[str]:
         """Every file of the record that can't be read."""
-        self.curve("val/accuracy")
-        for path in sorted((self.dir / "record").glob("*/*")):
-            read = {"tables": self.table, "arrays": self.array}.get(path.parent.name)
-            if read and path.suffix in (".jsonl", ".safetensors"):
-                read(path.stem)
+        _ = self.lines
+        for name in self.names("arrays"):
+            self.array(name)
+        for name in self.names("tables"):
+            self.table(name)
         return self.damaged
 
     def curve(self, metric: str) -> tuple[list[int], list[float]]:
         """Epochs (the first is 1) and values of a metric in metrics.jsonl."""
-        lines = self._once("metrics", lambda: read_lines(self.dir / "record" / "metrics.jsonl")) or []
-        points = {line["epoch"] + 1: line[metric] for line in lines if metric in line and "epoch" in line}
+        points = {line["epoch"] + 1: line[metric] for line in self.lines if metric in line and "epoch" in line}
         return sorted(points), [points[epoch] for epoch in sorted(points)]
 
 
@@ -135,6 +157,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             if index < len(lines) - 1:
                 raise
     return rows
+
+
+def latest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the last step among them."""
+    latest = max((row["step"] for row in rows), default=None)
+    return [row for row in rows if row["step"] == latest]
+
+
+def read_array(path: Path) -> np.ndarray:
+    """An array of the record: the file's one tensor, which has its name."""
+    return load_file(path)[path.stem]
 
 
 def find_runs(dirs: Sequence[str | Path]) -> list[Run]:
