@@ -6,13 +6,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.record.runs import Run, read_run
 from fourier_lightning.report.summary import beyond_control, costliest, filters_table
 
 
-def print_setup(parameters: list[dict[str, Any]], data: AdditionDataModule, title: str) -> None:
+def print_setup(parameters: list[dict[str, Any]], data: ArithmeticDataModule, title: str) -> None:
     """The parameter table (trainable and frozen) and the data in a line."""
     table = Table(title=title, title_justify="left")
     table.add_column("part")
@@ -31,7 +31,7 @@ def print_setup(parameters: list[dict[str, Any]], data: AdditionDataModule, titl
     console = Console()
     console.print(table)
     sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in data.split.items())
-    console.print(f"{len(data.pairs):,} pairs: {sizes}; sums 0..{data.p - 1}; {len(data.vocabulary)} tokens")
+    console.print(f"{len(data.operands):,} pairs: {sizes}; answers 0..{data.p - 1}; {len(data.vocabulary)} tokens")
 
 
 def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds: float) -> None:

@@ -13,7 +13,14 @@ class NumberMetrics(Metric):
 
     ``accuracy`` is exact match of the likeliest token of the whole vocabulary (paper section 1). The others ask
     how far off the model is as a calculator, so they look at the likeliest *number* token: ``within_n`` is
-    |error| <= n, ``mod_n`` is error = 0 modulo n, ``mae`` is the mean |error|.
+    |error| <= n, ``mae`` is the mean |error|, and ``mod_n`` is whether guess and answer, as they are written, leave
+    the same remainder modulo n (10: the same last digit).
+
+    On a circle |error| is the distance the shorter way round. ``mod_n`` still compares the written numbers: a residue
+    modulo n lives on the circle only where n divides its length, and there both readings agree.
+
+    Args:
+        cycle: length of the circle, of a cyclic task; None for a line.
     """
 
     full_state_update = False
@@ -22,8 +29,9 @@ class NumberMetrics(Metric):
     sums: Tensor
     count: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, cycle: int | None = None) -> None:
         super().__init__()
+        self.cycle = cycle
         self.add_state("sums", torch.zeros(len(self.names)), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
@@ -37,10 +45,11 @@ class NumberMetrics(Metric):
             loss: (B,) or scalar mean loss of these examples.
         """
         exact = logits.argmax(dim=1) == numbers[answers]
-        error = logits[:, numbers].argmax(dim=1) - answers
+        difference = logits[:, numbers].argmax(dim=1) - answers
+        error = shorter_way(difference, self.cycle)
         rows = [loss.detach().expand(len(answers)), exact]
         rows += [error.abs() <= n for n in WITHIN]
-        rows += [error % n == 0 for n in MODULI]
+        rows += [difference % n == 0 for n in MODULI]
         rows += [error.abs()]
         self.sums += torch.stack([row.float() for row in rows]).sum(dim=1)
         self.count += len(answers)
@@ -48,3 +57,8 @@ class NumberMetrics(Metric):
     def compute(self) -> dict[str, Tensor]:
         """The means, by name."""
         return dict(zip(self.names, self.sums / self.count, strict=True))
+
+
+def shorter_way(difference: Tensor, cycle: int | None) -> Tensor:
+    """Differences of numbers as errors: on a circle the shorter way round, -(cycle // 2)..(cycle - 1) // 2."""
+    return difference if cycle is None else (difference + cycle // 2) % cycle - cycle // 2

@@ -17,7 +17,7 @@ from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.checkpoint import check_checkpoint, load_checkpoint
 from fourier_lightning.config import check_config, suggestion
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.base import Instrument
 from fourier_lightning.metrics import NumberMetrics
@@ -37,7 +37,7 @@ class Parts:
     """What a run is made of, checked, with no weight read and no file written."""
 
     backbone: Backbone
-    data: AdditionDataModule
+    data: ArithmeticDataModule
     model: ModelSettings
     embedding: EmbeddingSettings
     optimizer: OptimizerSettings
@@ -84,7 +84,7 @@ def check_callbacks(cfg: DictConfig) -> None:
             raise ConfigError(key, "too small", "use 1 or more steps, or 0 for no bar")
 
 
-def make_instruments(cfg: DictConfig, data: AdditionDataModule, width: int) -> dict[str, Instrument]:
+def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) -> dict[str, Instrument]:
     """The callbacks that measure the model, by node name, checked against the data and the model's width."""
     instruments: dict[str, Instrument] = {}
     for name, node in cfg.callbacks.items():
@@ -151,6 +151,7 @@ def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> 
         freeze_table=parts.embedding.freeze,
         loss=parts.model.loss,
         run=run,
+        cyclic=parts.data.task.cyclic,
     )
     initialise(module.net, parts.backbone, vocabulary, parts.model, parts.embedding, seed)
     return module
@@ -185,6 +186,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     card = new_card(resolved)
     model = loaded["hyper_parameters"]["run"] if cfg.ckpt_path and not cfg.fit else card  # an evaluation is no model
     about = {"id": card["id"], "arm": model["arm"], "model": {**model, "step": step}}
+    about |= {"task": parts.data.task.card(), "p": parts.data.p}
     record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), step if cfg.fit else 0, about)
     exit_code = 1
     try:
@@ -229,7 +231,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def fit_and_test(
-    cfg: DictConfig, trainer: pl.Trainer, module: AdditionModule, data: AdditionDataModule, clock: Clock
+    cfg: DictConfig, trainer: pl.Trainer, module: AdditionModule, data: ArithmeticDataModule, clock: Clock
 ) -> dict[str, float]:
     """Fit (from a checkpoint if one is given), then measure the final weights on validation and test."""
     if cfg.fit:

@@ -94,7 +94,7 @@ def work_plain(shape: str) -> None:
     texts = [
         torch.cat([to_gpt2[prompt], answers[total : total + 1]])
         for group in parts.data.examples("train")
-        for prompt, total in zip(group.prompt, group.sum, strict=True)
+        for prompt, total in zip(group.prompt, group.answer, strict=True)
     ]
 
     def collate(rows: list[Any]) -> dict[str, Any]:

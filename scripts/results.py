@@ -13,7 +13,6 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from fourier_lightning.data.tasks import make_pairs, split_sizes
 from fourier_lightning.figures.accuracy import arms, by_size, data_efficiency, learning_curves
 from fourier_lightning.figures.chart import ARM_COLOURS, Chart, colours
 from fourier_lightning.figures.draw import draw
@@ -46,7 +45,7 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
                 {
                     "arm": Arm.from_config(config).words,
                     "train_fraction": config["data"]["train_fraction"],
-                    "train_pairs": train_pairs(config["data"]),
+                    "train_pairs": run["rows"]["train"],
                     "seed": run["seed"],
                     "epochs": config["trainer"]["max_epochs"],
                     "steps": run["steps"],
@@ -64,12 +63,6 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
     if len(set(cells)) < len(cells):
         raise ValueError("two runs have the same arm, training share and seed: give sweeps that differ in these alone")
     return rows
-
-
-def train_pairs(data: dict[str, Any]) -> int:
-    """Number of training rows of a data configuration."""
-    pairs = make_pairs(data["min_operand"], data["max_operand"], data["pairs"] == "ordered")
-    return split_sizes(len(pairs), data["train_fraction"])[0]
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -34,7 +34,7 @@ MISTAKES = {
     "callbacks.best_checkpoint.monitor=val/acc": "callbacks.best_checkpoint.monitor=val/acc: no such metric; did you",
     "seed=-1": "seed=-1: out of range",
     "optimizer.lr=-1": "optimizer.lr=-1: not positive",
-    "data.max_operand=300": "data.number_style=bare: 14 of the sums 0..600 are not single tokens",
+    "data.max_operand=300": "data.number_style=bare: 14 of the answers 0..600 are not single tokens",
     "data.train_fraction=0.9": "data.train_fraction=0.9: it is a share of all pairs",
     "data.max_operand=1": "data.train_fraction=0.2: 3 pairs split into 0 training, 0 validation",
     "model.width=129": "model.width=129: not divisible by model.n_head=2; use a multiple of 2",

@@ -1,58 +1,57 @@
 import pytest
 import torch
 
-from fourier_lightning.data.batches import Batches, swap_operands
-from fourier_lightning.data.datamodule import AdditionDataModule
-from fourier_lightning.data.tasks import TEMPLATES
+from fourier_lightning.data.addition import Addition, addition_data
+from fourier_lightning.data.batches import Batches, Examples
 from fourier_lightning.errors import ConfigError
 
 FIVE = ["total", "add", "calculate", "what", "put"]
 
 
 def make(tokenizer, **kwargs):
-    return AdditionDataModule(tokenizer, **{"templates": ["format"], "max_operand": 20, **kwargs})
+    return addition_data(tokenizer, **{"templates": ["format"], "max_operand": 20, **kwargs})
 
 
 def texts(data, tokenizer, groups):
     """Prompts and sums of examples, as words."""
     for group in groups:
         ids = data.vocabulary.token_ids[group.prompt]
-        yield from zip(tokenizer.batch_decode(ids), group.sum.tolist(), strict=True)
+        yield from zip(tokenizer.batch_decode(ids), group.answer.tolist(), strict=True)
 
 
 @pytest.mark.parametrize("vocabulary", ["compact", "full"])
 def test_every_prompt_is_what_the_tokenizer_makes_of_the_text(tokenizer, vocabulary):
     """All 34,191 pairs with their templates: assembled token rows against the real tokenizer on the real text."""
-    data = AdditionDataModule(tokenizer, templates=FIVE, vocabulary=vocabulary)
+    data = addition_data(tokenizer, templates=FIVE, vocabulary=vocabulary)
     seen = 0
     for split in ("train", "val", "test"):
         rows = data.split[split]
         wanted = {}
-        for pair, template in zip(data.shown[rows].tolist(), data.template_of_pair[rows].tolist(), strict=True):
-            wanted[TEMPLATES[FIVE[template]].format(a=pair[0], b=pair[1])] = sum(pair)
+        for pair, template in zip(data.shown[rows].tolist(), data.template_of_row[rows].tolist(), strict=True):
+            wanted[Addition.templates[FIVE[template]].format(a=pair[0], b=pair[1])] = sum(pair)
         encoded = tokenizer(list(wanted), add_special_tokens=False)["input_ids"]
         expected = {(tuple(ids), total) for ids, total in zip(encoded, wanted.values(), strict=True)}
         got = set()
         for group in data.examples(split):
             ids = data.vocabulary.token_ids[group.prompt].tolist()
-            got |= {(tuple(row), total) for row, total in zip(ids, group.sum.tolist(), strict=True)}
+            got |= {(tuple(row), total) for row, total in zip(ids, group.answer.tolist(), strict=True)}
         assert got == expected
         seen += len(got)
     assert seen == 34_191
 
 
 def test_counts_templates_and_number_axis(tokenizer):
-    data = AdditionDataModule(tokenizer, templates=FIVE)
+    data = addition_data(tokenizer, templates=FIVE)
     assert {name: len(rows) for name, rows in data.split.items()} == {"train": 27_352, "val": 3_419, "test": 3_420}
     assert data.p == 521
-    shares = torch.bincount(data.template_of_pair) / len(data.pairs)
+    shares = torch.bincount(data.template_of_row) / len(data.operands)
     assert (shares - 0.2).abs().max() < 0.01
     assert [group.prompt.shape[1] for group in data.examples("val")] == [8, 9, 11]
 
 
 def test_order_inside_unordered_pairs_is_random_and_fixed(tokenizer):
     data = make(tokenizer, max_operand=260)
-    different = data.shown[data.pairs[:, 0] != data.pairs[:, 1]]
+    different = data.shown[data.operands[:, 0] != data.operands[:, 1]]
     assert 0.48 < (different[:, 0] > different[:, 1]).float().mean() < 0.52
     assert make(tokenizer, max_operand=260, seed=5).shown.equal(data.shown)
 
@@ -60,19 +59,19 @@ def test_order_inside_unordered_pairs_is_random_and_fixed(tokenizer):
 def test_ordered_pairs_leak_and_unordered_do_not(tokenizer):
     assert make(tokenizer).leaked() == 0
     ordered = make(tokenizer, pairs="ordered")
-    assert len(ordered.pairs) == 21 * 21
+    assert len(ordered.operands) == 21 * 21
     assert ordered.leaked() > 0.5 * (len(ordered.split["val"]) + len(ordered.split["test"]))
-    assert ordered.shown.equal(ordered.pairs)
+    assert ordered.shown.equal(ordered.operands)
 
 
 def test_batches_hold_each_row_once_without_padding(tokenizer):
     data = make(tokenizer, templates=FIVE, max_operand=40, batch_size=64, seed=3)
     batches = list(data.train_dataloader())
     assert len(batches) == len(data.train_dataloader())
-    assert all(len(batch["sum"]) <= 64 for batch in batches)
-    rows = [(tuple(p), s) for b in batches for p, s in zip(b["prompt"].tolist(), b["sum"].tolist(), strict=True)]
+    assert all(len(batch["answer"]) <= 64 for batch in batches)
+    rows = [(tuple(p), s) for b in batches for p, s in zip(b["prompt"].tolist(), b["answer"].tolist(), strict=True)]
     expected = [
-        (tuple(p), s) for g in data.examples("train") for p, s in zip(g.prompt.tolist(), g.sum.tolist(), strict=True)
+        (tuple(p), s) for g in data.examples("train") for p, s in zip(g.prompt.tolist(), g.answer.tolist(), strict=True)
     ]
     assert sorted(rows) == sorted(expected)
     lengths = [batch["prompt"].shape[1] for batch in batches]
@@ -101,20 +100,23 @@ def test_redrawn_order_changes_prompts_and_never_sums(tokenizer):
     batches = Batches(data.on_device("train"), 10_000, 0, redraw_order=True)
     redrawn = next(iter(batches))
     for text, total in zip(
-        tokenizer.batch_decode(data.vocabulary.token_ids[redrawn["prompt"]]), redrawn["sum"].tolist(), strict=True
+        tokenizer.batch_decode(data.vocabulary.token_ids[redrawn["prompt"]]), redrawn["answer"].tolist(), strict=True
     ):
         a, b = text.removesuffix("+").split(",")
         assert int(a) + int(b) == total
+    words = tokenizer.batch_decode(data.vocabulary.token_ids[redrawn["prompt"]])
+    assert words == [f"{a},{b}+" for a, b in redrawn["operands"].tolist()]  # what a batch says of them stays true
     first = redrawn["prompt"][:, 0] > redrawn["prompt"][:, 2]
     assert 0.4 < first.float().mean() < 0.6
     assert not make(tokenizer, redraw_order=True, pairs="ordered").redraw_order  # there the order is the row
 
 
-def test_swap_operands_moves_only_the_slots():
-    prompt = torch.tensor([[5, 9, 6, 8], [1, 9, 2, 8]])
-    slots = torch.tensor([[0, 2], [0, 2]])
-    swapped = swap_operands(prompt, slots, torch.tensor([True, False]))
-    assert swapped.tolist() == [[6, 9, 5, 8], [1, 9, 2, 8]]
+def test_swapping_moves_only_the_operands():
+    prompt, operands = torch.tensor([[5, 9, 6, 8], [1, 9, 2, 8]]), torch.tensor([[15, 16], [11, 12]])
+    examples = Examples(prompt, torch.tensor([31, 23]), operands, torch.tensor([[0, 2], [0, 2]]))
+    swapped = examples.swapped(torch.tensor([True, False]))
+    assert swapped.prompt.tolist() == [[6, 9, 5, 8], [1, 9, 2, 8]]
+    assert swapped.operands.tolist() == [[16, 15], [11, 12]] and swapped.answer.tolist() == [31, 23]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_swap_operands_moves_only_the_slots():
         ({"max_operand": 1}, "data.train_fraction"),
         ({"min_operand": 21}, "data.min_operand=21"),
         ({"min_operand": -1}, "data.min_operand=-1"),
-        ({"templates": ["sum"]}, "data.templates"),
+        ({"templates": ["answer"]}, "data.templates"),
         ({"templates": []}, "data.templates"),
         ({"batch_size": 0}, "data.batch_size=0"),
         ({"eval_batch_size": 0}, "data.eval_batch_size=0"),

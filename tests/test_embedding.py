@@ -150,7 +150,7 @@ def test_freeze_and_tie_are_independent(model, freeze, tie):
     before = table.detach().clone(), head.detach().clone()
     assert (head is table) == tie
     optimizer = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.1)
-    batch = {"prompt": torch.tensor([[1, 521, 2, 522], [30, 521, 4, 522]]), "sum": torch.tensor([3, 34])}
+    batch = {"prompt": torch.tensor([[1, 521, 2, 522], [30, 521, 4, 522]]), "answer": torch.tensor([3, 34])}
     module.loss_and_logits(batch)[0].backward()
     optimizer.step()
     assert table.equal(before[0]) == freeze

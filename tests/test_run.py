@@ -103,7 +103,7 @@ def test_loss_scopes_against_hugging_faces_own(tiny, loss):
     if loss == "answer":
         labels[:, :-1] = -100
     expected = module.net(ids, labels=labels).loss
-    torch.testing.assert_close(module.loss_and_logits({"prompt": prompt, "sum": total})[0], expected)
+    torch.testing.assert_close(module.loss_and_logits({"prompt": prompt, "answer": total})[0], expected)
 
 
 def test_wandb_runs_offline_without_asking_and_mirrors_the_record(tiny, tmp_path):

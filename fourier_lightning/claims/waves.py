@@ -19,8 +19,8 @@ def wave_sum_error(run: Run, peers: Sequence[Run]) -> Measured | None:
     total, rows = run.array("final_logits_topk_sum"), run.table("final_logit_waves")
     if total is None or not rows:
         return None
-    answers = dict.fromkeys((row["a"], row["b"]) for row in rows)
-    errors = [abs(int(one.argmax()) - a - b) for one, (a, b) in zip(total, answers, strict=False)]
+    answers = {(row["a"], row["b"]): row["answer"] for row in rows}
+    errors = [abs(int(one.argmax()) - answer) for one, answer in zip(total, answers.values(), strict=False)]
     strongest = [f"{row['period']:.3g}" for row in rows if row["band"] == "all"][:5]
     return Measured(float(np.mean(errors)), detail=f"{len(errors)} prompt(s); strongest T = {', '.join(strongest)}")
 

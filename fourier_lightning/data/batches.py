@@ -1,32 +1,65 @@
 """Batches cut from integer tensors that live on the device: no workers, no padding, no surprise in their order."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-Batch = dict[str, Tensor]  # "prompt": (B, L) model token rows, "sum": (B,) the number to be predicted
+
+class Batch(TypedDict):
+    """Prompts of one length: a plain dictionary, which Lightning moves between devices."""
+
+    prompt: Tensor  # (B, L) model token rows
+    answer: Tensor  # (B,) the number to be predicted
+    operands: Tensor  # (B, 2) the numbers in the prompt, a and b
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Prompts of one length: ``prompt`` (N, L), ``sum`` (N,), ``slots`` (N, 2) columns of the operands."""
+    """Prompts of one length, as in a batch, and where their operands stand.
+
+    Attributes:
+        prompt: (N, L).
+        answer: (N,).
+        operands: (N, 2).
+        slots: (N, 2) columns of a and b in the prompt.
+    """
 
     prompt: Tensor
-    sum: Tensor
+    answer: Tensor
+    operands: Tensor
     slots: Tensor
 
     def __len__(self) -> int:
-        return len(self.sum)
+        return len(self.answer)
+
+    def __getitem__(self, rows: Tensor) -> "Examples":
+        """Those in rows (n,), in that order."""
+        return Examples(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def sample(self, n: int) -> "Examples":
         """n of them at equal distances: the templates of a prompt length stand one after the other."""
-        rows = torch.arange(n, device=self.sum.device) * len(self) // n
-        return Examples(self.prompt[rows], self.sum[rows], self.slots[rows])
+        return self[torch.arange(n, device=self.answer.device) * len(self) // n]
 
     def to(self, device: torch.device | str) -> "Examples":
-        return Examples(self.prompt.to(device), self.sum.to(device), self.slots.to(device))
+        return Examples(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def swapped(self, swap: Tensor) -> "Examples":
+        """The two operands exchanged, in the prompt too, in the rows where ``swap`` (N,) is true.
+
+        The answers stay: only for tasks whose operands may change places.
+        """
+        shown = self.prompt.gather(1, self.slots)
+        prompt = self.prompt.scatter(1, self.slots, torch.where(swap[:, None], shown.flip(1), shown))
+        operands = torch.where(swap[:, None], self.operands.flip(1), self.operands)
+        return Examples(prompt, self.answer, operands, self.slots)
+
+
+def concatenate(groups: list[Examples]) -> Examples:
+    """Several groups of one prompt length as one."""
+    return Examples(*(torch.cat([getattr(group, field.name) for group in groups]) for field in fields(Examples)))
 
 
 class Batches:
@@ -40,7 +73,7 @@ class Batches:
         batch_size: rows of a batch; the last of each length may be smaller.
         seed: of the shuffle; ``None`` keeps the order (evaluation).
         epoch: tells the current epoch.
-        redraw_order: draw anew, at each presentation, which operand comes first.
+        redraw_order: draw anew, at each presentation, which operand comes first (see ``Examples.swapped``).
     """
 
     def __init__(
@@ -70,19 +103,10 @@ class Batches:
         yield from (chunks[i] for i in order)
 
     def _chunks(self, group: Examples, rng: torch.Generator | None) -> list[Batch]:
-        prompt, total = group.prompt, group.sum
         if rng is not None:
-            order = torch.randperm(len(group), generator=rng).to(prompt.device)
-            slots = group.slots[order]
-            prompt, total = prompt[order], total[order]
+            group = group[torch.randperm(len(group), generator=rng).to(group.prompt.device)]
             if self.redraw_order:
-                swap = torch.rand(len(group), generator=rng).to(prompt.device) < 0.5
-                prompt = swap_operands(prompt, slots, swap)
-        pairs = zip(prompt.split(self.batch_size), total.split(self.batch_size), strict=True)
-        return [{"prompt": p, "sum": s} for p, s in pairs]
-
-
-def swap_operands(prompt: Tensor, slots: Tensor, swap: Tensor) -> Tensor:
-    """Exchange the tokens of the two operand slots in the rows where ``swap`` (N,) is true. Shape: (N, L)."""
-    operands = prompt.gather(1, slots)
-    return prompt.scatter(1, slots, torch.where(swap[:, None], operands.flip(1), operands))
+                group = group.swapped(torch.rand(len(group), generator=rng).to(group.prompt.device) < 0.5)
+        columns = (group.prompt, group.answer, group.operands)
+        parts = zip(*(column.split(self.batch_size) for column in columns), strict=True)
+        return [{"prompt": prompt, "answer": answer, "operands": operands} for prompt, answer, operands in parts]

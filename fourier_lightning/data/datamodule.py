@@ -1,13 +1,16 @@
-"""The shared addition data: integer tensors on the device, no workers, no padding."""
+"""A task's data, shared by all arms: integer tensors on the device, no workers, no padding."""
 
+import inspect
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fourier_lightning.data import tasks
-from fourier_lightning.data.batches import Batches, Examples
+from fourier_lightning.data.batches import Batches, Examples, concatenate
+from fourier_lightning.data.split import split_indices, split_sizes
+from fourier_lightning.data.task import Task
 from fourier_lightning.data.tokens import (
     NumberStyle,
     Vocabulary,
@@ -18,21 +21,19 @@ from fourier_lightning.data.tokens import (
 from fourier_lightning.errors import ConfigError
 
 
-class AdditionDataModule(pl.LightningDataModule):
-    """Addition of two integers, as in section 1 of the paper.
+class ArithmeticDataModule(pl.LightningDataModule):
+    """A task's rows, each with one of its templates, split once and for all.
 
     Args:
         tokenizer: the backbone's tokenizer.
-        templates: names out of ``tasks.TEMPLATES``; each pair gets one, drawn once.
-        min_operand: smallest operand.
-        max_operand: largest operand; the number axis is 0..2 * max_operand.
-        pairs: ``unordered`` (the paper's counts) or ``ordered`` ((b, a) is a row of its own, which leaks).
-        train_fraction: training rows as a share of all pairs, at most 0.8.
-        split_seed: of the split, of each pair's template and of its order of operands. Independent of the run's seed.
+        task: what is asked, and of which operands.
+        templates: names out of ``task.templates``; each row gets one, drawn once.
+        train_fraction: training rows as a share of all rows, at most 0.8.
+        split_seed: of the split, of each row's template and of its order of operands. Independent of the run's seed.
         number_style: the answer token, ``bare`` ("108") or ``space`` (" 108").
         vocabulary: ``compact`` (only tokens that the task uses, same logits on them) or ``full``.
-        redraw_order: for unordered pairs, draw which operand comes first at each presentation in training
-            rather than once for each pair.
+        redraw_order: where a row stands for both orders of its operands, draw which of them comes first at each
+            presentation in training rather than once for each row. Elsewhere the order is the row, and stays.
         batch_size: of training.
         eval_batch_size: of validation and test.
         seed: of the shuffling in training.
@@ -44,11 +45,9 @@ class AdditionDataModule(pl.LightningDataModule):
     def __init__(
         self,
         tokenizer: Any,
+        task: Task,
         *,
         templates: list[str],
-        min_operand: int = 0,
-        max_operand: int = 260,
-        pairs: Literal["unordered", "ordered"] = "unordered",
         train_fraction: float = 0.8,
         split_seed: int = 0,
         number_style: NumberStyle = "bare",
@@ -59,37 +58,40 @@ class AdditionDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_settings(templates, min_operand, max_operand, train_fraction, split_seed, batch_size, eval_batch_size)
-        self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
-        self.min_operand, self.max_operand = min_operand, max_operand
-        self.redraw_order = redraw_order and pairs == "unordered"
+        _check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size)
+        self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
+        self.redraw_order = redraw_order and task.unordered
 
-        self.pairs = tasks.make_pairs(min_operand, max_operand, ordered=pairs == "ordered")
-        _check_split(len(self.pairs), train_fraction)
-        self.split = dict(
-            zip(("train", "val", "test"), tasks.split_indices(len(self.pairs), train_fraction, split_seed), strict=True)
-        )
-        numbers = number_ids(tokenizer, 2 * max_operand + 1, number_style)
-        operands = range(min_operand, max_operand + 1)
-        encoded = [encode_template(tokenizer, tasks.TEMPLATES[name], operands) for name in templates]
-        self.vocabulary: Vocabulary = build_vocabulary(tokenizer, numbers, encoded, vocabulary == "compact")
+        self.operands = task.operands()  # (rows, 2)
+        _check_split(len(self.operands), train_fraction, task.size_key)
+        parts = split_indices(len(self.operands), train_fraction, split_seed)
+        self.split = dict(zip(("train", "val", "test"), parts, strict=True))
+        numbers = number_ids(tokenizer, task.p, number_style, task.size_key)
+        values = range(task.smallest, task.largest + 1)
+        encoded = [encode_template(tokenizer, task.templates[name], values, task.size_key) for name in templates]
+        self.vocabulary: Vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact")
 
         rng = torch.Generator().manual_seed(split_seed)
-        self.template_of_pair = torch.randint(len(templates), (len(self.pairs),), generator=rng)  # (pairs,)
-        flip = torch.rand(len(self.pairs), generator=rng) < (0.5 if pairs == "unordered" else 0.0)
-        self.shown = torch.where(flip[:, None], self.pairs.flip(1), self.pairs)  # (pairs, 2), as in the texts
+        self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)  # (rows,)
+        flip = torch.rand(len(self.operands), generator=rng) < (0.5 if task.unordered else 0.0)
+        self.shown = torch.where(flip[:, None], self.operands.flip(1), self.operands)  # (rows, 2), as in the texts
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
         self._loaders: dict[tuple[str, str], list[Examples]] = {}
 
     @property
     def p(self) -> int:
-        """Length of the number axis: the sums are 0..p-1."""
-        return len(self.vocabulary.numbers)
+        """Length of the number line: the answers are 0..p-1."""
+        return self.task.p
 
     def leaked(self) -> int:
-        """Validation and test rows whose mirrored pair is a training row (always 0 for unordered pairs)."""
-        low, high = self.pairs.min(dim=1).values, self.pairs.max(dim=1).values
-        unordered = low * self.p + high  # one number for each unordered pair
+        """Validation and test rows whose mirrored pair is a training row.
+
+        0 for unordered pairs, and for tasks in which the mirrored pair is another question.
+        """
+        if not self.task.commutative:
+            return 0
+        low, high = self.operands.min(dim=1).values, self.operands.max(dim=1).values
+        unordered = low * (self.task.largest + 1) + high  # one number for each unordered pair
         held_out = torch.cat([self.split["val"], self.split["test"]])
         return int(torch.isin(unordered[held_out], unordered[self.split["train"]]).sum())
 
@@ -97,25 +99,23 @@ class AdditionDataModule(pl.LightningDataModule):
         """The rows of a split, grouped by prompt length."""
         rows = self.split[split]
         by_length: dict[int, list[Examples]] = {}
-        for index, (prompts, slots) in enumerate(self._templates):
-            pairs = self.shown[rows[self.template_of_pair[rows] == index]]  # (n, 2)
-            prompt = self._fill(prompts, slots, pairs)
-            group = Examples(prompt, pairs.sum(dim=1), slots.expand(len(pairs), 2))
-            by_length.setdefault(prompt.shape[1], []).append(group)
-        return [
-            Examples(*(torch.cat([getattr(g, name) for g in groups]) for name in ("prompt", "sum", "slots")))
-            for _, groups in sorted(by_length.items())
-        ]
+        for index in range(len(self._templates)):
+            group = self._fill(index, self.shown[rows[self.template_of_row[rows] == index]])
+            by_length.setdefault(group.prompt.shape[1], []).append(group)
+        return [concatenate(groups) for _, groups in sorted(by_length.items())]
 
-    def prompts_of(self, pairs: list[tuple[int, int]]) -> Tensor:
-        """Prompts (n, L) of any pairs of operands in range, in the first of the templates."""
-        return self._fill(*self._templates[0], torch.tensor(pairs))
+    def prompts_of(self, operands: list[tuple[int, int]] | Tensor) -> Examples:
+        """Any operands (n, 2) in range, in the first of the templates."""
+        return self._fill(0, torch.as_tensor(operands))
 
-    def _fill(self, prompts: Tensor, slots: Tensor, pairs: Tensor) -> Tensor:
-        """A template's prompts (n, L) for pairs (n, 2)."""
-        prompt = prompts[pairs[:, 0] - self.min_operand].clone()
-        prompt[:, slots[1]] = prompts[pairs[:, 1] - self.min_operand, slots[1]]
-        return prompt
+    def _fill(self, template: int, operands: Tensor) -> Examples:
+        """A template with operands (n, 2) in its slots."""
+        prompts, slots = self._templates[template]
+        rows = operands - self.task.smallest
+        prompt = prompts[rows[:, 0]].clone()
+        for row, slot in zip(rows.T, slots.tolist(), strict=True):
+            prompt[:, slot] = prompts[row, slot]
+        return Examples(prompt, self.task.answers(operands), operands, slots.expand(len(operands), len(slots)))
 
     def on_device(self, split: Literal["train", "val", "test"]) -> list[Examples]:
         """``examples(split)`` on the trainer's device, moved there once."""
@@ -137,22 +137,17 @@ class AdditionDataModule(pl.LightningDataModule):
 
 
 def _check_settings(
+    task: Task,
     templates: list[str],
-    min_operand: int,
-    max_operand: int,
     train_fraction: float,
     split_seed: int,
     batch_size: int,
     eval_batch_size: int,
 ) -> None:
-    unknown = [name for name in templates if name not in tasks.TEMPLATES]
+    unknown = [name for name in templates if name not in task.templates]
     if unknown or not templates:
-        known = ", ".join(tasks.TEMPLATES)
+        known = ", ".join(task.templates)
         raise ConfigError(f"data.templates={templates}", f"not templates: {unknown}", f"choose from {known}")
-    if not 0 <= min_operand <= max_operand:
-        raise ConfigError(
-            f"data.min_operand={min_operand}", "not in 0..data.max_operand", f"use a value from 0 to {max_operand}"
-        )
     if not 0 < train_fraction <= 0.8 + 1e-9:
         raise ConfigError(
             f"data.train_fraction={train_fraction}",
@@ -166,11 +161,30 @@ def _check_settings(
         raise ConfigError(f"data.split_seed={split_seed}", "out of range", "use 0 or a positive integer below 2^32")
 
 
-def _check_split(n_pairs: int, train_fraction: float) -> None:
-    sizes = tasks.split_sizes(n_pairs, train_fraction)
+def _check_split(n_pairs: int, train_fraction: float, size_key: str) -> None:
+    sizes = split_sizes(n_pairs, train_fraction)
     if min(sizes) < 1:
         raise ConfigError(
             f"data.train_fraction={train_fraction}",
             f"{n_pairs} pairs split into {sizes[0]} training, {sizes[1]} validation and {sizes[2]} test rows",
-            "raise data.train_fraction or widen data.min_operand..data.max_operand",
+            f"raise data.train_fraction or data.{size_key}",
         )
+
+
+def data_of(task: type[Task]) -> Callable[..., ArithmeticDataModule]:
+    """What a ``conf/data`` node names as its ``_target_``: a task's fields and the data module's, side by side.
+
+    Its signature is theirs, so that a key which this task doesn't have is refused like any other.
+    """
+    own = inspect.signature(task).parameters
+    shared = inspect.signature(ArithmeticDataModule).parameters
+    both = {name: one for name, one in {**shared, **own}.items() if name != "task"}
+
+    def build(tokenizer: Any, **settings: Any) -> ArithmeticDataModule:
+        fields = {name: settings.pop(name) for name in own if name in settings}
+        return ArithmeticDataModule(tokenizer, task(**fields), **settings)
+
+    keywords = [one.replace(kind=one.KEYWORD_ONLY) for name, one in both.items() if name != "tokenizer"]
+    build.__signature__ = inspect.Signature([both["tokenizer"], *keywords])  # type: ignore[attr-defined]
+    build.__annotations__ = {name: one.annotation for name, one in both.items()}
+    return build

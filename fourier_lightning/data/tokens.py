@@ -5,7 +5,8 @@ a leading space 67 of them are not, so the range and the style of the answer tok
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from string import Formatter
 from typing import Any, Literal
 
 import torch
@@ -24,20 +25,16 @@ class Vocabulary:
         token_ids: (V,) backbone token id of each row of the model's table.
         numbers: (p,) model row of the numbers 0..p-1, in the answer's style.
         operands: (q,) model rows of operands that are other tokens than these (" 15" beside "15"), in order.
+        operand_values: (q,) the numbers of ``operands``.
     """
 
     token_ids: Tensor
     numbers: Tensor
     operands: Tensor
+    operand_values: Tensor
 
     def __len__(self) -> int:
         return len(self.token_ids)
-
-    @property
-    def operand_values(self) -> Tensor:
-        """(q,) the numbers of ``operands``: the last of them is the largest operand, half of the largest sum."""
-        largest = (len(self.numbers) - 1) // 2
-        return torch.arange(largest + 1 - len(self.operands), largest + 1)
 
     def rows_of(self, backbone_ids: Tensor) -> Tensor:
         """Model rows of backbone token ids (any shape). All of them must be in the vocabulary."""
@@ -48,8 +45,11 @@ class Vocabulary:
         return rows
 
 
-def number_ids(tokenizer: Any, count: int, style: NumberStyle) -> Tensor:
+def number_ids(tokenizer: Any, count: int, style: NumberStyle, size_key: str) -> Tensor:
     """Token ids of the numbers 0..count-1.
+
+    Args:
+        size_key: the setting below ``data`` that changes the count.
 
     Returns:
         (count,) int64 backbone token ids.
@@ -64,13 +64,13 @@ def number_ids(tokenizer: Any, count: int, style: NumberStyle) -> Tensor:
         shown = ", ".join(offenders[:100]) + (f", ... ({len(offenders)} in all)" if len(offenders) > 100 else "")
         raise ConfigError(
             f"data.number_style={style}",
-            f"{len(offenders)} of the sums 0..{count - 1} are not single tokens of this backbone: {shown}",
-            "lower data.max_operand or change data.number_style",
+            f"{len(offenders)} of the answers 0..{count - 1} are not single tokens of this backbone: {shown}",
+            f"lower data.{size_key} or change data.number_style",
         )
     return torch.tensor([ids[0] for ids in encoded])
 
 
-def encode_template(tokenizer: Any, template: str, operands: Sequence[int]) -> tuple[Tensor, Tensor]:
+def encode_template(tokenizer: Any, template: str, operands: Sequence[int], size_key: str) -> tuple[Tensor, Tensor]:
     """Tokenize a template with every operand in both slots, checking that the operand is one token in context.
 
     The tokenizer sees whole texts, as it would at inference; BPE never merges across a number's edges here, so the
@@ -79,10 +79,11 @@ def encode_template(tokenizer: Any, template: str, operands: Sequence[int]) -> t
     Args:
         template: a text with ``{a}`` and ``{b}``.
         operands: the operands, at least two of them.
+        size_key: the setting below ``data`` that changes their range.
 
     Returns:
         prompts: (operands, L) int64 backbone ids, row n with operand n in both slots.
-        slots: (2,) columns of a and of b.
+        slots: (2,) columns of a and of b, whichever comes first.
 
     Raises:
         ConfigError: an operand is more than one token there; the line lists the offenders.
@@ -92,33 +93,38 @@ def encode_template(tokenizer: Any, template: str, operands: Sequence[int]) -> t
     offenders = [str(n) for n, ids in zip(operands, encoded, strict=True) if len(ids) != length]
     if offenders:
         raise ConfigError(
-            f"data.max_operand={operands[-1]}",
+            f"data.{size_key}",
             f"these operands are not single tokens in {template!r}: {', '.join(offenders[:100])}",
-            "lower data.max_operand or choose another of data.templates",
+            f"lower data.{size_key} or choose another of data.templates",
         )
     prompts = torch.tensor(encoded)
-    slots = (prompts != prompts[0]).any(dim=0).nonzero().flatten()
-    assert len(slots) == 2 and (prompts[:, slots[0]] == prompts[:, slots[1]]).all(), template
-    return prompts, slots
+    columns = (prompts != prompts[0]).any(dim=0).nonzero().flatten()
+    names = [name for _, name, _, _ in Formatter().parse(template) if name]  # as they come in the text
+    assert sorted(names) == ["a", "b"] and len(columns) == 2, f"{template!r} needs {{a}} and {{b}}, each once"
+    assert (prompts[:, columns[0]] == prompts[:, columns[1]]).all(), f"{template!r}: its slots want different tokens"
+    return prompts, columns[[names.index("a"), names.index("b")]]
 
 
 def build_vocabulary(
-    tokenizer: Any, numbers: Tensor, prompts: list[tuple[Tensor, Tensor]], compact: bool
+    tokenizer: Any, numbers: Tensor, prompts: list[tuple[Tensor, Tensor]], operands: Sequence[int], compact: bool
 ) -> Vocabulary:
     """The model's vocabulary.
 
     Args:
         numbers: (p,) backbone ids of the numbers.
         prompts: what ``encode_template`` gave for each template.
+        operands: those that it was given.
         compact: keep only tokens that the task uses, the numbers first (row n is number n), or keep all.
     """
+    known = set(numbers.tolist())
     used = {token for ids, _ in prompts for token in ids.flatten().tolist()}
-    in_slots = [token for ids, slots in prompts for token in ids[:, slots[0]].tolist()]
-    operands = [token for token in dict.fromkeys(in_slots) if token not in set(numbers.tolist())]
+    in_slots = [pair for ids, slots in prompts for pair in zip(ids[:, slots[0]].tolist(), operands, strict=True)]
+    others = {token: value for token, value in in_slots if token not in known}
     if compact:
-        others = torch.tensor(sorted(used - set(numbers.tolist())), dtype=torch.long)
-        token_ids, number_rows = torch.cat([numbers, others]), torch.arange(len(numbers))
+        rest = torch.tensor(sorted(used - known), dtype=torch.long)
+        token_ids, rows = torch.cat([numbers, rest]), torch.arange(len(numbers))
     else:
-        token_ids, number_rows = torch.arange(len(tokenizer)), numbers
-    bare = Vocabulary(token_ids, number_rows, operands=torch.empty(0, dtype=torch.long))
-    return replace(bare, operands=bare.rows_of(torch.tensor(operands, dtype=torch.long)))
+        token_ids, rows = torch.arange(len(tokenizer)), numbers
+    row_of = {token: row for row, token in enumerate(token_ids.tolist())}
+    operand_rows, values = ([row_of[token] for token in others], list(others.values()))
+    return Vocabulary(token_ids, rows, torch.tensor(operand_rows).long(), torch.tensor(values).long())

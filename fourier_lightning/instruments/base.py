@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fourier_lightning.callbacks.progress import EpochProgressBar
 from fourier_lightning.data.batches import Batch, Batches, Examples
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import Basis, BasisKind, fourier_basis
 from fourier_lightning.fourier.filters import FilterMaker, FilterSettings
@@ -36,7 +36,7 @@ class View:
     """
 
     module: AdditionModule
-    data: AdditionDataModule
+    data: ArithmeticDataModule
     record: RunRecord
     loggers: Sequence[Any]
     step: int
@@ -121,7 +121,7 @@ class Instrument(pl.Callback):
         self._measured_epoch = -1
         self._final_at: int | None = None
 
-    def check(self, data: AdditionDataModule, width: int) -> None:
+    def check(self, data: ArithmeticDataModule, width: int) -> None:
         """Refuse settings that can't work with this data and width. Called before anything is written.
 
         Raises:

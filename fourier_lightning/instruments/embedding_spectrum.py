@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
 from fourier_lightning.fourier.nulls import NULLS, Against, Null, significant, test_against, test_detrended
@@ -66,7 +66,7 @@ class EmbeddingSpectrum(Instrument):
         self.high, self.draws, self.seed = Selection("high", cutoff), draws, seed
         self._seen: dict[str, tuple[Tensor, list[dict[str, Any]]]] = {}
 
-    def check(self, data: AdditionDataModule, width: int) -> None:
+    def check(self, data: ArithmeticDataModule, width: int) -> None:
         check_range(self.periods, data.p, "periods")
         self.high.check(fourier_basis(data.p))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import METHODS, Filter, FilterMaker, FilterSettings, Method
@@ -120,7 +120,7 @@ class FilterAblation(Instrument):
         super().__init__(every_n_epochs, limit_batches, batch_size)
         self.filter = filter
 
-    def check(self, data: AdditionDataModule, width: int) -> None:
+    def check(self, data: ArithmeticDataModule, width: int) -> None:
         self.filter.selection.check(fourier_basis(data.p, self.filter.basis))
 
     def measure(self, view: View) -> None:

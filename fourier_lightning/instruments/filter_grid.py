@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import FilterSettings, Modules
@@ -55,7 +55,7 @@ class FilterGrid(Instrument):
             for cutoff in self.cutoffs or [chosen.cutoff]
         ]
 
-    def check(self, data: AdditionDataModule, width: int) -> None:
+    def check(self, data: ArithmeticDataModule, width: int) -> None:
         for selection in self.selections():
             selection.check(fourier_basis(data.p, self.filter.basis))
             self.filter.check_null_space(selection, data.p, width)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fourier_lightning.data.batches import Batch
 from fourier_lightning.fourier.filters import Filter
-from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.metrics import NumberMetrics, shorter_way
 from fourier_lightning.models.hooks import Change, Positions, Site, intervene
 from fourier_lightning.models.module import AdditionModule
 
@@ -20,7 +20,7 @@ class Tally:
 
     Attributes:
         metrics: sums of the usual metrics.
-        errors: (2p - 1,) how often the likeliest number was off by -(p-1)..p-1.
+        errors: (2p - 1,) how often the likeliest number was off by -(p-1)..p-1; on a circle, the shorter way round.
     """
 
     metrics: NumberMetrics
@@ -29,8 +29,8 @@ class Tally:
     def update(self, logits: Tensor, answers: Tensor, numbers: Tensor, loss: Tensor) -> None:
         """Add a batch: see ``NumberMetrics.update``."""
         self.metrics.update(logits, answers, numbers, loss)
-        error = logits[:, numbers].argmax(dim=1) - answers + len(self.errors) // 2
-        self.errors += torch.bincount(error, minlength=len(self.errors))
+        error = shorter_way(logits[:, numbers].argmax(dim=1) - answers, self.metrics.cycle)
+        self.errors += torch.bincount(error + len(self.errors) // 2, minlength=len(self.errors))
 
     def means(self) -> dict[str, float]:
         """The metrics by name."""
@@ -63,14 +63,15 @@ def evaluate(
     """
     p, device, decoder = len(module.numbers), module.device, module.decoder
     tallies = [
-        Tally(NumberMetrics().to(device), torch.zeros(2 * p - 1, dtype=torch.long, device=device)) for _ in variants
+        Tally(NumberMetrics(module.cycle).to(device), torch.zeros(2 * p - 1, dtype=torch.long, device=device))
+        for _ in variants
     ]
     # one copy of each filter on the device, however many variants and modules it is used in
     filters = {id(chosen): chosen for variant in variants for chosen in variant.filters.values()}
     matrices = {key: chosen.matrix.T.to(device, module.dtype) for key, chosen in filters.items()}
     changes = [_changes(decoder.n_layer, variant, matrices) for variant in variants]
     for batch in batches:
-        prompt, answers = batch["prompt"], batch["sum"]
+        prompt, answers = batch["prompt"], batch["answer"]
         prefix = decoder.prefix(prompt) if positions == "last" else None
         for tally, change in zip(tallies, changes, strict=True):
             with intervene(decoder, change, positions):

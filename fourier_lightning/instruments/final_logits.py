@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
 from fourier_lightning.fourier.selection import Selection
@@ -26,7 +26,7 @@ class FinalLogits(Instrument):
 
     Args:
         prompts: pairs [a, b], each with the first of ``data.templates``; null for the paper's [15, 93], or the first
-            validation pair if that is out of range.
+            validation pair if the task doesn't ask that.
         top_k: waves to keep.
         cutoff: between the bands, in k; null as in ``filter.cutoff``.
         ln: the final LayerNorm in the heatmaps, see ``models.decoder``.
@@ -52,21 +52,21 @@ class FinalLogits(Instrument):
         self.ln: LnMode = ln
         self.basis: BasisKind = basis
 
-    def check(self, data: AdditionDataModule, width: int) -> None:
+    def check(self, data: ArithmeticDataModule, width: int) -> None:
         Selection(cutoff=self.cutoff).check(fourier_basis(data.p, self.basis))
         for pair in self.prompts or []:
-            if not all(data.min_operand <= n <= data.max_operand for n in pair):
+            if not data.task.allows(pair):
                 raise ConfigError(
                     f"prompts={self.prompts}",
                     f"{pair} is out of range",
-                    f"use operands from {data.min_operand} to {data.max_operand}",
+                    f"use operands from {data.task.smallest} to {data.task.largest} that {data.task.name} asks about",
                 )
 
-    def pairs(self, data: AdditionDataModule) -> list[tuple[int, int]]:
+    def pairs(self, data: ArithmeticDataModule) -> list[tuple[int, int]]:
         """The pairs to look at."""
         if self.prompts is not None:
             return [(a, b) for a, b in self.prompts]
-        if data.min_operand <= min(PAPER_PAIR) and max(PAPER_PAIR) <= data.max_operand:
+        if data.task.allows(list(PAPER_PAIR)):
             return [PAPER_PAIR]
         a, b = data.shown[data.split["val"][0]].tolist()
         return [(a, b)]
@@ -77,8 +77,10 @@ class FinalLogits(Instrument):
         layers = range(decoder.n_layer)
         modules = {name: [Site(f"{name}_out", layer) for layer in layers] for name in ("attn", "mlp")}
         with capture(decoder, [decoder.final, *modules["attn"], *modules["mlp"]]) as seen:
-            prompt = view.data.prompts_of(pairs).to(view.module.device)
-            logits = decoder.answer_logits(prompt)[:, numbers].double().cpu()  # (prompts, p)
+            asked = view.data.prompts_of(pairs)
+            logits = (
+                decoder.answer_logits(asked.prompt.to(view.module.device))[:, numbers].double().cpu()
+            )  # (prompts, p)
         unembedding = decoder.unembedding(numbers, fold=self.ln != "none")
         for name, sites in modules.items():
             added = [decoder.scaled(seen[site], self.ln, seen[decoder.final]) @ unembedding.T for site in sites]
@@ -87,13 +89,13 @@ class FinalLogits(Instrument):
         basis = view.basis(self.basis)
         sums = [strongest_waves(signal, basis, self.top_k).wave.sum(dim=0) for signal in logits]
         view.array("final_logits_topk_sum", torch.stack(sums))
-        view.table(
-            "final_logit_waves",
-            [row for pair, signal in zip(pairs, logits, strict=True) for row in self._waves(pair, signal, view)],
-        )
+        rows = zip(pairs, asked.answer.tolist(), logits, strict=True)
+        view.table("final_logit_waves", [row for one in rows for row in self._waves(*one, view)])
 
-    def _waves(self, pair: tuple[int, int], signal: Tensor, view: View) -> list[dict[str, float | int | str]]:
-        basis, answer = view.basis(self.basis), sum(pair)
+    def _waves(
+        self, pair: tuple[int, int], answer: int, signal: Tensor, view: View
+    ) -> list[dict[str, float | int | str]]:
+        basis = view.basis(self.basis)
         cutoff = Selection(cutoff=self.cutoff).cutoff_at(view.p)
         bands = {"all": range(1, basis.n_components + 1)}
         bands |= {"low": range(1, cutoff), "high": range(cutoff, basis.n_components + 1)}

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.fourier.basis import Basis, BasisKind
 from fourier_lightning.fourier.nulls import rotated, test_against, test_rotation
 from fourier_lightning.fourier.selection import Period, check_range, parse_periods, period_name
@@ -76,7 +76,7 @@ class LayerSpectrum(Instrument):
         self.basis: BasisKind = basis
         self.draws, self.seed = draws, seed
 
-    def check(self, data: AdditionDataModule, width: int) -> None:
+    def check(self, data: ArithmeticDataModule, width: int) -> None:
         check_range(self.periods, data.p, "periods")
 
     def measure(self, view: View) -> None:
@@ -124,7 +124,7 @@ class LayerSpectrum(Instrument):
         with capture(decoder, [*sites, final]) as seen:
             for batch in self.batches(view):
                 decoder.answer_logits(batch["prompt"])
-                count += len(batch["sum"])
+                count += len(batch["answer"])
                 for site, total in sums.items():
                     states = decoder.scaled(seen[site], self.ln, seen[final])  # (B, d)
                     total.magnitude += magnitudes(states @ waves.T, basis).sum(dim=0)

@@ -35,7 +35,7 @@ class LogitLens(Instrument):
         decoder, numbers, fold = view.module.decoder, view.module.numbers, self.ln != "none"
         unembedding, bias = decoder.unembedding(numbers, fold), decoder.constant(numbers, fold)
         sites, axis = decoder.contributions(), torch.arange(view.p, device=numbers.device)
-        tallies = [NumberMetrics().to(numbers.device) for _ in sites]
+        tallies = [NumberMetrics(view.data.task.cycle).to(numbers.device) for _ in sites]
         with capture(decoder, [*sites, decoder.final]) as seen:
             for batch in self.batches(view):
                 decoder.answer_logits(batch["prompt"])
@@ -44,7 +44,7 @@ class LogitLens(Instrument):
                 for site, tally in zip(sites, tallies, strict=True):
                     resid = resid + seen[site]
                     logits = decoder.scaled(resid, self.ln, final) @ unembedding.T + bias
-                    tally.update(logits, batch["sum"], axis, F.cross_entropy(logits, batch["sum"]))
+                    tally.update(logits, batch["answer"], axis, F.cross_entropy(logits, batch["answer"]))
         rows = []
         for site, tally in zip(sites, tallies, strict=True):
             where = {"layer": -1 if site.layer is None else site.layer, "after": site.name.removesuffix("_out")}

@@ -2,7 +2,7 @@
 
 import torch
 
-from fourier_lightning.data.datamodule import AdditionDataModule
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import FilterSettings, Method
@@ -42,7 +42,7 @@ class SingleComponent(Instrument):
         if self.periods == [] and not self.components:
             raise ConfigError("periods=[]", "nothing to keep", "list periods or components, or remove the callback")
 
-    def check(self, data: AdditionDataModule, width: int) -> None:
+    def check(self, data: ArithmeticDataModule, width: int) -> None:
         check_range(self.periods or [], data.p, "periods")
         check_components(self.components, data.p, self.filter, "components")
 
@@ -120,7 +120,7 @@ class KnockOut(Instrument):
         self.filter, self.components, self.draws = filter, components, draws
         self.method: Method = method
 
-    def check(self, data: AdditionDataModule, width: int) -> None:
+    def check(self, data: ArithmeticDataModule, width: int) -> None:
         check_components(self.components or [], data.p, self.filter, "components")
         self.filter.selection.check(fourier_basis(data.p, self.filter.basis))
 

@@ -16,7 +16,7 @@ from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_sc
 
 
 class AdditionModule(pl.LightningModule):
-    """A GPT-2 that answers an addition prompt with one number token.
+    """A GPT-2 that answers a task's prompt with one number token.
 
     The constructor takes plain values only, so ``load_from_checkpoint(path)`` needs nothing else: no backbone, no
     configuration. Starting weights are written afterwards by ``network.initialise``.
@@ -28,6 +28,7 @@ class AdditionModule(pl.LightningModule):
         optimizer: the fields of ``OptimizerSettings``.
         freeze_table: keep the input table fixed.
         run: identity card of the run that trains it, see ``record.models.new_card``: checkpoints carry it.
+        cyclic: whether the number line is a circle, for the metrics.
         loss: ``answer`` or ``sequence``, see ``ModelSettings``.
     """
 
@@ -43,6 +44,7 @@ class AdditionModule(pl.LightningModule):
         freeze_table: bool,
         loss: Literal["answer", "sequence"] = "answer",
         run: dict[str, Any] | None = None,
+        cyclic: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -53,7 +55,10 @@ class AdditionModule(pl.LightningModule):
         self.optimizer_settings = OptimizerSettings(**optimizer)
         self.register_buffer("token_ids", torch.tensor(token_ids), persistent=False)
         self.register_buffer("numbers", torch.tensor(numbers), persistent=False)
-        self.metrics = nn.ModuleDict({f"{split}_metrics": NumberMetrics() for split in ("train", "val", "test")})
+        self.cycle = len(numbers) if cyclic else None
+        self.metrics = nn.ModuleDict(
+            {f"{split}_metrics": NumberMetrics(self.cycle) for split in ("train", "val", "test")}
+        )
 
     def forward(self, prompt: Tensor) -> Tensor:
         """Answer logits (B, V) of prompts (B, L)."""
@@ -61,7 +66,7 @@ class AdditionModule(pl.LightningModule):
 
     def loss_and_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean loss of a batch and its answer logits (B, V)."""
-        prompt, target = batch["prompt"], self.numbers[batch["sum"]]
+        prompt, target = batch["prompt"], self.numbers[batch["answer"]]
         if self.loss_scope == "answer":
             logits = self(prompt)
             return F.cross_entropy(logits, target), logits
@@ -71,7 +76,7 @@ class AdditionModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, logits = self.loss_and_logits(batch)
-        self.metrics["train_metrics"].update(logits.detach(), batch["sum"], self.numbers, loss)
+        self.metrics["train_metrics"].update(logits.detach(), batch["answer"], self.numbers, loss)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -93,7 +98,7 @@ class AdditionModule(pl.LightningModule):
     def _evaluate(self, split: str, batch: Batch) -> None:
         with torch.autocast(self.device.type, enabled=False):  # in bf16 the two likeliest numbers can tie
             loss, logits = self.loss_and_logits(batch)
-        self.metrics[f"{split}_metrics"].update(logits, batch["sum"], self.numbers, loss)
+        self.metrics[f"{split}_metrics"].update(logits, batch["answer"], self.numbers, loss)
 
     def _log_metrics(self, split: str, prog_bar: bool = False) -> None:
         metrics = self.metrics[f"{split}_metrics"]

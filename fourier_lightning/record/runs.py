@@ -59,8 +59,8 @@ class Run:
 
     @property
     def p(self) -> int:
-        """Length of the number line."""
-        return 2 * self.config["data"]["max_operand"] + 1
+        """Length of the number line. Records of before there were tasks have sums, and don't say."""
+        return self.info["p"] if "p" in self.info else 2 * self.config["data"]["max_operand"] + 1
 
     @property
     def metrics(self) -> dict[str, float]:

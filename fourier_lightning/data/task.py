@@ -1,0 +1,96 @@
+"""What a task is: operands, the texts that ask for an answer, and the answers on a line of numbers."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from fourier_lightning.errors import ConfigError
+
+Pairs = Literal["unordered", "ordered"]
+
+
+class Task(ABC):
+    """Numbers in, one number out. Subclasses are frozen dataclasses whose fields are settings below ``data``.
+
+    Attributes:
+        name: in the record and on the terminal.
+        cyclic: whether the number line is a circle, so that 0 and p - 1 are neighbours.
+        commutative: whether the order of the operands leaves the answer alone.
+        size_key: the field that makes the number line longer or shorter.
+        templates: texts by name, with ``{a}`` and ``{b}`` (any order, each once); the answer's token follows at once.
+        p: length of the number line: the answers are 0..p-1.
+        smallest, largest: of the operands; each of them is in 0..p-1.
+    """
+
+    name: ClassVar[str]
+    cyclic: ClassVar[bool]
+    commutative: ClassVar[bool]
+    size_key: ClassVar[str]
+    smallest: int
+    largest: int
+
+    @property
+    @abstractmethod
+    def templates(self) -> dict[str, str]: ...
+
+    @property
+    @abstractmethod
+    def p(self) -> int: ...
+
+    @abstractmethod
+    def operands(self) -> Tensor:
+        """Every row of the task, split and shown as a whole: int64 (n, 2), columns a and b."""
+
+    @abstractmethod
+    def answers(self, operands: Tensor) -> Tensor:
+        """The right numbers (n,) for operands (n, 2)."""
+
+    @property
+    def unordered(self) -> bool:
+        """Whether a row stands for both orders of its operands: then (a, b) and (b, a) never part at a split."""
+        return False
+
+    @property
+    def cycle(self) -> int | None:
+        """The number line's period: p of a cyclic task, else None."""
+        return self.p if self.cyclic else None
+
+    def allows(self, operands: list[int]) -> bool:
+        """Whether the task asks about these operands, seen in the data or not."""
+        row = torch.tensor([operands])
+        in_range = all(self.smallest <= n <= self.largest for n in operands)
+        return in_range and len(operands) == 2 and 0 <= int(self.answers(row)) < self.p
+
+    def card(self) -> dict[str, Any]:
+        """Plain values that tell a record's reader what was asked."""
+        return {"name": self.name, "p": self.p, "cyclic": self.cyclic, "commutative": self.commutative}
+
+
+def all_pairs(smallest: int, largest: int, pairs: Pairs) -> Tensor:
+    """All pairs of operands in ``smallest..largest``.
+
+    Unordered pairs (a <= b, with a = b) are the paper's: 34,191 for operands 0..260. With ordered pairs (a, b)
+    and (b, a) are separate rows, so a random split puts most mirrored pairs on both sides: a leak if the task is
+    commutative.
+
+    Returns:
+        int64 tensor of shape (pairs, 2).
+    """
+    operands = torch.arange(smallest, largest + 1)
+    if pairs == "ordered":
+        return torch.cartesian_prod(operands, operands)
+    return torch.combinations(operands, r=2, with_replacement=True)
+
+
+def check_range(smallest: int, largest: int) -> None:
+    """Refuse an empty range of operands.
+
+    Raises:
+        ConfigError: naming ``data.min_operand``.
+    """
+    if not 0 <= smallest <= largest:
+        raise ConfigError(
+            f"data.min_operand={smallest}", "not in 0..data.max_operand", f"use a value from 0 to {largest}"
+        )
