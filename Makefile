@@ -30,10 +30,10 @@ bench: $(STAMP) ## Measure training speed, memory, start-up and the instruments'
 	$(BIN)/python -m scripts.bench_instruments
 
 report: $(STAMP) ## One HTML file about the runs in RUNS (default: outputs/ and multirun/)
-	$(BIN)/python scripts/report.py $(RUNS) --output report.html
+	$(BIN)/fourier-lightning report $(RUNS) --output report.html
 
 claims: $(STAMP) ## Which of the paper's claims hold in the runs in RUNS?
-	$(BIN)/python scripts/claims.py $(RUNS)
+	$(BIN)/fourier-lightning claims $(RUNS)
 
 lint: $(STAMP) ## ruff, and mypy on the pure-maths floor
 	$(BIN)/ruff check .

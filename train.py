@@ -1,6 +1,8 @@
-"""Train a GPT-2-style model to add. `python train.py --help` tells what can be set."""
+"""Train a GPT-2-style model to add: the same as `fourier-lightning train`. `python train.py --help` tells more."""
+
+import sys
 
 from fourier_lightning.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(["train", *sys.argv[1:]])

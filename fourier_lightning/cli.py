@@ -1,181 +1,56 @@
-"""The command line: Hydra around ``run.train``, and every foreseeable error as one line with exit code 2."""
+"""The one command: ``fourier-lightning COMMAND ...``. Each command is imported when it is asked for."""
 
-import contextlib
-import inspect
-import logging
-import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, OverrideParseException
-from hydra.experimental.callback import Callback
-from hydra.types import RunMode
-from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from fourier_lightning.errors import EXTRAS, ConfigError, fail
 
-from fourier_lightning.config import CONF_DIR, load_config, register_resolvers, suggestion
-from fourier_lightning.errors import ConfigError
+COMMANDS = {
+    "train": "train a model to add numbers, or evaluate and dissect one",
+    "report": "one HTML file about any set of runs",
+    "figures": "the paper's figures, drawn from runs",
+    "claims": "which of the paper's claims hold in these runs?",
+    "dashboard": "lay out a W&B workspace for a project of runs",
+}
+USAGE = """usage: fourier-lightning COMMAND [...]
 
+How do language models add numbers? Train them, take them apart, and test what the parts do.
 
-@dataclass
-class Session:
-    """How far this process has come: Hydra calls the hooks and jobs below with no other thread between them."""
+{commands}
 
-    job_started: bool = False
-    sweep_dir: Path | None = None
-
-
-_session = Session()
+fourier-lightning COMMAND --help tells what a command takes. Exit codes: 0 done, 1 failed, 2 something that was asked
+can't work (one line says what, and what to do)."""
 
 
-class Lifecycle(Callback):
-    """Hydra calls this before it makes a run directory, and when a sweep starts."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the console command, of ``python -m fourier_lightning`` and, as ``train``, of ``train.py``.
 
-    def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
-        """Refuse bad settings while nothing is on disk yet."""
-        from fourier_lightning.run import prepare, quiet_libraries
-
-        quiet_libraries()
-        settings = config.copy()
-        OmegaConf.set_struct(settings, False)
-        settings.pop("hydra")
-        OmegaConf.update(settings, "paths.output_dir", config.hydra.run.dir)
-        try:
-            prepare(settings)
-        except ConfigError as error:
-            # Hydra turns an Exception of a callback into a warning; SystemExit passes.
-            raise SystemExit(fail(error)) from error
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
-        """Remember where the sweep lies: its summary is written also when a job fails."""
-        _session.sweep_dir = Path(config.hydra.sweep.dir)
-
-
-def job(cfg: DictConfig) -> float | None:
-    """One job. Returns the validation accuracy, for Hydra sweepers that optimise."""
-    from fourier_lightning.run import train
-
-    _session.job_started = True
-    settings = HydraConfig.get()
-    in_sweep = settings.mode == RunMode.MULTIRUN
-    if in_sweep and cfg.get("group") is None:
-        cfg.group = Path(settings.sweep.dir).name
-    try:
-        return train(cfg, overrides=list(settings.overrides.task))["metrics"].get("val/accuracy")
-    except ConfigError as error:
-        if in_sweep:  # the sweep goes on; say at once which job can't
-            fail(error, prefix=f"job {settings.job.num}: ")
-        raise
-    except Exception:
-        if in_sweep:  # Hydra shows the first failure alone, and that when all is over
-            logging.getLogger(__name__).exception("job %s failed", settings.job.num)
-        raise
-
-
-def fail(error: Exception, prefix: str = "") -> int:
-    """Print an error's line(s) and return the exit code."""
-    print("\n".join(f"error: {prefix}{line}" for line in str(error).splitlines()), file=sys.stderr)
-    return 2
-
-
-def main() -> None:
-    """Entry point of ``train.py`` and of the console command."""
-    register_resolvers()
-    _session.job_started, _session.sweep_dir = False, None
-    traceback_wanted = os.environ.get("HYDRA_FULL_ERROR")
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra re-raises, so that the lines and the exit code are ours
-    code = 0
-    try:
-        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
-    except ConfigError as error:
-        code = 2 if _session.sweep_dir else fail(error)  # in a sweep each job has said its own
-    except Exception as error:
-        composing = isinstance(error, (HydraException, OmegaConfBaseException))
-        if has_jobs(_session.sweep_dir) and not composing:  # a job's own traceback is out already
-            print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-            code = 1
-        elif _session.job_started or traceback_wanted == "1":  # not the command line's fault: show where it happened
-            raise
-        else:
-            code = fail(explain(error))
-    finally:
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if traceback_wanted is not None:
-            os.environ["HYDRA_FULL_ERROR"] = traceback_wanted
-        if _session.sweep_dir is not None and _session.sweep_dir.is_dir():
-            close_sweep(_session.sweep_dir)
-    if code:
-        raise SystemExit(code)
-
-
-def has_jobs(sweep_dir: Path | None) -> bool:
-    """Whether a job of the sweep has begun."""
-    return sweep_dir is not None and sweep_dir.is_dir() and any(path.is_dir() for path in sweep_dir.iterdir())
-
-
-def close_sweep(sweep_dir: Path) -> None:
-    """Print and write the sweep's table; leave nothing behind of a sweep whose settings were refused."""
-    from fourier_lightning.console import print_rows
-    from fourier_lightning.record.sweep import write_summary
-
-    if not has_jobs(sweep_dir):
-        (sweep_dir / "multirun.yaml").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # something else is in there
-            sweep_dir.rmdir()
+    Raises:
+        SystemExit: with code 2 and one line on stderr for what can't work.
+    """
+    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help", "help"):
+        print(USAGE.format(commands="\n".join(f"  {each:11}{says}" for each, says in COMMANDS.items())))
         return
-    rows = write_summary(sweep_dir)
-    print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
-    print(f"To compare its arms: make report RUNS={sweep_dir}")
+    try:
+        if name not in COMMANDS:
+            raise ConfigError(name, "no such command", remedy(name, rest))
+        import_module(f"fourier_lightning.commands.{name}").main(rest)
+    except ConfigError as error:
+        raise SystemExit(fail(error)) from error
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        missing = ConfigError(package, "not installed", f"pip install 'fourier-lightning[{EXTRAS[package]}]'")
+        raise SystemExit(fail(missing)) from error
 
 
-def explain(error: Exception) -> ConfigError:
-    """The line for an error that Hydra or OmegaConf raised while it composed the configuration."""
-    text = " ".join(str(error).split("Config search path")[0].split("See https")[0].split())
-    if isinstance(error, OverrideParseException):
-        problem = text.removeprefix(f"Error parsing override '{error.override}'").strip()
-        remedy = "quote values with = or spaces, as in 'key=\"a=b\"'"
-        return ConfigError(error.override, f"not KEY=VALUE ({problem})", remedy)
-    if "Ambiguous value for argument" in text:
-        return ConfigError(text.split("'")[1], "several values", "add -m to run one job for each")
-    if "Could not find" in text:
-        group, _, option = text.split("Could not find '")[-1].split("'")[0].rpartition("/")
-        options = [
-            str(path.relative_to(CONF_DIR / group).with_suffix("")) for path in (CONF_DIR / group).rglob("*.yaml")
-        ]
-        remedy = f"choose from {', '.join(sorted(options))}" if group else "see python train.py --help"
-        return ConfigError(f"{group}={option}", "no such choice", remedy)
-    if "Could not override" in text or "Could not delete" in text or "not in struct" in text:
-        key = text.split("'")[1]
-        if takes(key):
-            return ConfigError(key, "not in the configuration, but its target takes it", f"add it with +{key}=VALUE")
-        known = known_keys()
-        if key in known:  # the default has it, what was chosen here has not
-            return ConfigError(key, "not in the configuration that these choices make", "leave it out")
-        return ConfigError(key, "no such setting", suggestion(key, known))
-    if isinstance(error, OSError):
-        return ConfigError("hydra.run.dir or hydra.sweep.dir", text, "choose a directory that can be written")
-    return ConfigError("command line", text or type(error).__name__, "see python train.py --help")
-
-
-def takes(key: str) -> bool:
-    """Whether the target of the key's node has a parameter of that name, as Lightning's Trainer has many."""
-    parent, _, name = key.rpartition(".")
-    node = OmegaConf.select(load_config(), parent) if parent else None
-    return "_target_" in (node or {}) and name in inspect.signature(get_object(node._target_)).parameters
-
-
-def known_keys() -> list[str]:
-    """Every key of the default configuration, dotted, and every config group."""
-    keys: list[str] = [d.name for d in CONF_DIR.iterdir() if d.is_dir()]
-
-    def walk(prefix: str, node: object) -> None:
-        for key, value in node.items() if isinstance(node, dict) else ():
-            keys.append(f"{prefix}{key}")
-            walk(f"{prefix}{key}.", value)
-
-    walk("", OmegaConf.to_container(load_config(), resolve=False))
-    return keys
+def remedy(name: str, rest: Sequence[str]) -> str:
+    """What was probably meant by a command that there isn't."""
+    if "=" in name or name[:1] in "-~+":  # a setting of a run: before there were commands, it stood here
+        return f"did you mean fourier-lightning train {' '.join([name, *rest])}?"
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean {near[0]}?" if near else f"choose from {', '.join(COMMANDS)}"

@@ -120,7 +120,7 @@ def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
             yield ConfigError(f"{key}={value}", "no such setting", suggestion(key, [*RUN_SETTINGS, *NODES]))
     for key in [*RUN_SETTINGS, *NODES]:
         if key not in values or (key in TARGETS and "_target_" not in (values[key] or {})):
-            yield ConfigError(key, "missing", "it is needed: choose one of its options, see python train.py --help")
+            yield ConfigError(key, "missing", "choose one of its options, see fourier-lightning train --help")
     for group in ("callbacks", "logger"):
         for name, node in (values.get(group) or {}).items():
             if not isinstance(node, dict) or "_target_" not in node:

@@ -48,8 +48,7 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
     console.print(table)
     print_findings(console, read_run(Path(run_dir)))
     console.print(f"Everything this run wrote: {run_dir}", soft_wrap=True)
-    if (Path(__file__).parents[1] / "scripts").is_dir():
-        console.print(f"To look at it: make report RUNS={run_dir}", soft_wrap=True)
+    console.print(f"To look at it: fourier-lightning report {run_dir}", soft_wrap=True)
 
 
 def print_interrupted(run_dir: str | Path) -> None:

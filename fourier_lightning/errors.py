@@ -1,7 +1,6 @@
 """The one exception that a user of the command line should ever meet."""
 
 import sys
-from typing import NoReturn
 
 
 class ConfigError(Exception):
@@ -37,7 +36,18 @@ class ConfigErrors(ConfigError):
         return "\n".join(map(str, self.args))
 
 
-def stop_without(error: ImportError, extra: str) -> NoReturn:
-    """End a script that needs an optional package: one line, exit code 2."""
-    print(f"error: {error.name}: not installed; pip install 'fourier-lightning[{extra}]'", file=sys.stderr)
-    raise SystemExit(2)
+# Packages that only some commands need, and the extra of pyproject.toml that installs each.
+EXTRAS = {
+    "matplotlib": "figures",
+    "sklearn": "figures",
+    "plotly": "report",
+    "jinja2": "report",
+    "scipy": "report",
+    "wandb_workspaces": "dashboard",
+}
+
+
+def fail(error: Exception, prefix: str = "") -> int:
+    """Print an error's line(s) and return the exit code."""
+    print("\n".join(f"error: {prefix}{line}" for line in str(error).splitlines()), file=sys.stderr)
+    return 2

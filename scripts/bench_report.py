@@ -41,7 +41,7 @@ def chromium() -> str:
 def build(dirs: list[Path], page: Path) -> float:
     """Seconds that the whole command takes."""
     began = time.perf_counter()
-    command = [sys.executable, "scripts/report.py", *map(str, dirs), "--output", str(page)]
+    command = [sys.executable, "-m", "fourier_lightning", "report", *map(str, dirs), "--output", str(page)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 

@@ -19,12 +19,12 @@ from typing import Any
 
 from fourier_lightning.figures.catalogue import PAPER_TABLE_1
 from fourier_lightning.figures.draw import draw as drawn
+from fourier_lightning.figures.make import slug
 from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components, stands_out
 from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.sweep import markdown_table
 from fourier_lightning.record.writer import read_jsonl, read_table
 from scripts.committed import arm_in
-from scripts.figures import slug
 from scripts.results import OUT, percent
 
 TABLES = ("filter_ablation", "single_component", "lens_accuracy", "layer_periods", "embedding_periods")

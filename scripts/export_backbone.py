@@ -1,6 +1,6 @@
 """Rebuild the embedded backbone: a Whisper text decoder as a plain Hugging Face GPT-2 directory.
 
-    python scripts/export_backbone.py openai/whisper-tiny.en OUT_DIR
+    python -m scripts.export_backbone openai/whisper-tiny.en OUT_DIR
 
 Whisper's decoder is a pre-LayerNorm GPT-2 with one more thing, cross-attention to the audio. Over an all-zero
 encoder output that attention does not depend on the query: each layer adds the constant W_o b_v + b_o. The

@@ -15,8 +15,8 @@ from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison
 from fourier_lightning.figures.draw import draw
+from fourier_lightning.figures.make import titled
 from fourier_lightning.record.runs import Run, find_runs
-from scripts.figures import titled
 
 OUT = Path("docs/figures")
 FROM = {  # figures that the paper shows of another model than its fine-tuned one
@@ -29,7 +29,7 @@ INTRO = """# The figures of the paper, from our runs
 
 Where the paper has GPT-2-XL, this is the embedded backbone (Whisper tiny.en's text decoder, 4 layers, width 384), and
 from scratch a 2-block GPT-2 of width 128. Figures 9, 16 and 19, and the RoBERTa and Phi-2 spectra of figure 15, are of
-models and tasks that are not here yet. Draw them of your own runs: `python scripts/figures.py RUN_DIR`.
+models and tasks that are not here yet. Draw them of your own runs: `fourier-lightning figures RUN_DIR`.
 
 """
 

@@ -1,7 +1,7 @@
 """Shared fixtures: the embedded backbone, small configurations, and the command line in process."""
 
-import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,21 +85,26 @@ class Finished:
 
 
 @pytest.fixture
-def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """`python train.py ARGS` in this process: exit code and what it printed."""
+def command(capfd: pytest.CaptureFixture[str]):
+    """`fourier-lightning ARGS` in this process: exit code and what it printed."""
 
-    def call(*args: str) -> Finished:
-        monkeypatch.setattr(sys, "argv", ["train.py", *args])
+    def call(*args: object) -> Finished:
         capfd.readouterr()
         code = 0
         try:
-            cli.main()
+            cli.main([str(arg) for arg in args])
         except SystemExit as stop:
             code = int(stop.code or 0)
         out, err = capfd.readouterr()
         return Finished(code, out, err)
 
     return call
+
+
+@pytest.fixture
+def command_line(command):
+    """`python train.py ARGS` in this process."""
+    return partial(command, "train")
 
 
 @pytest.fixture(scope="session")

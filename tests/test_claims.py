@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from fourier_lightning.claims.table import markdown, number
 from fourier_lightning.claims.verdict import Bound, Claim, Verdict, judge
 from fourier_lightning.intervals import bootstrap, wilson
 from fourier_lightning.record.runs import Run, find_runs
-from scripts import claims as script
 
 ROOT = Path(__file__).resolve().parents[1]
 ABOVE = Bound(0.5, "above", "at least half")
@@ -295,7 +293,7 @@ def test_near_misses_are_of_the_wrong_answers(planted):
     assert measures.near_misses(planted, []) is None
 
 
-def test_the_script_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, monkeypatch, capsys):
+def test_the_command_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, command):
     shutil.copytree(tiny_runs, tmp_path / "runs")
     for path in (tmp_path / "runs").glob("*/record/run.json"):  # as if two epochs had been enough
         info = json.loads(path.read_text())
@@ -303,10 +301,7 @@ def test_the_script_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, monkeyp
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- claims -->\nold\n<!-- /claims -->\nafter\n")
     output = tmp_path / "new" / "claims.jsonl"
-    monkeypatch.setattr(
-        sys, "argv", ["claims.py", str(tmp_path / "runs"), "--output", str(output), "--readme", str(readme)]
-    )
-    script.main()
+    done = command("claims", tmp_path / "runs", "--output", output, "--readme", readme)
     rows = [json.loads(line) for line in output.read_text().splitlines()]
     by_claim = {row["claim"]: row for row in rows}
     assert by_claim["rescue"]["seeds"] == [0, 1] and by_claim["rescue"]["outcome"] in ("contradicted", "undecided")
@@ -314,9 +309,8 @@ def test_the_script_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, monkeyp
     assert {row["claim"] for row in rows} == {one.name for one in CLAIMS}
     text = readme.read_text()
     assert text.startswith("before\n<!-- claims -->\n| claim") and text.endswith("<!-- /claims -->\nafter\n")
-    assert "old" not in text and "38 claims" in text and "38 claims" in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["claims.py", "--from", str(output), "--readme", str(readme)])
-    script.main()
+    assert "old" not in text and "38 claims" in text and "38 claims" in done.out
+    assert command("claims", "--from", output, "--readme", readme).code == 0
     assert readme.read_text() == text
 
 
@@ -330,14 +324,10 @@ def test_the_script_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, monkeyp
         (["{runs}", "--output", "{runs}"], "--output or --readme"),
     ],
 )
-def test_the_script_refuses_in_one_line(tiny_runs, tmp_path, monkeypatch, capsys, args, said):
+def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, said):
     (tmp_path / "plain.md").write_text("nothing\n")
-    monkeypatch.setattr(sys, "argv", ["claims.py", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args)])
-    with pytest.raises(SystemExit) as stop:
-        script.main()
-    assert stop.value.code == 2
-    error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    done = command("claims", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args))
+    assert done.code == 2 and said in done.err and done.err.count("\n") == 1
 
 
 def test_numbers_in_words():

@@ -3,11 +3,14 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 
+from fourier_lightning import cli
 from fourier_lightning.config import CONF_DIR
 from tests.conftest import TINY
 from tests.wandb_files import wandb_run
@@ -65,6 +68,61 @@ def test_a_mistake_is_one_line_with_exit_code_2_and_nothing_is_written(command_l
     assert done.err.startswith(f"error: {MISTAKES[mistake]}"), done.err
     assert done.err.count("\n") == 1 and "Traceback" not in done.err and not done.out.strip()
     assert list(tmp_path.iterdir()) == [tmp_path / "conf"]
+
+
+OTHER_MISTAKES = {
+    "model=scratch": "model=scratch: no such command; did you mean fourier-lightning train model=scratch?",
+    "-m seed=0,1": "-m: no such command; did you mean fourier-lightning train -m seed=0,1?",
+    "reprot": "reprot: no such command; did you mean report?",
+    "xyz": "xyz: no such command; choose from train, report, figures, claims, dashboard",
+    "train --multirum": "--multirum: no such option; did you mean --multirun?",
+    "report": "DIR: not given; see fourier-lightning report --help",
+    "report x --ouput y": "--ouput: no such option; did you mean --output?",
+    "figures x --format gif": "--format: invalid choice: 'gif'",
+    "claims --from": "--from: expected one argument; see fourier-lightning claims --help",
+}
+
+
+@pytest.mark.parametrize("mistake", OTHER_MISTAKES)
+def test_a_mistake_of_any_command_is_one_line(command, mistake):
+    done = command(*mistake.split())
+    assert (done.code, done.err.count("\n"), done.out) == (2, 1, "")
+    assert done.err.startswith(f"error: {OTHER_MISTAKES[mistake]}"), done.err
+
+
+def test_help_of_the_command_names_all_others_and_each_has_its_own(command):
+    done = command("--help")
+    assert done.code == 0 and command().out == done.out
+    for name in cli.COMMANDS:
+        assert f"  {name} " in done.out
+        assert command(name, "--help").code == 0
+
+
+def test_a_missing_package_is_one_line_that_names_its_extra(command, tiny_runs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "fourier_lightning.figures.draw", raising=False)
+    done = command("figures", tiny_runs)
+    assert done.code == 2
+    assert done.err == "error: matplotlib: not installed; pip install 'fourier-lightning[figures]'\n"
+
+
+def test_help_needs_no_heavy_import():
+    """Nor does a mistyped command: torch and its friends take seconds."""
+    heavy = "torch", "numpy", "hydra", "wandb", "plotly", "matplotlib", "transformers"
+    code = (
+        "import sys; from fourier_lightning.cli import main; main([])\n"
+        "for name in ('report', 'figures', 'claims', 'dashboard'):\n"
+        "    try: main([name, '--help'])\n"
+        "    except SystemExit: pass\n"
+        f"sys.exit(str([name for name in {heavy} if name in sys.modules] or '') or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_m_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "fourier_lightning", "trian"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: trian: no such command; did you mean train?\n")
 
 
 def test_several_mistakes_of_type_are_named_together(command_line, tmp_path, monkeypatch):

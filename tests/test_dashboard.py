@@ -3,7 +3,6 @@
 import itertools
 import json
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,11 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 from wandb_workspaces.workspaces.internal import WorkspaceViewspec
 
 from fourier_lightning.config import load_config
+from fourier_lightning.mirror import dashboard
 from fourier_lightning.mirror.charts import CHARTS
 from fourier_lightning.run import prepare
-from scripts import dashboard
 
-SWEEPS = sorted((Path(__file__).parents[1] / "sweeps").glob("*.yaml"))
+SWEEPS = sorted((Path(dashboard.__file__).parent / "sweeps").glob("*.yaml"))
 
 
 def spec():
@@ -105,46 +104,37 @@ def test_custom_charts_ask_for_what_the_runs_own_panels_ask(offline_run):
     assert len(own) == len(CHARTS) - 1
 
 
-def call(monkeypatch, capsys, *args):
-    """Exit code, and what was printed."""
-    monkeypatch.setattr(sys, "argv", ["dashboard.py", *args])
-    code = 0
-    try:
-        dashboard.main()
-    except SystemExit as stop:
-        code = stop.code
-    return code, *capsys.readouterr()
-
-
-def test_a_dry_run_prints_the_layout_and_asks_nobody(monkeypatch, capsys):
+def test_a_dry_run_prints_the_layout_and_asks_nobody(monkeypatch, command):
     def refuse(*args, **kwargs):
         raise AssertionError("network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    code, out, _ = call(monkeypatch, capsys, "--entity", "team", "--dry-run")
-    assert code == 0 and "rescue: 6 panels" in out and "Validation accuracy by arm" in out
+    done = command("dashboard", "--entity", "team", "--dry-run")
+    assert done.code == 0 and "rescue: 6 panels" in done.out and "Validation accuracy by arm" in done.out
 
 
-def test_what_can_not_work_is_one_line(monkeypatch, capsys):
-    code, _, err = call(monkeypatch, capsys, "--entity", "team/x")
-    assert code == 2 and err == "error: --entity=team/x: not a name; give --entity TEAM --project NAME\n"
-    code, _, err = call(monkeypatch, capsys, "--entity", "team")
-    assert code == 2 and err.startswith("error: WANDB_API_KEY: not logged in") and err.count("\n") == 1
+def test_what_can_not_work_is_one_line(monkeypatch, command):
+    done = command("dashboard", "--entity", "team/x")
+    assert done.code == 2 and done.err == "error: --entity=team/x: not a name; give --entity TEAM --project NAME\n"
+    done = command("dashboard", "--entity", "team")
+    assert done.code == 2 and done.err.startswith("error: WANDB_API_KEY: not logged in") and done.err.count("\n") == 1
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # taken, but nobody listens
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
-        code, _, err = call(monkeypatch, capsys, "--entity", "team")
-    assert code == 2 and "W&B is not reachable" in err and err.count("\n") == 1
+        done = command("dashboard", "--entity", "team")
+    assert done.code == 2 and "W&B is not reachable" in done.err and done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_sweep_files_make_command_lines_that_can_work(path, tmp_path):
     """As W&B's agent makes them; W&B's server checks the rest of the file, which needs the network."""
     sweep = yaml.safe_load(path.read_text())
-    assert sweep["method"] in ("grid", "bayes", "random") and (path.parents[1] / sweep["program"]).is_file()
+    assert sweep["method"] in ("grid", "bayes", "random") and sweep["program"] == "fourier_lightning"
     assert sweep["metric"] == {"name": "val/accuracy", "goal": "maximize"}
-    assert create_sweep_command(sweep["command"])[1:] == ["${interpreter}", "${program}", "${args_no_hyphens}"]
+    assert create_sweep_command(sweep["command"])[1:] == [
+        "${interpreter}", "-m", "${program}", "train", "${args_no_hyphens}"
+    ]  # fmt: skip
     choices = []
     for name, range_of in sweep["parameters"].items():
         values = (

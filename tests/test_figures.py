@@ -17,7 +17,6 @@ from fourier_lightning.figures.interactive import interactive
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.writer import read_jsonl
-from scripts import figures as script
 from scripts import gallery
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -221,15 +220,13 @@ def test_names_of_figures():
     assert figure_names("9") == [] and figure_names("7") == ["7a", "7b"]
 
 
-def test_the_script_draws_what_a_record_has(tiny_runs, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["figures.py", str(tiny_runs / "0"), "--output", str(tmp_path)])
-    script.main()
+def test_the_command_draws_what_a_record_has(tiny_runs, tmp_path, command):
+    done = command("figures", tiny_runs / "0", "--output", tmp_path)
     names = {path.stem for path in tmp_path.glob("*.png")}
     assert names == {n for n in FIGURES if n not in ("6", "7a", "22", "23")}  # those are about scratch runs
-    assert "12" in capsys.readouterr().out
+    assert "12" in done.out
     wanted = ["--figure", "7b", "--figure", "8", "--format", "svg", "--output", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["figures.py", str(tiny_runs), *wanted])
-    script.main()
+    command("figures", tiny_runs, *wanted)
     assert {path.name for path in tmp_path.glob("*.svg")} == {"7b.svg", "8.svg"}
 
 
@@ -245,16 +242,12 @@ def test_the_script_draws_what_a_record_has(tiny_runs, tmp_path, monkeypatch, ca
         ([], "RUN_DIR: no run directory"),
         (["{runs}/failed", "--figure", "5a"], "--figure 5a: "),
         (["{runs}/failed"], "no figure can be made of it"),
-        (["{runs}/0", "--output", "{runs}/0/record/run.json"], "--output: "),
+        (["{runs}/0", "--output", "{runs}/0/record/run.json"], "; choose a directory that can be written"),
     ],
 )
-def test_the_script_refuses_in_one_line(tiny_runs, tmp_path, monkeypatch, capsys, args, said):
-    filled = [arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args]
-    monkeypatch.setattr(sys, "argv", ["figures.py", *filled])
-    with pytest.raises(SystemExit) as stop:
-        script.main()
-    error = capsys.readouterr().err
-    assert stop.value.code == 2 and said in error and error.count("\n") == 1
+def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, said):
+    done = command("figures", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args))
+    assert done.code == 2 and said in done.err and done.err.count("\n") == 1
 
 
 def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, tmp_path, monkeypatch):

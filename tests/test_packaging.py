@@ -54,14 +54,14 @@ def test_installed_wheel_composes_and_trains_from_another_directory(wheel, tmp_p
     assert found.stdout.startswith(str(site))
 
     command = home / "bin" / "fourier-lightning"
-    composed = subprocess.run([command, "--cfg", "job"], cwd=elsewhere, capture_output=True, text=True)
+    composed = subprocess.run([command, "train", "--cfg", "job"], cwd=elsewhere, capture_output=True, text=True)
     assert composed.returncode == 0, composed.stderr
     assert "name: scratch_pretrained_emb" in composed.stdout and "whisper_tiny_en_text" in composed.stdout
     assert not list(elsewhere.iterdir())
 
     tiny = ["data.max_operand=20", "model.n_layer=1", "model.width=16", "trainer.max_steps=1", "logger=none"]
-    ran = subprocess.run([command, *tiny, "hydra.run.dir=run"], cwd=elsewhere, capture_output=True, text=True)
+    ran = subprocess.run([command, "train", *tiny, "hydra.run.dir=run"], cwd=elsewhere, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert (elsewhere / "run" / "record" / "run.json").is_file()
-    wrong = subprocess.run([command, "modl=scratch"], cwd=elsewhere, capture_output=True, text=True)
+    wrong = subprocess.run([command, "train", "modl=scratch"], cwd=elsewhere, capture_output=True, text=True)
     assert (wrong.returncode, wrong.stderr) == (2, "error: modl: no such setting; did you mean model?\n")

@@ -3,16 +3,15 @@
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
+from fourier_lightning.cli import main
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.report.page import build
 from fourier_lightning.report.sections import table_1
 from fourier_lightning.report.summary import arm_table, filter_row, periods_table, spread, winner
-from scripts import report as script
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -28,11 +27,7 @@ def page(tiny_runs, tmp_path_factory) -> Path:
     (top / "1" / "record" / "tables" / "knock_out.jsonl").write_text("garbage\n{}\n")
     for number in "23":
         (top / number / "record" / "tables" / "lens_accuracy.jsonl").unlink()
-    argv, sys.argv = sys.argv, ["report.py", str(top), "--output", str(top / "report.html")]
-    try:
-        script.main()
-    finally:
-        sys.argv = argv
+    main(["report", str(top), "--output", str(top / "report.html")])
     return top / "report.html"
 
 
@@ -179,9 +174,6 @@ def test_names_can_not_break_the_page(tiny_runs):
         (["{runs}", "--output", "{runs}/0/record/run.json/x.html"], "choose a file that can be written"),
     ],
 )
-def test_the_script_refuses_in_one_line(tiny_runs, tmp_path, monkeypatch, capsys, args, said):
-    monkeypatch.setattr(sys, "argv", ["report.py", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args)])
-    with pytest.raises(SystemExit) as stop:
-        script.main()
-    error = capsys.readouterr().err
-    assert stop.value.code == 2 and said in error and error.count("\n") == 1
+def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, said):
+    done = command("report", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args))
+    assert done.code == 2 and said in done.err and done.err.count("\n") == 1

@@ -30,7 +30,7 @@ def test_one_bar_counts_the_whole_fit_and_says_what_is_measured(run):
 
 def test_a_quiet_log_and_a_summary_at_the_end(run, tmp_path):
     assert "warn" not in (run.out + run.out).lower()
-    where = [f"Everything this run wrote: {tmp_path / 'run'}", f"make report RUNS={tmp_path / 'run'}"]
+    where = [f"Everything this run wrote: {tmp_path / 'run'}", f"fourier-lightning report {tmp_path / 'run'}"]
     for line in ("Number embedding: T = ", "MLPs write ", "Attention writes ", "Costliest waves to remove: ", *where):
         assert line in run.out, line
 

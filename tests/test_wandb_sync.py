@@ -4,13 +4,11 @@ What is read here is what W&B's own tools send; see ``wandb_server`` for what th
 """
 
 import json
-import sys
 
 import pytest
 
 from fourier_lightning.mirror.charts import CHARTS
 from fourier_lightning.mirror.pictures import PICTURES
-from scripts import dashboard
 from tests.test_instruments import TABLES
 from tests.wandb_files import wandb_cli
 from tests.wandb_server import wandb_server
@@ -67,22 +65,20 @@ def server(monkeypatch):
     with wandb_server() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", KEY["WANDB_API_KEY"])
-        monkeypatch.setattr(sys, "argv", ["dashboard.py", "--entity", "team", "--project", "project"])
         yield server
 
 
-def test_the_dashboard_is_sent_as_one_view(server, capsys):
-    dashboard.main()
+def test_the_dashboard_is_sent_as_one_view(server, command):
+    done = command("dashboard", "--entity", "team", "--project", "project")
     (sent,) = server.variables("UpsertView2")
     assert (sent["entityName"], sent["projectName"], sent["type"]) == ("team", "project", "project-view")
     sections = json.loads(sent["spec"])["section"]["panelBankConfig"]["sections"]
     assert [section["name"] for section in sections] == ["rescue", "spectra", "ablations", "errors", "sweeps"]
-    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{server.url}/team/project?nw=")
+    assert done.out.splitlines()[-1].startswith(f"{server.url}/team/project?nw=")
 
 
-def test_a_refused_key_is_one_line(server, capsys):
+def test_a_refused_key_is_one_line(server, command):
     server.knows_you = False
-    with pytest.raises(SystemExit) as stop:
-        dashboard.main()
-    err = capsys.readouterr().err
-    assert stop.value.code == 2 and "W&B refused" in err and "check the log-in" in err and err.count("\n") == 1
+    done = command("dashboard", "--entity", "team", "--project", "project")
+    assert done.code == 2 and "W&B refused" in done.err and "check the log-in" in done.err
+    assert done.err.count("\n") == 1

@@ -1,6 +1,6 @@
 """Custom charts of W&B: tables with one of W&B's own Vega presets, so that its pages overlay them across runs.
 
-The logger writes them during a run, ``scripts/dashboard.py`` puts them on a page; both read ``CHARTS``.
+The logger writes them during a run, ``dashboard`` puts them on a page; both read ``CHARTS``.
 """
 
 from collections.abc import Callable, Sequence

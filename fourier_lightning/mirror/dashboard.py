@@ -1,31 +1,15 @@
-"""Lay out a W&B workspace for a project of runs: rescue, spectra, ablations, errors, sweeps.
+"""A W&B workspace for a project of runs, as an object: its sections and panels. Needs the extra `dashboard`."""
 
-    python scripts/dashboard.py --entity TEAM --project fourier_lightning
-    python scripts/dashboard.py --entity TEAM --project fourier_lightning --dry-run    (print it; no network)
-
-It saves a new view of the project's workspace and prints its address; views that exist are left as they are. Needs
-the extra `dashboard` (W&B's own wandb-workspaces) and a log-in (`wandb login`, or WANDB_API_KEY).
-"""
-
-import argparse
-import os
 import socket
-import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
+import wandb_workspaces.reports.v2 as wr
+import wandb_workspaces.workspaces as ws
 
-from fourier_lightning.errors import ConfigError, stop_without
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.mirror.charts import CHARTS
 from fourier_lightning.mirror.wandb import logged_in, server
-
-try:
-    import wandb_workspaces.reports.v2 as wr
-    import wandb_workspaces.workspaces as ws
-except ImportError as error:
-    stop_without(error, "dashboard")
 
 LABEL, STEP = wr.Config("label"), "trainer/global_step"  # the arm, share of the pairs, prompts
 PERIODS = ("2", "2.5", "5", "10")  # of callbacks/embedding_spectrum.yaml
@@ -193,30 +177,3 @@ def save(view: ws.Workspace) -> str:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         remedy = "check the log-in and the names; a project exists once it has a run"
         raise ConfigError(f"{view.entity}/{view.project}", f"W&B refused: {reason}", remedy) from error
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entity", help="W&B team or user")
-    parser.add_argument("--project", default="fourier_lightning", help="W&B project (default: %(default)s)")
-    parser.add_argument("--dry-run", action="store_true", help="print the layout and stop")
-    args = parser.parse_args()
-    if args.entity is None and args.dry_run:
-        args.entity = "ENTITY"
-    try:
-        if args.entity is None:
-            raise ConfigError("--entity", "not given", "name the W&B team or user, or add --dry-run")
-        for key in ("entity", "project"):
-            value = getattr(args, key)
-            if not value.strip() or "/" in value:
-                raise ConfigError(f"--{key}={value}", "not a name", "give --entity TEAM --project NAME")
-        os.environ.setdefault("WANDB_SILENT", "true")  # the address is printed here
-        view = workspace(args.entity, args.project)
-        print(layout(view) if args.dry_run else save(view))
-    except ConfigError as error:
-        parser.exit(2, f"error: {error}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,58 @@
+"""Which of the paper's claims hold here? Filled from runs' records alone.
+
+fourier-lightning claims RUN_OR_SWEEP_DIR...                      (print the table)
+fourier-lightning claims DIRS --output claims.jsonl               (and write the verdicts, a line each)
+fourier-lightning claims --from docs/results/claims.jsonl --readme README.md   (the README's table)
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fourier_lightning.commands.parser import CommandParser
+from fourier_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fourier_lightning.claims.verdict import Verdict
+
+
+def main(argv: Sequence[str]) -> None:
+    """Command line."""
+    parser = CommandParser("claims", __doc__)
+    parser.add_argument("runs", nargs="*", type=Path, metavar="DIR", help="run or sweep directories")
+    parser.add_argument("--from", dest="source", type=Path, help="verdicts that --output wrote, instead of runs")
+    parser.add_argument("--output", type=Path, help="write the verdicts as JSON lines")
+    parser.add_argument("--readme", type=Path, help="replace the table between the claims markers of this file")
+    args = parser.parse_args(argv)
+    if args.source is None and not args.runs:
+        raise ConfigError("DIR", "no directory", "give run or sweep directories, e.g. outputs/DATE/TIME")
+    from fourier_lightning.claims.table import markdown, print_ledger, replace_between
+    from fourier_lightning.record.writer import write_jsonl
+
+    verdicts = verdicts_of(args)
+    try:
+        if args.readme:
+            replace_between(args.readme, "claims", markdown(verdicts))
+        if args.output:
+            args.output.parent.mkdir(parents=True, exist_ok=True)
+            write_jsonl(args.output, [verdict.row() for verdict in verdicts])
+    except OSError as error:
+        raise ConfigError("--output or --readme", str(error), "choose a file that can be written") from error
+    print_ledger(verdicts)
+
+
+def verdicts_of(args: argparse.Namespace) -> list["Verdict"]:
+    """From records, or from a file of verdicts."""
+    from fourier_lightning.claims.ledger import CLAIMS
+    from fourier_lightning.claims.verdict import Verdict, judge
+    from fourier_lightning.record.runs import find_runs
+    from fourier_lightning.record.writer import read_jsonl
+
+    if args.source:
+        try:
+            return [Verdict(**row) for row in read_jsonl(args.source)]
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(f"--from {args.source}", str(error), "give a file that --output wrote") from error
+    runs = find_runs(args.runs)
+    return [verdict for claim in CLAIMS for verdict in judge(claim, runs)]

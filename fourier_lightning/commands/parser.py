@@ -1,0 +1,37 @@
+"""The argument parser of all commands but ``train``, which is Hydra's."""
+
+import argparse
+from difflib import get_close_matches
+from typing import NoReturn
+
+from fourier_lightning.errors import ConfigError
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse with its complaints in one line, and with the nearest option where one was mistyped.
+
+    Args:
+        name: the command.
+        doc: its module's docstring, the help text.
+    """
+
+    def __init__(self, name: str, doc: str | None) -> None:
+        super().__init__(
+            prog=f"fourier-lightning {name}",
+            description=doc,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print below its usage."""
+        message = " ".join(message.split())
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            word = unknown.split()[0].partition("=")[0]
+            near = get_close_matches(word, self._option_string_actions, n=1)
+            raise ConfigError(word, "no such option", f"did you mean {near[0]}?" if near else f"see {self.prog} --help")
+        what, _, which = message.removeprefix("argument ").partition(": ")
+        if what == "the following arguments are required":
+            what, which = which, "not given"
+        raise ConfigError(what, which or "wrong", f"see {self.prog} --help")

@@ -1,0 +1,65 @@
+"""Which figures can be made of which runs, as charts by file name."""
+
+import sys
+from dataclasses import replace
+
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.figures.catalogue import FIGURES
+from fourier_lightning.figures.chart import Chart
+from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
+from fourier_lightning.record.runs import Run
+
+
+def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
+    """Charts by file name.
+
+    Raises:
+        ConfigError: a figure that was asked for can't be made from these records.
+    """
+    charts: dict[str, Chart] = {}
+    for name in wanted or [*FIGURES, *COMPARISONS]:
+        if name in COMPARISONS:
+            chart = comparison(name, runs) if wanted or len(runs) > 1 else None
+            if chart is not None:
+                charts[name] = chart
+            elif wanted:
+                raise ConfigError(
+                    f"--figure {name}", "none of these runs can be in it", f"give {COMPARISONS[name].needs}"
+                )
+            continue
+        spec = FIGURES[name]
+        for run in runs:
+            gone = run.lacks(spec.tables, spec.arrays) if run.config else ["run.json's configuration"]
+            if gone and wanted:
+                remedy = "measure it with all instruments: fourier-lightning train fit=false ckpt_path=..."
+                raise ConfigError(f"--figure {name}", f"{run.dir} has no {', '.join(gone)}", remedy)
+            if not gone and (wanted or spec.of(run)):
+                suffix = "" if len(runs) == 1 else f"_{slug(run.title)}"
+                try:
+                    charts[name + suffix] = titled(spec.make(run), run)
+                except ImportError as error:  # scikit-learn, for figure 5b
+                    if wanted:
+                        raise
+                    print(f"figure {name} left out: {error.name} is not installed", file=sys.stderr)
+    return charts
+
+
+def titled(chart: Chart, run: Run) -> Chart:
+    """The chart with the run named in its title."""
+    return replace(chart, title=f"{chart.title}\n{run.title}")
+
+
+def slug(text: str) -> str:
+    """A file name for a title."""
+    return "_".join("".join(c if c.isalnum() else " " for c in text).split())
+
+
+def named(asked: str) -> list[str]:
+    """What --figure means."""
+    found = figure_names(asked)
+    if not found:
+        known = ", ".join([*FIGURES, *COMPARISONS])
+        raise ConfigError(
+            f"--figure {asked}", "no such figure, or of a model or task that is not here", f"choose from {known}"
+        )
+    return found
