@@ -159,6 +159,8 @@ def architecture_of(config: Any, key: str | None = None) -> Architecture:
     row = ARCHITECTURES.get(kind)
     problem = REFUSED.get(kind) if row is None else row.refuses(config)
     if row is None or problem:
-        problem = f"a {kind} model is refused: {problem}" if problem else f"no architecture {kind!r} is known here"
+        problem = (
+            f"a model of this kind is refused: {problem}" if problem else f"no architecture {kind!r} is known here"
+        )
         raise ConfigError(key or f"model_type={kind}", problem, f"use one of {', '.join(ARCHITECTURES)}")
     return row

@@ -27,16 +27,20 @@ def capture(
 
     Args:
         positions: the last one, or all.
-        detach: cut the tensors from the graph; False to differentiate with respect to them or through them.
+        detach: cut the tensors from the graph; False to differentiate through them, or with respect to them: the rest
+            of the pass is then computed from the very tensors that are seen.
 
     Yields:
         a dictionary that fills itself: (B, d) for the last position, (B, L, d) for all of them.
     """
     seen: dict[Site, Tensor] = {}
 
-    def note(site: Site, value: Tensor) -> None:
-        value = value[:, -1] if positions == "last" else value
-        seen[site] = value.detach() if detach else value
+    def note(site: Site, value: Tensor) -> Tensor | None:
+        part = value[:, -1] if positions == "last" else value
+        seen[site] = part.detach() if detach else part
+        if detach:
+            return None
+        return torch.cat([value[:, :-1], part[:, None]], dim=1) if positions == "last" else value
 
     with ExitStack() as stack:
         for site in sites:
