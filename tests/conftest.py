@@ -12,6 +12,7 @@ from fourier_lightning.config import asset_path, load_config
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.run import train
+from tests.committed import write_dissected
 from tests.wandb_files import Offline
 
 # A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.
@@ -75,6 +76,12 @@ def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (top / "failed" / ".hydra").mkdir(parents=True)
     (top / "failed" / ".hydra" / "overrides.yaml").write_text("- seed=7\n- optimizer.lr=1e9\n")
     return top
+
+
+@pytest.fixture(scope="session")
+def dissected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of the nine committed dissections, rebuilt from their rows and arrays."""
+    return write_dissected(tmp_path_factory.mktemp("dissected"))
 
 
 @dataclass
