@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from beartype import BeartypeConf
 from beartype.door import is_bearable
@@ -32,6 +32,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "seed": int,
     "fit": bool,
     "test": bool,
+    "split": Literal["train", "val", "test"],
     "ckpt_path": str | None,
     "name": str,
     "group": str | None,

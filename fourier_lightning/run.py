@@ -15,6 +15,7 @@ from transformers import GPT2Config
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
+from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.checkpoint import check_checkpoint, load_checkpoint
 from fourier_lightning.config import check_config, suggestion
 from fourier_lightning.data.datamodule import ArithmeticDataModule
@@ -92,7 +93,7 @@ def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) ->
         if isinstance(target, type) and issubclass(target, Instrument):
             try:
                 instruments[str(name)] = make(node)
-                instruments[str(name)].check(data, width)
+                instruments[str(name)].check(data.task, width)
             except TypeError as error:  # a key that it needs was removed
                 raise ConfigError(f"callbacks.{name}", str(error), f"or remove it with ~callbacks.{name}") from error
             except ConfigError as error:
@@ -101,9 +102,9 @@ def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) ->
     return instruments
 
 
-def make_callbacks(cfg: DictConfig, instruments: dict[str, Instrument]) -> list[Any]:
+def make_callbacks(cfg: DictConfig, measurements: dict[str, Measurement]) -> list[Any]:
     """All callbacks in the order of the configuration; no progress bar where the trainer is told to show none."""
-    callbacks = [instruments.get(str(name)) or make(node) for name, node in cfg.callbacks.items()]
+    callbacks = [measurements.get(str(name)) or make(node) for name, node in cfg.callbacks.items()]
     hidden = cfg.trainer.get("enable_progress_bar") is False
     return [callback for callback in callbacks if not (hidden and isinstance(callback, ProgressBar))]
 
@@ -191,10 +192,10 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     exit_code = 1
     try:
         module = build_module(parts, cfg.seed, model)
-        clock = Clock(list(parts.instruments.values()))
-        callbacks = [clock, *make_callbacks(cfg, parts.instruments)]  # the clock stops before the final measurements
-        for instrument in parts.instruments.values():
-            instrument.loaded_at = (max(0, step - 1), epoch)
+        loaded_at = (max(0, step - 1), epoch)
+        measured = {name: Measurement(one, cfg.split, loaded_at) for name, one in parts.instruments.items()}
+        clock = Clock(list(measured.values()))
+        callbacks = [clock, *make_callbacks(cfg, measured)]  # the clock stops before the final measurements
         trainer = make_trainer(
             cfg,
             logger=make_loggers(cfg, record),
@@ -209,9 +210,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         console.print_setup(parameters, parts.data, cfg.name)
         metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
-        metrics |= {
-            name: value for instrument in parts.instruments.values() for name, value in instrument.metrics.items()
-        }
+        metrics |= {name: value for one in measured.values() for name, value in one.metrics.items()}
         step = trainer.global_step if cfg.fit else step
         record.update(status="finished", metrics=metrics, model={**model, "step": step}, **clock.times())
         exit_code = 0

@@ -85,22 +85,19 @@ def _ablation(cfg: Any, rounds: int) -> dict[str, Any]:
 
     from fourier_lightning.instruments.base import View
     from fourier_lightning.instruments.filtering import Variant, evaluate
-    from fourier_lightning.record.writer import RunRecord, read_table
     from fourier_lightning.run import build_module, prepare
 
     parts = prepare(cfg)
     module, instrument = build_module(parts, 0).eval(), parts.instruments["filter_ablation"]
-    with tempfile.TemporaryDirectory() as directory, torch.inference_mode():
-        record = RunRecord(directory, {"name": "bench", "seed": 0}, [])
-        view = View(module, parts.data, record, [], step=0, epoch=0, final=True, metrics={})
-        times = []
-        for _ in range(rounds + 1):  # the first is a warm-up
-            began = time.perf_counter()
-            evaluate(module, instrument.batches(view), [Variant()], "all")  # the model itself, every position
-            middle = time.perf_counter()
-            instrument.measure(view)
-            times.append((middle - began, time.perf_counter() - middle))
-        rows = [row for row in read_table(directory, "filter_ablation") if row["refused"] is None]
+    view, times = View.of(module.decoder, parts.data), []
+    for _ in range(rounds + 1):  # the first is a warm-up
+        began = time.perf_counter()
+        with torch.inference_mode():
+            evaluate(view, instrument.batches(view), [Variant()], "all")  # the model itself, every position
+        middle = time.perf_counter()
+        found = instrument(view)
+        times.append((middle - began, time.perf_counter() - middle))
+    rows = [row for row in found.tables["filter_ablation"] if row["refused"] is None]
     passes = statistics.median(table / plain for plain, table in times[1:])
     evaluated = sum(1 + row["control_draws"] for row in rows)
     return {

@@ -9,20 +9,20 @@ whose top lies at s + 0.6, so by itself it answers s + 1, one too many; parity p
     without attention's low or the MLP's high       nothing happens: there is none
 """
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from transformers import GPT2Config
 
 from fourier_lightning.data.batches import Examples
+from fourier_lightning.data.task import Task
+from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.fourier.filters import FilterSettings
 from fourier_lightning.instruments.base import View
 from fourier_lightning.instruments.filter_ablation import FilterAblation
-from fourier_lightning.instruments.single_component import KnockOut, SingleComponent
+from fourier_lightning.instruments.knock_out import KnockOut
+from fourier_lightning.instruments.single_component import SingleComponent
 from fourier_lightning.models.module import AdditionModule
-from fourier_lightning.record.writer import RunRecord, read_table
 
 P, WIDTH, A, B, GAIN, EPS, SHIFT = 40, 28, 1.0, 1.0, 6.0, 1e-5, 0.6
 LOW = (1, 2, 3)
@@ -42,6 +42,19 @@ def pairs(values):
 
 def scale(*squares):
     return np.sqrt(sum(squares) / WIDTH + EPS)
+
+
+class ByHand(Task):
+    """Say the number again: it has an operand and no texts."""
+
+    name, cyclic, commutative, size_key = "by hand", False, False, ""
+    smallest, largest, p, templates = 0, P - 1, P, {}
+
+    def operands(self):
+        return torch.arange(P)[:, None]
+
+    def answers(self, operands):
+        return operands[:, 0]
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +105,22 @@ def by_hand(attn=True, mlp=True):
 
 
 @pytest.fixture
-def view(module, tmp_path):
+def view(module):
     prompt = torch.stack([torch.full((P,), P), torch.arange(P)], dim=1)
-    examples = Examples(prompt, torch.arange(P), torch.zeros(P, 2, dtype=torch.long))
-    data = SimpleNamespace(p=P, on_device=lambda split: [examples])
-    record = RunRecord(tmp_path, {"name": "by hand", "seed": 0}, [])
-    return View(module, data, record, [], step=0, epoch=0, final=True, metrics={})
+    numbers = torch.arange(P)
+    examples = Examples(prompt, numbers, numbers[:, None], torch.ones(P, 1, dtype=torch.long))
+    none = torch.empty(0, dtype=torch.long)
+    vocabulary = Vocabulary(torch.arange(P + 1), numbers, operands=none, operand_values=none)
+    return View(module.decoder, ByHand(), vocabulary, [examples], prompts_of=lambda operands: examples)
 
 
 @pytest.mark.parametrize("positions", ["last", "all"])
 @pytest.mark.parametrize("fold_ln", [True, False])
 @torch.no_grad()
-def test_the_table_is_the_one_derived_by_hand(view, tmp_path, positions, fold_ln):
+def test_the_table_is_the_one_derived_by_hand(view, positions, fold_ln):
     settings = FilterSettings(cutoff=10, positions=positions, fold_ln=fold_ln)
-    FilterAblation(settings).measure(view)
-    rows = read_table(tmp_path, "filter_ablation")
+    found = FilterAblation(settings)(view)
+    rows = found.tables["filter_ablation"]
     expected = {
         ("none", "none"): by_hand(),
         ("attn_mlp", "low"): by_hand(mlp=False),
@@ -130,22 +144,22 @@ def test_the_table_is_the_one_derived_by_hand(view, tmp_path, positions, fold_ln
         if case != ("none", "none"):
             assert row["rank"] == (6 if case[1] == "low" else 1) if row["method"] == "projection" else True
             assert row["control_draws"] == 3 and row["control_accuracy_std"] is not None
-    histogram = read_table(tmp_path, "error_histogram")
+    histogram = found.tables["error_histogram"]
     without_high = {r["error"]: r["count"] for r in histogram if (r["modules"], r["removed"]) == ("attn", "high")}
     assert without_high == {1: 39, -39: 1}
     assert {r["count"] for r in histogram if r["modules"] == "none"} == {40}
 
 
 @torch.no_grad()
-def test_single_components_and_knock_outs_by_hand(view, tmp_path):
+def test_single_components_and_knock_outs_by_hand(view):
     settings = FilterSettings(cutoff=10)
-    SingleComponent(settings, periods=[2, 40], components=[20]).measure(view)
-    parity, longest, grid = read_table(tmp_path, "single_component")
+    single = SingleComponent(settings, periods=[2, 40], components=[20])(view)
+    parity, longest, grid = single.tables["single_component"]
     for row in (parity, grid):  # at even p, T = 2 is k = 20 exactly
         assert row["mod_2"] == 1 and row["loss"] == pytest.approx(by_hand(mlp=False), abs=1e-4)
     assert longest["mod_2"] == 0 and longest["within_2"] == pytest.approx(39 / 40)  # a wide bump at s + 0.6
-    KnockOut(settings).measure(view)
-    rows = {row["component"]: row for row in read_table(tmp_path, "knock_out")}
+    knocked = KnockOut(settings)(view).tables["knock_out"]
+    rows = {row["component"]: row for row in knocked}
     assert len(rows) == 20
     for k, row in rows.items():
         used = k in (*LOW, 20)

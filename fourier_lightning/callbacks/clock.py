@@ -7,14 +7,14 @@ from typing import Any
 import pytorch_lightning as pl
 
 import fourier_lightning
-from fourier_lightning.instruments.base import Instrument
+from fourier_lightning.callbacks.measurement import Measurement
 
 
 class Clock(pl.Callback):
     """Times the fit, and how long the user waited for its first step.
 
     Args:
-        instruments: callbacks whose time counts as analysis.
+        measurements: callbacks whose time counts as analysis.
 
     Attributes:
         fit_seconds: from the start of the fit to its end, validation and instruments on the way included.
@@ -23,8 +23,8 @@ class Clock(pl.Callback):
         validated_at: the step of the latest validation.
     """
 
-    def __init__(self, instruments: Sequence[Instrument] = ()) -> None:
-        self.instruments = instruments
+    def __init__(self, measurements: Sequence[Measurement] = ()) -> None:
+        self.measurements = measurements
         self.fit_seconds = 0.0
         self.first_step_seconds: float | None = None
         self.steps = 0
@@ -34,14 +34,14 @@ class Clock(pl.Callback):
     @property
     def train_seconds(self) -> float:
         """The fit without the instruments."""
-        return self.fit_seconds - sum(instrument.seconds_in_fit for instrument in self.instruments)
+        return self.fit_seconds - sum(one.seconds_in_fit for one in self.measurements)
 
     def times(self) -> dict[str, Any]:
         """For the record: seconds, and the steps done."""
         return {
             "fit_seconds": self.fit_seconds,
             "train_seconds": self.train_seconds,
-            "analysis_seconds": sum(instrument.seconds for instrument in self.instruments),
+            "analysis_seconds": sum(one.seconds for one in self.measurements),
             "first_step_seconds": self.first_step_seconds,
             "total_seconds": time.perf_counter() - fourier_lightning.STARTED,
             "steps": self.steps,

@@ -1,10 +1,8 @@
 """The spectrum of the number embedding, and what of it is more than chance (paper section 3, figures 5a, 7a, 15)."""
 
-from typing import Any
-
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
 from fourier_lightning.fourier.nulls import NULLS, Against, Null, significant, test_against, test_detrended
@@ -17,7 +15,7 @@ from fourier_lightning.fourier.spectrum import (
     table_spectrum,
     top_share,
 )
-from fourier_lightning.instruments.base import Instrument, View
+from fourier_lightning.instruments.base import Findings, Instrument, Row, View
 
 
 class EmbeddingSpectrum(Instrument):
@@ -64,35 +62,40 @@ class EmbeddingSpectrum(Instrument):
         check_draws(draws, seed)
         self.basis: BasisKind = basis
         self.high, self.draws, self.seed = Selection("high", cutoff), draws, seed
-        self._seen: dict[str, tuple[Tensor, list[dict[str, Any]]]] = {}
+        self._seen: dict[str, tuple[Tensor, list[Row]]] = {}
 
-    def check(self, data: ArithmeticDataModule, width: int) -> None:
-        check_range(self.periods, data.p, "periods")
-        self.high.check(fourier_basis(data.p))
+    def check(self, task: Task, width: int) -> None:
+        check_range(self.periods, task.p, "periods")
+        self.high.check(fourier_basis(task.p))
 
-    def measure(self, view: View) -> None:
-        rows: list[dict[str, Any]] = []
-        components: list[dict[str, Any]] = []
+    def measure(self, view: View) -> Findings:
+        found = Findings()
+        rows: list[Row] = []
+        components: list[Row] = []
         for line, table in view.number_lines().items():
-            rows += self._periods(line, table, view.p)
+            mine = self._periods(line, table, view.p)
+            rows += mine
             suffix, prefix = ("", "embedding") if line == "numbers" else (f"_{line}", f"embedding/{line}")
             spectrum = table_spectrum(table, fourier_basis(len(table), self.basis))
-            view.array(f"embedding_spectrum{suffix}", spectrum)
-            scalars = {
-                f"{prefix}/period_{period_name(r['period'])}/{key}": r[key]
-                for r in rows
+            found.arrays[f"embedding_spectrum{suffix}"] = spectrum
+            found.scalars |= {
+                f"{prefix}/period_{period_name(row['period'])}/{key}": row[key]
+                for row in mine
                 for key in ("power", "z")
-                if r["line"] == line
             }
-            view.log({**scalars, f"{prefix}/top_10_share": float(top_share(spectrum.square(), 10))})
+            found.scalars[f"{prefix}/top_10_share"] = float(top_share(spectrum.square(), 10))
             if view.final:
-                components += self._components(view, line, table, suffix)
-        view.table("embedding_periods", rows)
+                of_line, limit = self._components(line, table, view.p)
+                components += of_line
+                if self.basis == "orthonormal":
+                    found.arrays[f"embedding_spectrum_limit{suffix}"] = limit
+        found.tables["embedding_periods"] = rows
         if view.final:
-            view.table("embedding_components", components)
-            view.array("number_embedding", view.number_lines()["numbers"])
+            found.tables["embedding_components"] = components
+            found.arrays["number_embedding"] = view.number_lines()["numbers"]
+        return found
 
-    def _periods(self, line: str, table: Tensor, p: int) -> list[dict[str, Any]]:
+    def _periods(self, line: str, table: Tensor, p: int) -> list[Row]:
         seen = self._seen.get(line)
         if seen is None or not seen[0].equal(table):  # a frozen table needs its nulls once
             probes = period_probes(self.periods, len(table))
@@ -101,20 +104,16 @@ class EmbeddingSpectrum(Instrument):
             self._seen[line] = seen
         return [{"line": line, "period": t, **row} for t, row in zip(self.periods, seen[1], strict=True)]
 
-    def _components(self, view: View, line: str, table: Tensor, suffix: str) -> list[dict[str, Any]]:
+    def _components(self, line: str, table: Tensor, p: int) -> tuple[list[Row], Tensor]:
         basis = fourier_basis(len(table))
         ks = list(range(1, basis.n_components + 1))
-        rows, limit = self._rows(table, component_probes(basis), [float(k) for k in ks], view.p)
-        if self.basis == "orthonormal":
-            view.array(f"embedding_spectrum_limit{suffix}", limit)
+        rows, limit = self._rows(table, component_probes(basis), [float(k) for k in ks], p)
         return [
             {"line": line, "component": k, "period": float(basis.periods[k - 1]), **row}
             for k, row in zip(ks, rows, strict=True)
-        ]
+        ], limit
 
-    def _rows(
-        self, table: Tensor, probes: Probes, frequencies: list[float], p: int
-    ) -> tuple[list[dict[str, Any]], Tensor]:
+    def _rows(self, table: Tensor, probes: Probes, frequencies: list[float], p: int) -> tuple[list[Row], Tensor]:
         """Table columns of each group of probes, and the magnitude that each needs to be beyond the permutation null.
 
         Args:
@@ -128,7 +127,7 @@ class EmbeddingSpectrum(Instrument):
         trend = high.removed_rows(fourier_basis(len(table)))
         short = [i for i, k in enumerate(frequencies) if k > high.cutoff_at(len(table)) - 0.5]
         detrended = test_detrended(table, probes.some(short), trend, self.draws, self.seed) if short else None
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for i in range(probes.size):
             row = {"power": float(first.share[i]) * total, "share": float(first.share[i])}
             row |= {name: float(getattr(first, name)[i]) for name in ("z", "p_value", "p_single")}

@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import FilterSettings, Modules
 from fourier_lightning.fourier.selection import Selection
-from fourier_lightning.instruments.base import Instrument, View
-from fourier_lightning.instruments.filter_ablation import SHOWN, make_row, try_rows
+from fourier_lightning.instruments.base import Findings, Instrument, View
+from fourier_lightning.instruments.filtering import SHOWN, make_trial, try_trials
 
 
 class FilterGrid(Instrument):
@@ -55,21 +55,22 @@ class FilterGrid(Instrument):
             for cutoff in self.cutoffs or [chosen.cutoff]
         ]
 
-    def check(self, data: ArithmeticDataModule, width: int) -> None:
+    def check(self, task: Task, width: int) -> None:
         for selection in self.selections():
-            selection.check(fourier_basis(data.p, self.filter.basis))
-            self.filter.check_null_space(selection, data.p, width)
+            selection.check(fourier_basis(task.p, self.filter.basis))
+            self.filter.check_null_space(selection, task.p, width)
 
-    def measure(self, view: View) -> None:
+    def measure(self, view: View) -> Findings:
         settings, maker = self.filter, view.filters(self.filter)
-        rows = []
+        trials = []
         for selection in self.selections():
             for modules in self.modules:
                 columns = {"keep": selection.keep, "cutoff": selection.cutoff_at(view.p), "modules": modules}
                 columns |= {"method": settings.method, "positions": settings.positions, "basis": settings.basis}
-                rows.append(make_row(maker, selection, modules, settings.method, settings.draws, columns))
-        table, _ = try_rows(self, view, settings, rows)
-        view.table("filter_grid", table)
+                trials.append(make_trial(maker, selection, modules, settings.method, settings.draws, columns))
+        table, _ = try_trials(self, view, settings, trials)
+        found = Findings({"filter_grid": table})
         if len(table) == 1:
             names = [*SHOWN, *(f"control_{name}_{stat}" for name in SHOWN for stat in ("mean", "std"))]
-            view.log({f"filter/{name}": table[0][name] for name in names if table[0][name] is not None})
+            found.scalars = {f"filter/{name}": table[0][name] for name in names if table[0][name] is not None}
+        return found

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import strongest_waves
-from fourier_lightning.instruments.base import Instrument, View
+from fourier_lightning.instruments.base import Findings, Instrument, Row, View
 from fourier_lightning.models.decoder import LnMode
 from fourier_lightning.models.hooks import Site, capture
 
@@ -25,8 +25,8 @@ class FinalLogits(Instrument):
     p), each module's contribution to the logits.
 
     Args:
-        prompts: pairs [a, b], each with the first of ``data.templates``; null for the paper's [15, 93], or the first
-            validation pair if the task doesn't ask that.
+        prompts: pairs [a, b], each with the first of ``data.templates``; null for the paper's [15, 93], or the
+            first of the examples if the task doesn't ask that.
         top_k: waves to keep.
         cutoff: between the bands, in k; null as in ``filter.cutoff``.
         ln: the final LayerNorm in the heatmaps, see ``models.decoder``.
@@ -52,54 +52,46 @@ class FinalLogits(Instrument):
         self.ln: LnMode = ln
         self.basis: BasisKind = basis
 
-    def check(self, data: ArithmeticDataModule, width: int) -> None:
-        Selection(cutoff=self.cutoff).check(fourier_basis(data.p, self.basis))
+    def check(self, task: Task, width: int) -> None:
+        Selection(cutoff=self.cutoff).check(fourier_basis(task.p, self.basis))
         for pair in self.prompts or []:
-            if not data.task.allows(pair):
-                raise ConfigError(
-                    f"prompts={self.prompts}",
-                    f"{pair} is out of range",
-                    f"use operands from {data.task.smallest} to {data.task.largest} that {data.task.name} asks about",
-                )
+            if not task.allows(pair):
+                remedy = f"use operands from {task.smallest} to {task.largest} that {task.name} asks about"
+                raise ConfigError(f"prompts={self.prompts}", f"{pair} is out of range", remedy)
 
-    def pairs(self, data: ArithmeticDataModule) -> list[tuple[int, int]]:
-        """The pairs to look at."""
+    def operands(self, view: View) -> Tensor:
+        """The operands (n, 2) to look at."""
         if self.prompts is not None:
-            return [(a, b) for a, b in self.prompts]
-        if data.task.allows(list(PAPER_PAIR)):
-            return [PAPER_PAIR]
-        a, b = data.shown[data.split["val"][0]].tolist()
-        return [(a, b)]
+            return torch.tensor(self.prompts)
+        if view.task.allows(list(PAPER_PAIR)):
+            return torch.tensor([PAPER_PAIR])
+        return view.examples[0].operands[:1].cpu()
 
-    def measure(self, view: View) -> None:
-        decoder, numbers = view.module.decoder, view.module.numbers
-        pairs = self.pairs(view.data)
-        layers = range(decoder.n_layer)
-        modules = {name: [Site(f"{name}_out", layer) for layer in layers] for name in ("attn", "mlp")}
+    def measure(self, view: View) -> Findings:
+        decoder, operands = view.decoder, self.operands(view)
+        modules = {name: [Site(f"{name}_out", layer) for layer in range(decoder.n_layer)] for name in ("attn", "mlp")}
         with capture(decoder, [decoder.final, *modules["attn"], *modules["mlp"]]) as seen:
-            asked = view.data.prompts_of(pairs)
-            logits = (
-                decoder.answer_logits(asked.prompt.to(view.module.device))[:, numbers].double().cpu()
-            )  # (prompts, p)
-        unembedding = decoder.unembedding(numbers, fold=self.ln != "none")
+            asked = view.prompts_of(operands)
+            logits = decoder.uncapped(decoder.answer_logits(asked.prompt.to(view.device)))
+        logits = logits[:, view.numbers].double().cpu()  # (prompts, p)
+        found, basis = Findings(), view.basis(self.basis)
+        unembedding = decoder.unembedding(view.numbers, fold=self.ln != "none")
         for name, sites in modules.items():
             added = [decoder.scaled(seen[site], self.ln, seen[decoder.final]) @ unembedding.T for site in sites]
-            view.array(f"heatmap_{name}", torch.stack(added, dim=1))
-        view.array("final_logits", logits)
-        basis = view.basis(self.basis)
+            found.arrays[f"heatmap_{name}"] = torch.stack(added, dim=1)
         sums = [strongest_waves(signal, basis, self.top_k).wave.sum(dim=0) for signal in logits]
-        view.array("final_logits_topk_sum", torch.stack(sums))
-        rows = zip(pairs, asked.answer.tolist(), logits, strict=True)
-        view.table("final_logit_waves", [row for one in rows for row in self._waves(*one, view)])
+        found.arrays |= {"final_logits": logits, "final_logits_topk_sum": torch.stack(sums)}
+        whole = zip(operands.tolist(), asked.answer.tolist(), logits, strict=True)
+        found.tables["final_logit_waves"] = [row for one in whole for row in self._waves(*one, view)]
+        return found
 
-    def _waves(
-        self, pair: tuple[int, int], answer: int, signal: Tensor, view: View
-    ) -> list[dict[str, float | int | str]]:
+    def _waves(self, operands: list[int], answer: int, signal: Tensor, view: View) -> list[Row]:
         basis = view.basis(self.basis)
         cutoff = Selection(cutoff=self.cutoff).cutoff_at(view.p)
         bands = {"all": range(1, basis.n_components + 1)}
         bands |= {"low": range(1, cutoff), "high": range(cutoff, basis.n_components + 1)}
-        rows: list[dict[str, float | int | str]] = []
+        prompt = {**dict(zip("ab", operands, strict=True)), "answer": answer, "predicted": int(signal.argmax())}
+        rows: list[Row] = []
         for band, components in bands.items():
             if not len(components):
                 continue
@@ -107,15 +99,7 @@ class FinalLogits(Instrument):
             for i, k in enumerate(waves.component.tolist()):
                 period, peak = float(waves.period[i]), float(waves.peak[i])
                 nearest = peak + period * round((answer - peak) / period)
-                columns = {"a": pair[0], "b": pair[1], "answer": answer, "predicted": int(signal.argmax())}
                 wave = {"band": band, "rank": i + 1, "component": k, "period": period}
-                rows.append(
-                    {
-                        **columns,
-                        **wave,
-                        "amplitude": float(waves.amplitude[i]),
-                        "peak": nearest,
-                        "value": float(waves.wave[i, answer]),
-                    }
-                )
+                shape = {"amplitude": float(waves.amplitude[i]), "peak": nearest, "value": float(waves.wave[i, answer])}
+                rows.append({**prompt, **wave, **shape})
         return rows

@@ -1,12 +1,11 @@
 """Layer x component spectra of what attention and MLPs add to the number logits (paper figures 3, 6, 8, 10)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.data.task import Task
 from fourier_lightning.fourier.basis import Basis, BasisKind
 from fourier_lightning.fourier.nulls import rotated, test_against, test_rotation
 from fourier_lightning.fourier.selection import Period, check_range, parse_periods, period_name
@@ -18,7 +17,7 @@ from fourier_lightning.fourier.spectrum import (
     period_probes,
     sum_by_component,
 )
-from fourier_lightning.instruments.base import Instrument, View
+from fourier_lightning.instruments.base import Findings, Instrument, Row, View
 from fourier_lightning.instruments.embedding_spectrum import check_draws
 from fourier_lightning.models.decoder import LnMode
 from fourier_lightning.models.hooks import Site, capture
@@ -76,15 +75,15 @@ class LayerSpectrum(Instrument):
         self.basis: BasisKind = basis
         self.draws, self.seed = draws, seed
 
-    def check(self, data: ArithmeticDataModule, width: int) -> None:
-        check_range(self.periods, data.p, "periods")
+    def check(self, task: Task, width: int) -> None:
+        check_range(self.periods, task.p, "periods")
 
-    def measure(self, view: View) -> None:
-        decoder, basis = view.module.decoder, view.basis(self.basis)
-        unembedding = decoder.unembedding(view.module.numbers, fold=self.ln != "none")
+    def measure(self, view: View) -> Findings:
+        decoder, basis, found = view.decoder, view.basis(self.basis), Findings()
+        unembedding = decoder.unembedding(view.numbers, fold=self.ln != "none")
         turned = rotated(unembedding, self.draws, self.seed)
         sums, count = self._collect(view, unembedding, basis)
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for name in ("attn", "mlp"):
             maps: dict[str, list[Tensor]] = {"": [], "_of_mean": [], "_rms": [], "_limit": []}
             for layer in range(decoder.n_layer):
@@ -101,21 +100,20 @@ class LayerSpectrum(Instrument):
                 rows += self._period_rows(name, layer, unembedding, turned, states)
             for suffix, values in maps.items():
                 if values:
-                    view.array(f"layer_component_{name}{suffix}", torch.stack([v.cpu() for v in values]))
-        view.table("layer_periods", rows)
-        view.log(
-            {
-                f"layers/{name}/period_{period_name(period)}/share": max(
-                    float(r["share"]) for r in rows if (r["module"], r["period"]) == (name, period)
-                )
-                for name in ("attn", "mlp")
-                for period in self.periods
-            }
-        )
+                    found.arrays[f"layer_component_{name}{suffix}"] = torch.stack([v.cpu() for v in values])
+        found.tables["layer_periods"] = rows
+        found.scalars = {
+            f"layers/{name}/period_{period_name(period)}/share": max(
+                float(r["share"]) for r in rows if (r["module"], r["period"]) == (name, period)
+            )
+            for name in ("attn", "mlp")
+            for period in self.periods
+        }
+        return found
 
     def _collect(self, view: View, unembedding: Tensor, basis: Basis) -> tuple[dict[Site, Sums], int]:
         """Sums over the examples for every attention and MLP, and the number of examples."""
-        decoder, width = view.module.decoder, unembedding.shape[1]
+        decoder, width = view.decoder, unembedding.shape[1]
         sites, final = decoder.contributions()[1:], decoder.final
         zeros = unembedding.new_zeros
         sums = {site: Sums(zeros(basis.n_components), zeros(width), zeros(width, width)) for site in sites}
@@ -134,7 +132,7 @@ class LayerSpectrum(Instrument):
 
     def _period_rows(
         self, name: str, layer: int, unembedding: Tensor, turned: list[Tensor], states: Tensor
-    ) -> list[dict[str, Any]]:
+    ) -> list[Row]:
         if not self.periods:
             return []
         probes = period_probes(self.periods, len(unembedding))

@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from fourier_lightning.instruments.base import Instrument, View
-from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.instruments.base import Findings, Instrument, Row, View
 from fourier_lightning.models.decoder import LnMode
 from fourier_lightning.models.hooks import capture
 
@@ -31,11 +30,12 @@ class LogitLens(Instrument):
         super().__init__(every_n_epochs, limit_batches, batch_size)
         self.ln: LnMode = ln
 
-    def measure(self, view: View) -> None:
-        decoder, numbers, fold = view.module.decoder, view.module.numbers, self.ln != "none"
-        unembedding, bias = decoder.unembedding(numbers, fold), decoder.constant(numbers, fold)
-        sites, axis = decoder.contributions(), torch.arange(view.p, device=numbers.device)
-        tallies = [NumberMetrics(view.data.task.cycle).to(numbers.device) for _ in sites]
+    def measure(self, view: View) -> Findings:
+        decoder = view.decoder
+        unembedding = decoder.unembedding(view.numbers, fold=self.ln != "none")
+        constant = decoder.constant(view.numbers, fold=self.ln != "none")
+        sites, axis = decoder.contributions(), torch.arange(view.p, device=view.device)
+        tallies = [view.metrics() for _ in sites]
         with capture(decoder, [*sites, decoder.final]) as seen:
             for batch in self.batches(view):
                 decoder.answer_logits(batch["prompt"])
@@ -43,17 +43,15 @@ class LogitLens(Instrument):
                 resid = torch.zeros_like(final)
                 for site, tally in zip(sites, tallies, strict=True):
                     resid = resid + seen[site]
-                    logits = decoder.scaled(resid, self.ln, final) @ unembedding.T + bias
+                    logits = decoder.scaled(resid, self.ln, final) @ unembedding.T + constant
                     tally.update(logits, batch["answer"], axis, F.cross_entropy(logits, batch["answer"]))
-        rows = []
+        rows: list[Row] = []
         for site, tally in zip(sites, tallies, strict=True):
             where = {"layer": -1 if site.layer is None else site.layer, "after": site.name.removesuffix("_out")}
             rows.append({**where, **{name: float(value) for name, value in tally.compute().items()}})
-        view.table("lens_accuracy", rows)
-        view.log(
-            {
-                f"lens/layer_{row['layer']}/{row['after']}/{name}": row[name]
-                for row in rows[1:]
-                for name in ("accuracy", "within_2", "within_10")
-            }
-        )
+        scalars = {
+            f"lens/layer_{row['layer']}/{row['after']}/{name}": row[name]
+            for row in rows[1:]
+            for name in ("accuracy", "within_2", "within_10")
+        }
+        return Findings({"lens_accuracy": rows}, scalars=scalars)
