@@ -131,9 +131,8 @@ def filtered_run(offline_run: Offline, tmp_path_factory: pytest.TempPathFactory)
     where = tmp_path_factory.mktemp("filtered")
     checkpoint = offline_run.dir / "checkpoints" / "last.ckpt"
     one = [f"callbacks.filter_grid.{key}=null" for key in ("keep", "cutoffs", "modules")]
-    options = ["fit=false", f"ckpt_path={checkpoint}", "callbacks=filter_grid", *one, "filter.cutoff=5"]
-    base = [option for option in TINY if option != "~callbacks.progress_bar"]
+    options = ["fit=false", f"ckpt_path={checkpoint}", "instruments=filter_grid", *one, "filter.cutoff=5"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MirrorLogger, "strict", True)
-        train(load_config([*base, *options, "logger.wandb.mode=offline"], where))
+        train(load_config([*TINY, *options, "logger.wandb.mode=offline"], where))
     return Offline(where)

@@ -23,6 +23,8 @@ MISTAKES = {
     "~callbacks.foo": "callbacks.foo: no such setting",
     "~data": "data: missing",
     "model=foo": "model=foo: no such choice; choose from pretrained, scratch, scratch_pretrained_emb",
+    "callbacks=filter_grid": "callbacks=filter_grid: instruments are a group of their own; use instruments=filter_grid",
+    "callbacks=[checkpoints,knock_out]": "callbacks=knock_out: instruments are a group of their own; use instruments=",
     "experiment=foo": "experiment=foo: no such choice; choose from finetune, paper/finetune_small",
     "model=scratch,pretrained": "model=scratch,pretrained: several values; add -m",
     "a=b=c": "a=b=c: not KEY=VALUE",
@@ -238,8 +240,8 @@ def test_a_clean_sweep_ends_with_0(command_line, tmp_path):
 
 def test_sweep_of_cutoffs_on_a_checkpoint(command_line, tmp_path):
     """A job for each filter, without training; the list is Hydra's to override."""
-    options = [o for o in TINY if o != "~callbacks.progress_bar"]
-    quiet = [f"~callbacks.{name}" for name in ("progress_bar", "knock_out", "single_component", "layer_spectrum")]
+    options = list(TINY)
+    quiet = [f"~callbacks.{name}" for name in ("knock_out", "single_component", "layer_spectrum")]
     trained = command_line(*options, *quiet, "logger=none", f"hydra.run.dir={tmp_path}/run")
     assert trained.code == 0
     checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
@@ -255,8 +257,8 @@ def test_sweep_of_cutoffs_on_a_checkpoint(command_line, tmp_path):
     assert all(not r["config"]["fit"] and 0 <= r["metrics"]["filter/accuracy"] <= 1 for r in runs)
     assert all(not (tmp_path / "sweep" / job / "checkpoints").exists() for job in jobs)
     assert "| accuracy | control_accuracy |" in (tmp_path / "sweep" / "summary.md").read_text()
-    again = command_line(*options, "callbacks=filter_grid", "~callbacks.progress_bar")
-    assert again.code == 2 and "callbacks.progress_bar: not in the configuration that these" in again.err
+    again = command_line(*options, "instruments=filter_grid", "~callbacks.knock_out")
+    assert again.code == 2 and "callbacks.knock_out: not in the configuration that these" in again.err
 
 
 def test_sweep_of_embedding_bands_has_every_band_and_control():

@@ -56,7 +56,30 @@ def test_quick_is_the_default():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("group", ["model", "embedding", "optimizer", "data", "logger", "backbone"])
+def test_fine_tuning_has_its_recipe_unless_another_is_chosen():
+    assert load_config(["model=pretrained"]) == load_config(["experiment=finetune"])
+    cfg = load_config(["model=pretrained"])
+    assert (cfg.optimizer.name, cfg.optimizer.lr, cfg.optimizer.warmup_steps) == ("adamw", 1e-3, 100)
+    assert (cfg.data.train_fraction, cfg.data.batch_size, cfg.trainer.max_epochs) == (0.8, 256, 50)
+    assert (cfg.model.n_layer, cfg.model.width, cfg.model.n_head) == (None, None, None)
+    chosen = load_config(["model=pretrained", "optimizer=muon", "data.batch_size=8"])
+    assert (chosen.optimizer.name, chosen.data.batch_size, chosen.trainer.max_epochs) == ("muon", 8, 50)
+    quick = load_config(["model=pretrained", "experiment=quick"])
+    assert (quick.optimizer.name, quick.data.train_fraction, quick.trainer.max_epochs) == ("muon", 0.2, 40)
+    assert load_config(["model=scratch", "experiment=finetune"]).model.width == 128
+
+
+@pytest.mark.parametrize("instruments", ["layer_spectrum", "[logit_lens,knock_out]", "none", "filter_grid"])
+def test_other_instruments_drop_neither_the_checkpoints_nor_the_bar(instruments):
+    always = ["best_checkpoint", "last_checkpoint", "progress_bar"]
+    chosen = [name for name in instruments.strip("[]").split(",") if name != "none"]
+    assert list(load_config([f"instruments={instruments}"]).callbacks) == [*always, *chosen]
+    assert "knock_out" not in load_config(["~callbacks.knock_out"]).callbacks
+
+
+@pytest.mark.parametrize(
+    "group", ["model", "embedding", "size", "optimizer", "data", "instruments", "logger", "backbone"]
+)
 def test_every_option_of_every_group_passes_the_check(group):
     for path in (CONF_DIR / group).glob("*.yaml"):
         check_config(load_config([f"{group}={path.stem}"]))

@@ -18,7 +18,7 @@ def finished(tmp_path_factory):
     return where
 
 
-GRID = ["fit=false", "test=false", "logger=none", "callbacks=filter_grid"]
+GRID = ["fit=false", "test=false", "logger=none", "instruments=filter_grid"]
 
 
 def test_a_grid_in_one_job_equals_its_filters_one_by_one(finished, tiny, tmp_path):

@@ -33,7 +33,7 @@ from fourier_lightning.run import prepare
         ("callbacks.final_logits.top_k=0", "callbacks.final_logits.top_k=0"),
         ("filter.cutoff=300", "filter.cutoff=300: no component k=300"),
         (
-            "filter.method=projection callbacks=filter_grid",
+            "filter.method=projection instruments=filter_grid",
             "filter.method=projection: the null space is empty",
         ),
         ("filter.keep=lo", "filter.keep=lo"),

@@ -37,6 +37,10 @@ def explain(error: Exception) -> ConfigError:
         return ConfigError(text.split("'")[1], "several values", "add -m to run one job for each")
     if "Could not find" in text:
         group, _, option = text.split("Could not find '")[-1].split("'")[0].rpartition("/")
+        if group == "callbacks" and (CONF_DIR / "instruments" / f"{option}.yaml").is_file():
+            return ConfigError(
+                f"callbacks={option}", "instruments are a group of their own", f"use instruments={option}"
+            )
         options = [
             str(path.relative_to(CONF_DIR / group).with_suffix("")) for path in (CONF_DIR / group).rglob("*.yaml")
         ]
