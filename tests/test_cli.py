@@ -25,6 +25,7 @@ MISTAKES = {
     "model=foo": "model=foo: no such choice; choose from pretrained, scratch, scratch_pretrained_emb",
     "callbacks=filter_grid": "callbacks=filter_grid: instruments are a group of their own; use instruments=filter_grid",
     "callbacks=[checkpoints,knock_out]": "callbacks=knock_out: instruments are a group of their own; use instruments=",
+    "logger=[csv,foo]": "logger=foo: no such choice; choose from csv, none, tensorboard, wandb",
     "experiment=foo": "experiment=foo: no such choice; choose from finetune, paper/finetune_small",
     "model=scratch,pretrained": "model=scratch,pretrained: several values; add -m",
     "a=b=c": "a=b=c: not KEY=VALUE",

@@ -1,6 +1,7 @@
 """What Hydra and OmegaConf complain about, as the one line that a user needs."""
 
 import inspect
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -35,8 +36,8 @@ def explain(error: Exception) -> ConfigError:
         return ConfigError(error.override, f"not KEY=VALUE ({problem})", remedy)
     if "Ambiguous value for argument" in text:
         return ConfigError(text.split("'")[1], "several values", "add -m to run one job for each")
-    if "Could not find" in text:
-        group, _, option = text.split("Could not find '")[-1].split("'")[0].rpartition("/")
+    if missing := re.search("Could not (?:find|load) '([^']+)'", text):  # load: one of a list of options
+        group, _, option = missing[1].rpartition("/")
         if group == "callbacks" and (CONF_DIR / "instruments" / f"{option}.yaml").is_file():
             return ConfigError(
                 f"callbacks={option}", "instruments are a group of their own", f"use instruments={option}"
