@@ -8,8 +8,8 @@ from rich.table import Table
 
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.readings import filters, waves, words
 from fourier_lightning.record.runs import Run, read_run
-from fourier_lightning.report.summary import beyond_control, costliest, filters_table
 
 
 def print_setup(parameters: list[dict[str, Any]], data: ArithmeticDataModule, title: str) -> None:
@@ -60,19 +60,18 @@ def print_interrupted(run_dir: str | Path) -> None:
 
 def print_findings(console: Console, run: Run) -> None:
     """What the instruments found, in a few lines; nothing where none was on."""
-    periods = [row for row in run.table("embedding_periods") if row["line"] == "numbers"]
-    if periods:
-        beyond = ", ".join(f"{row['period']:.3g}" for row in periods if row["significant"]) or "none"
-        asked = ", ".join(f"{row['period']:.3g}" for row in periods)
-        console.print(f"Number embedding: T = {beyond} beyond all nulls, of T = {asked}")
+    beyond, asked = (", ".join(f"{t:.3g}" for t in periods) for periods in waves.embedding_periods(run))
+    if asked:
+        console.print(f"Number embedding: T = {beyond or 'none'} beyond all nulls, of T = {asked}")
     if run.table("layer_periods"):
         for module, name in (("mlp", "MLPs write"), ("attn", "Attention writes")):
-            console.print(f"{name} {beyond_control(run, module)} beyond random directions")
+            console.print(f"{name} {words.beyond_random(run, module)} beyond random directions")
     if run.table("knock_out"):
-        console.print(f"Costliest waves to remove: {costliest(run)}")
-    for row in filters_table({run.arm.words: [run]}):
-        against = f"{row['exact']} exact, random filter {row['random filter, exact']}"
-        console.print(f"Without {row['removed']}: {against}: {row['reading']}", soft_wrap=True)
+        console.print(f"Costliest waves to remove: {words.costliest(run)}")
+    for effect in filters.effects([run]):
+        exact, control = words.percent(effect.accuracy, 1), words.percent(effect.control, 1)
+        told = f"Without {words.removed(effect)}: {exact} exact, random filter {control}: {effect.reading}"
+        console.print(told, soft_wrap=True)
 
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:

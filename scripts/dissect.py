@@ -17,10 +17,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fourier_lightning.figures.catalogue import PAPER_TABLE_1
 from fourier_lightning.figures.draw import draw as drawn
 from fourier_lightning.figures.make import slug
-from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components, stands_out
+from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components
+from fourier_lightning.readings.filters import by_method, table_1_means
+from fourier_lightning.readings.paper import TABLE_1
+from fourier_lightning.readings.waves import beyond_trend
 from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.sweep import markdown_table
 from fourier_lightning.record.writer import read_jsonl, read_table
@@ -55,7 +57,7 @@ def collect(runs: Iterable[Path]) -> list[dict[str, Any]]:
         rows.append({"table": "run", **whose, **measured, **made, "analysis_seconds": run["analysis_seconds"]})
         for name in TABLES:
             rows += [{"table": name, **whose, **row} for row in read_table(run_dir, name)]
-        components = [r for r in read_table(run_dir, "embedding_components") if r["significant"] or stands_out(r)]
+        components = [r for r in read_table(run_dir, "embedding_components") if r["significant"] or beyond_trend(r)]
         rows += [{"table": "embedding_components", **whose, **row} for row in components]
         knocked = sorted(read_table(run_dir, "knock_out"), key=lambda row: -row["loss_increase"])
         rows += [{"table": "knock_out", **whose, **row} for row in knocked[:KNOCK_OUTS]]
@@ -79,43 +81,46 @@ def arms(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return grouped
 
 
+def by_seed(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rows of one arm, a table a seed."""
+    return [[row for row in rows if row["seed"] == seed] for seed in dict.fromkeys(row["seed"] for row in rows)]
+
+
 def overview(rows: list[dict[str, Any]]) -> str:
     """Table 1 by ``readout``: accuracy in percent and that of the controls, the trained arms side by side."""
-    tables = [row for row in rows if row["table"] == "filter_ablation" and row["method"] == "readout"]
-    lines = []
-    for (modules, removed), (_, accuracy) in PAPER_TABLE_1.items():
-        line = {"filtered": modules, "removed": removed, "paper": f"{100 * accuracy:.2f}"}
-        for arm, members in arms(tables).items():
-            if arm_in(arm).as_is:
-                continue
-            found = [row for row in members if (row["modules"], row["removed"]) == (modules, removed)]
+    lines = [{"filtered": modules, "removed": removed, "paper": f"{100 * accuracy:.2f}"}
+             for (modules, removed), (_, accuracy) in TABLE_1.items()]  # fmt: skip
+    for arm, members in arms([row for row in rows if row["table"] == "filter_ablation"]).items():
+        if arm_in(arm).as_is:
+            continue
+        tables = [by_method(mine, "readout") for mine in by_seed(members)]
+        for line, key in zip(lines, TABLE_1, strict=True):
+            found = [table[key] for table in tables]
             line[arm] = percent([row["accuracy"] for row in found])
             controls = [row["control_accuracy_mean"] for row in found if row["control_draws"]]
             line[f"control {len(line) // 2 - 1}"] = percent(controls) if controls else "-"
-        lines.append(line)
     return markdown_table(lines)
 
 
 def table_1(rows: list[dict[str, Any]]) -> str:
     """The seven rows by each method, mean over seeds, beside the paper's."""
     lines = []
-    for (modules, removed), (loss, accuracy) in PAPER_TABLE_1.items():
-        for method in ("readout", "projection"):
-            members = [r for r in rows if (r["modules"], r["removed"], r["method"]) == (modules, removed, method)]
-            if not members:
-                continue
-            found = [row for row in members if row["refused"] is None]
-            line = {"filtered": modules, "removed": removed, "method": method, "rank": members[0]["rank"]}
-            for name in ("left", "lost", "loss"):
-                line[name] = mean([row[name] for row in found])
-            line |= {f"{name} %": percent([r[name] for r in found]) if found else "no null space"
-                     for name in ("accuracy", "mod_10", "within_10")}  # fmt: skip
-            drawn = [row for row in found if row["control_draws"]]
-            line["control loss"] = mean([row["control_loss_mean"] for row in drawn])
-            control, spread = ([row[f"control_accuracy_{s}"] for row in drawn] for s in ("mean", "std"))
-            shown = f"{100 * statistics.fmean(control):.2f} ± {100 * max(spread):.2f}" if drawn else "-"
-            lines.append({**line, "control accuracy %": shown, "paper loss": loss, "paper %": f"{100 * accuracy:.2f}"})
+    for row in table_1_means(by_seed(rows)):
+        loss, accuracy = TABLE_1[row["modules"], row["removed"]]
+        line = {"filtered": row["modules"]} | {name: row[name] for name in ("removed", "method", "rank")}
+        line |= {name: number(row[name]) for name in ("left", "lost", "loss")}
+        for name in ("accuracy", "mod_10", "within_10"):
+            line[f"{name} %"] = percent(row[f"{name}_seeds"]) if row[f"{name}_seeds"] else "no null space"
+        line["control loss"] = number(row["control_loss"])
+        drawn = row["control_accuracy"] is not None
+        shown = f"{100 * row['control_accuracy']:.2f} ± {100 * row['control_deviation']:.2f}" if drawn else "-"
+        lines.append({**line, "control accuracy %": shown, "paper loss": loss, "paper %": f"{100 * accuracy:.2f}"})
     return markdown_table(lines)
+
+
+def number(value: float | None) -> str:
+    """Four digits; a dash for none."""
+    return "-" if value is None else f"{value:.4g}"
 
 
 def mean(values: list[float]) -> str:
@@ -157,7 +162,7 @@ def report(rows: list[dict[str, Any]]) -> str:
         text += averaged(by_table["embedding_periods"], ["period"], nulls)
         seed = by_table["run"][0]["seed"]
         components = [row for row in by_table.get("embedding_components", []) if row["seed"] == seed]
-        for title, beyond in (("all three nulls", lambda r: r["significant"]), ("the detrended null", stands_out)):
+        for title, beyond in (("all three nulls", lambda r: r["significant"]), ("the detrended null", beyond_trend)):
             listed = [r for r in sorted(components, key=lambda r: -r["power"]) if beyond(r)]
             names = ", ".join(f"{r['component']} ({r['period']:.4g})" for r in listed) or "none"
             text += f"\nComponents beyond {title}, k (period), strongest first, seed {seed}: {names}.\n"

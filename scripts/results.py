@@ -13,9 +13,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from fourier_lightning.figures.accuracy import arms, by_size, data_efficiency, learning_curves
+from fourier_lightning.figures.accuracy import arms, data_efficiency, learning_curves
 from fourier_lightning.figures.chart import ARM_COLOURS, Chart, colours
 from fourier_lightning.figures.draw import draw
+from fourier_lightning.readings.seeds import by_size
 from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.sweep import markdown_table, read_runs
 from fourier_lightning.record.writer import read_jsonl

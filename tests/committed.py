@@ -85,7 +85,7 @@ def plant(record: Path, p: int = 521, layers: int = 4) -> None:
     """What is too large to be committed, made up: the readings don't care, as long as it is the same every time."""
     rng, x = np.random.default_rng(0), np.arange(p)
     wave = lambda t, at=0.0: np.cos(2 * np.pi * (x - at) / t)  # noqa: E731
-    filters = [(m, r, method) for m in ("attn_mlp", "attn", "mlp") for r in ("low", "high")
+    filters = [(m, r, method) for r in ("low", "high") for m in ("attn_mlp", "attn", "mlp")
                for method in ("readout", "projection")]  # fmt: skip
     counts = [
         (key, error, int(count))

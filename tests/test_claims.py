@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fourier_lightning.claims import filtered, measures, waves
+from fourier_lightning.claims import filtered, measures
+from fourier_lightning.claims import waves as wave_claims
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.table import markdown, number
 from fourier_lightning.claims.verdict import Bound, Claim, Verdict, judge
-from fourier_lightning.intervals import bootstrap, wilson
+from fourier_lightning.readings import waves
+from fourier_lightning.readings.paper import SHORT
+from fourier_lightning.readings.seeds import bootstrap, wilson
 from fourier_lightning.record.runs import Run, find_runs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -185,7 +188,7 @@ def test_single_wave_measures_on_planted_tables(planted):
 def layers(planted, lines, beyond=()):
     """A record of two layers whose MLPs and attentions have lines at these (module, layer, period)."""
     rng = np.random.default_rng(0)
-    planted.info["config"]["data"]["max_operand"] = 260
+    planted.info["p"] = 521
     rows = []
     for module in ("mlp", "attn"):
         rms = rng.uniform(0.9, 1.1, (2, 260))
@@ -196,7 +199,7 @@ def layers(planted, lines, beyond=()):
         rows += [
             {"module": module, "layer": layer, "period": t, "z": 1.0,
              "p_value": 0.01 if (module, layer, t) in beyond else 0.5}
-            for layer in (0, 1) for t in waves.SHORT
+            for layer in (0, 1) for t in SHORT
         ]  # fmt: skip
     return put(planted, layer_periods=rows)
 
@@ -204,39 +207,39 @@ def layers(planted, lines, beyond=()):
 def test_lines_of_layers_and_what_random_directions_show(planted):
     found = [("mlp", 0, 2.0), ("mlp", 1, 2.5), ("mlp", 1, 5.0), ("attn", 0, 5.0), ("attn", 1, 10.0)]
     layers(planted, found)
-    measured = waves.layer_outliers("mlp")(planted, [])
+    measured = wave_claims.layer_outliers("mlp")(planted, [])
     assert (measured.value, measured.control) == (0.75, 0.75)  # all of it is the unembedding's own
     layers(planted, found, beyond={("mlp", 1, 5.0), ("mlp", 0, 2.0), ("mlp", 0, 10.0)})
-    measured = waves.layer_outliers("mlp")(planted, [])
+    measured = wave_claims.layer_outliers("mlp")(planted, [])
     assert (measured.value, measured.control) == (0.75, 0.25)  # T = 10 is beyond them, but is no line
-    both = waves.layer_outliers("attn", periods=(5.0, 10.0))(planted, [])
-    one = waves.layer_outliers("attn", periods=(5.0, 10.0), together=True)(planted, [])
+    both = wave_claims.layer_outliers("attn", periods=(5.0, 10.0))(planted, [])
+    one = wave_claims.layer_outliers("attn", periods=(5.0, 10.0), together=True)(planted, [])
     assert (both.value, one.value) == (1.0, 0.5)  # in two layers, not in one
     del planted.table("layer_periods")[0]
-    assert waves.layer_outliers("mlp")(planted, []) is None  # not all periods were asked for
-    assert waves.layer_outliers("attn")(layers(planted, []), []).value == 0
+    assert wave_claims.layer_outliers("mlp")(planted, []) is None  # not all periods were asked for
+    assert wave_claims.layer_outliers("attn")(layers(planted, []), []).value == 0
 
 
 def test_wave_measures_on_planted_records(planted):
     embedding = [{"line": "numbers", "period": t, "significant": t < 6, "share": 0.1} for t in (2.0, 2.5, 5.0, 10.0)]
     planted._read["arrays/embedding_spectrum"] = np.linspace(2, 1, 20)
-    assert waves.embedding_outliers(put(planted, embedding_periods=embedding), []).value == 0.75
+    assert wave_claims.embedding_outliers(put(planted, embedding_periods=embedding), []).value == 0.75
     total = np.zeros((1, planted.p))
     total[0, 12] = 1
     planted._read["arrays/final_logits_topk_sum"] = total
-    put(planted, final_logit_waves=[{"a": 4, "b": 5, "band": "all", "period": 2.0}])
-    assert waves.wave_sum_error(planted, []).value == 3
+    put(planted, final_logit_waves=[{"a": 4, "b": 5, "answer": 9, "band": "all", "period": 2.0}])
+    assert wave_claims.wave_sum_error(planted, []).value == 3
     put(planted, filter_ablation=[{"cutoff": 10}])
     planted._read["arrays/layer_component_mlp_rms"] = np.ones((2, 20))
     planted._read["arrays/layer_component_mlp_limit"] = np.repeat([[0.5] * 3 + [2.0] * 17], 2, axis=0)
     planted._read["arrays/layer_component_attn_rms"] = np.ones((2, 20))
     planted._read["arrays/layer_component_attn_limit"] = np.repeat([[2.0] * 17 + [0.5] * 3], 2, axis=0)  # high alone
-    assert waves.low_outliers(planted, []).value == 3
+    assert wave_claims.low_outliers(planted, []).value == 3
     planted._read["arrays/layer_component_attn_limit"][0, 4] = 0.5
-    assert waves.low_outliers(planted, []).value == 0  # the claim is that attention has none
+    assert wave_claims.low_outliers(planted, []).value == 0  # the claim is that attention has none
     by_magnitude = np.eye(10)[np.arange(41) * 10 // 41] + 1e-3 * np.random.default_rng(0).standard_normal((41, 10))
     planted._read["arrays/number_embedding"] = by_magnitude
-    assert waves.cluster_order(planted, []).value < 0.1  # magnitude alone is not both
+    assert wave_claims.cluster_order(planted, []).value < 0.1  # magnitude alone is not both
 
 
 def test_near_before_exact_is_below_the_last_layer(planted):
@@ -258,7 +261,7 @@ def test_a_line_on_a_trend_stands_out_and_noise_does_not():
     trend[103] *= 8  # k = 104, T = 5
     found, elsewhere = waves.lines(trend, 521)
     assert found[5.0] > 5 and elsewhere < 2.5  # a line is no control for itself
-    assert [t for t in waves.SHORT if waves.stands_out(found[t], elsewhere)] == [5.0]
+    assert [t for t in SHORT if waves.stands_out(found[t], elsewhere)] == [5.0]
     trend[130] *= 20  # T = 3.98 is no harmonic of 10
     found, elsewhere = waves.lines(trend, 521)
     assert not waves.stands_out(found[5.0], elsewhere)

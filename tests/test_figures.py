@@ -9,12 +9,14 @@ import torch
 from safetensors.numpy import load_file
 
 from fourier_lightning.figures import accuracy, errors, logits, spectra, vectors
-from fourier_lightning.figures.catalogue import FIGURES, PAPER_TABLE_1
+from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import ARM_COLOURS, Band, Bars, Chart, Heatmap, Line, Points, Rule, colours
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
 from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.readings.paper import TABLE_1
+from fourier_lightning.readings.waves import clusters, strongest_layer
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.writer import read_jsonl
 from scripts import gallery
@@ -53,7 +55,7 @@ def test_a_planted_line_carries_its_period():
 
 def test_the_layer_of_a_module_is_the_one_with_the_wave():
     quiet = np.stack([wave(100), wave(100) + wave(2, 0.5), wave(100)])
-    assert spectra.strongest_layer(quiet, [2.0]) == 1
+    assert strongest_layer(quiet, [2.0]) == 1
     both = {"mlp": (quiet, (2.0,)), "attn": (np.stack([wave(3), wave(5) + wave(10)]), (5.0, 10.0))}
     chart = spectra.module_spectra(both)
     assert [panel.title.split(" (")[0] for panel in chart.panels] == ["MLP of layer 1", "attention of layer 1"]
@@ -124,7 +126,7 @@ def test_single_waves_and_table_1_show_their_controls():
          "control_accuracy_mean": 0.75, "control_accuracy_std": None},
         {**row, "modules": "attn", "removed": "low", "accuracy": None, "refused": "no null space"},
     ]  # fmt: skip
-    chart = errors.table_1(table, PAPER_TABLE_1)
+    chart = errors.table_1(table, TABLE_1)
     assert len(chart.panels) == 1
     bars, control, paper = chart.panels[0].marks
     assert list(bars.y) == [100, 25] and list(control.x) == [1] and list(control.y) == [75]
@@ -157,7 +159,7 @@ def test_lens_shows_every_module_in_order(tiny_runs):
 def test_number_vectors_fall_into_the_planted_clusters():
     rng = np.random.default_rng(0)
     centres = 10 * np.eye(10)[np.arange(60) // 6]
-    found = vectors.clusters(centres + 0.01 * rng.standard_normal((60, 10)))
+    found = clusters(centres + 0.01 * rng.standard_normal((60, 10)))
     assert len(set(found)) == 10 and all(len(set(found[6 * c : 6 * c + 6])) == 1 for c in range(10))
     chart = vectors.number_map(centres + 0.01 * rng.standard_normal((60, 10)))
     *groups, names = chart.panels[0].marks

@@ -11,7 +11,7 @@ from fourier_lightning.cli import main
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.report.page import build
 from fourier_lightning.report.sections import table_1
-from fourier_lightning.report.summary import arm_table, filter_row, periods_table, spread, winner
+from fourier_lightning.report.summary import arm_table, periods_table, spread, winner
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -127,20 +127,6 @@ def test_numbers_of_the_summary(tiny_runs):
     runs[2].info["metrics"]["test/accuracy"] = 0.85
     assert "seeds of the first two overlap" in winner(runs)[0]
     assert spread([]) == "-" and spread([0.5]) == "50.00 %"
-
-
-def test_filters_are_read_with_their_control():
-    row = {"modules": "mlp", "removed": "low", "control_draws": 3}
-    cases = [
-        ((0.97, 0.97, 1.0, 0.1), "harmless"),
-        ((0.3, 0.95, 0.5, 0.9), "the residue stays, the magnitude goes"),
-        ((0.3, 0.35, 0.9, 0.9), "the magnitude stays, the exact answer goes"),
-        ((0.3, 0.35, 0.5, 0.9), "it breaks the answer"),
-        ((0.3, 0.35, 0.5, 0.2), "it breaks the answer, but random directions do as much"),
-    ]
-    for (accuracy, mod_10, within_10, control), reading in cases:
-        found = {"accuracy": accuracy, "mod_10": mod_10, "within_10": within_10, "control_accuracy_mean": control}
-        assert filter_row([{**row, **found}], intact=1.0)["reading"] == reading
 
 
 def test_tables_are_means_over_seeds(tiny_runs):

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from fourier_lightning.claims import waves
+from fourier_lightning.claims import waves as claims
 from fourier_lightning.claims.ledger import CLAIMS
-from fourier_lightning.claims.measures import Measured, same
+from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.verdict import decide
 from fourier_lightning.figures import spectra
 from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.errors import knock_outs
 from fourier_lightning.fourier.nulls import compare
 from fourier_lightning.fourier.spectrum import prominence
+from fourier_lightning.readings import filters, waves, words
+from fourier_lightning.readings.filters import same
+from fourier_lightning.readings.paper import SHORT
 from fourier_lightning.record.runs import Run, find_runs
 from fourier_lightning.report import summary
 
@@ -50,7 +53,7 @@ def put(run: Run, **tables) -> Run:
 def test_what_a_filter_breaks(accuracy, mod_10, within_10, control, reading):
     row = {"modules": "mlp", "removed": "low", "accuracy": accuracy, "mod_10": mod_10, "within_10": within_10}
     row |= {"method": "readout", "control_accuracy_mean": control, "control_draws": 0 if control is None else 3}
-    assert summary.filter_row([row], intact=0.9)["reading"] == reading
+    assert filters.effect([row], intact=0.9).reading == reading
 
 
 def test_an_arm_adds_from_a_half_on(run):
@@ -62,25 +65,25 @@ def test_an_arm_adds_from_a_half_on(run):
     ]  # fmt: skip
     put(run, filter_ablation=rows, knock_out=[{"period": 5.0, "loss_increase": 1.0, "z": 9.0}])
     run.info["metrics"] = {"val/accuracy": 0.5}
-    assert len(summary.filters_table({"x": [run]})) == 1 and summary.costliest(run) == "T = 5"
+    assert len(summary.filters_table({"x": [run]})) == 1 and words.costliest(run) == "T = 5"
     rows[0]["accuracy"], run.info["metrics"] = 0.5 - E, {"val/accuracy": 0.5 - E}
-    assert summary.filters_table({"x": [run]}) == [] and summary.costliest(run) == "it does not add"
+    assert summary.filters_table({"x": [run]}) == [] and words.costliest(run) == "it does not add"
 
 
 def test_the_costliest_waves_cost_four_deviations_more_than_random_directions(run):
     run.info["metrics"] = {"val/accuracy": 0.9}
     costs = [(20.0, 0.1, 4 + E), (2.0, 0.9, 3.9), (5.0, 0.5, 4.0), (10.0, 0.3, 4 + E), (40.0, 0.2, 9.0)]
     put(run, knock_out=[{"period": t, "loss_increase": loss, "z": z} for t, loss, z in costs])
-    assert summary.costliest(run) == "T = 10, 40, 20" and summary.costliest(run, count=2) == "T = 10, 40"
+    assert words.costliest(run) == "T = 10, 40, 20" and words.costliest(run, count=2) == "T = 10, 40"
     put(run, knock_out=[{"period": 2.0, "loss_increase": 1.0, "z": 4.0}])
-    assert summary.costliest(run) == "none more than random directions"
-    assert summary.costliest(put(run, knock_out=[])) == "not measured"
+    assert words.costliest(run) == "none more than random directions"
+    assert words.costliest(put(run, knock_out=[])) == "not measured"
 
 
 def test_long_waves_end_below_the_cutoff(run):
     run._read["arrays/layer_component_mlp_rms"] = np.sqrt([[1.0, 2, 4, 8, 16], [1.0, 2, 4, 8, 16]])
     put(run, filter_ablation=[{"cutoff": 3}])
-    assert summary.low_share(run, "mlp") == pytest.approx(3 / 31)  # k = 1 and 2
+    assert waves.low_share(run, "mlp") == pytest.approx(3 / 31)  # k = 1 and 2
 
 
 def test_the_cutoff_without_a_table_is_the_papers(run):
@@ -97,7 +100,7 @@ def test_low_outliers_are_counted_below_the_cutoff_and_beyond_the_limit(run):
     for module, values in (("mlp", rms), ("attn", np.ones((1, 20)))):
         run._read[f"arrays/layer_component_{module}_rms"] = values
         run._read[f"arrays/layer_component_{module}_limit"] = limit
-    assert waves.low_outliers(run, []).value == 2
+    assert claims.low_outliers(run, []).value == 2
 
 
 def test_a_line_is_above_everything_elsewhere_and_twice_its_neighbours():
@@ -129,45 +132,45 @@ def test_prominence_looks_three_to_ten_away():
 def test_a_labelled_outlier_has_twice_its_neighbours_power_and_room():
     values = np.ones((2, 260))
     values[1, [59, 159, 164, 259]] = np.sqrt([2.0, 3.0, 2.5, 2 - E])  # k = 60, 160, 165, 260
-    assert spectra.outliers(values) == [60, 160]  # 165 is too near the larger 160
+    assert waves.outliers(values) == [60, 160]  # 165 is too near the larger 160
     apart = 260 // 14
     for distance, found in ((apart - 1, [100]), (apart, [100, 100 + apart])):
         values = np.ones((1, 260))
         values[0, [99, 99 + distance]] = 3.0, 2.0
-        assert spectra.outliers(values) == found
+        assert waves.outliers(values) == found
     many = np.ones((1, 520))
     many[0, 19::40] = np.linspace(2, 3, 13)
-    assert len(spectra.outliers(many)) == 10 and spectra.outliers(many, 2) == [460, 500]
+    assert len(waves.outliers(many)) == 10 and waves.outliers(many, 2) == [460, 500]
 
 
 def test_dots_on_an_embedding_are_peaks_beyond_the_detrended_null():
-    assert spectra.stands_out({"p_value_detrended": 0.05}) and not spectra.stands_out({"p_value_detrended": 0.05 + E})
-    assert not spectra.stands_out({"p_value_detrended": None}) and not spectra.stands_out({})
+    assert waves.beyond_trend({"p_value_detrended": 0.05}) and not waves.beyond_trend({"p_value_detrended": 0.05 + E})
+    assert not waves.beyond_trend({"p_value_detrended": None}) and not waves.beyond_trend({})
     slope = np.linspace(2, 1, 30)
     slope[9] = slope[6] - E  # k = 10 against k = 7, three away
-    assert not spectra.is_peak(slope, 10)
+    assert not waves.is_peak(slope, 10)
     slope[9] = slope[6] + E
-    assert spectra.is_peak(slope, 10) and spectra.is_peak(slope, 1) and not spectra.is_peak(slope, 2)
+    assert waves.is_peak(slope, 10) and waves.is_peak(slope, 1) and not waves.is_peak(slope, 2)
 
 
 def test_labels_and_periods_are_matched_closely():
     assert same(2.0, 2.0) and same(2 + 1e-6, 2.0) and not same(2 + 3e-6, 2.0) and not same(None, 2.0)
-    assert spectra.nearest_labelled(52, 521) == 10 and spectra.nearest_labelled(53, 521) is None
+    assert waves.nearest_labelled(52, 521) == 10 and waves.nearest_labelled(53, 521) is None
     assert spectra.period_label(53, 521) == "T=9.83" and spectra.period_label(52, 521) == "T=10"
 
 
 @pytest.mark.parametrize("level", [0.05, 0.05 + E])
 def test_five_percent_is_significant(run, level):
     rows = [{"module": module, "layer": 0, "period": t, "p_value": level, "z": 1.0, "share": 0.1, "expected": 0.1}
-            for module in ("mlp", "attn") for t in waves.SHORT]  # fmt: skip
+            for module in ("mlp", "attn") for t in SHORT]  # fmt: skip
     put(run, layer_periods=rows)
-    assert (summary.beyond_control(run, "mlp") == "T = 2, 2.5, 5, 10") == (level <= 0.05)
+    assert (words.beyond_random(run, "mlp") == "T = 2, 2.5, 5, 10") == (level <= 0.05)
     stars = [mark for panel in spectra.layer_periods(rows).panels for mark in panel.marks if "5 %" in mark.name]
     assert bool(stars) == (level <= 0.05)
     rms = np.ones((1, 260))
     rms[0, 259] = 4  # T = 2
     run._read["arrays/layer_component_mlp_rms"] = rms
-    found = waves.layer_outliers("mlp")(run, [])
+    found = claims.layer_outliers("mlp")(run, [])
     assert (found.value, found.control) == (0.25, 0 if level <= 0.05 else 0.25)
 
 

@@ -1,17 +1,10 @@
 """Measures of filtered models: Table 1, single waves, and where their errors go."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from fourier_lightning.claims.measures import Measure, Measured, same
+from fourier_lightning.claims.measures import Measure, Measured
+from fourier_lightning.readings import filters
 from fourier_lightning.record.runs import Run
-
-
-def ablation_row(run: Run, modules: str, removed: str) -> dict[str, Any] | None:
-    """The row of Table 1 by the paper's projection where it exists, else by readout."""
-    rows = [row for row in run.table("filter_ablation") if (row["modules"], row["removed"]) == (modules, removed)]
-    rows = sorted((row for row in rows if not row["refused"]), key=lambda row: row["method"] != "projection")
-    return rows[0] if rows else None
 
 
 def kept_accuracy(modules: str, removed: str, harmless: float | None = None) -> Measure:
@@ -24,7 +17,7 @@ def kept_accuracy(modules: str, removed: str, harmless: float | None = None) -> 
     """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
-        intact, row = ablation_row(run, "none", "none"), ablation_row(run, modules, removed)
+        intact, row = filters.row_of(run, "none", "none"), filters.row_of(run, modules, removed)
         if not intact or not row or not intact["accuracy"]:
             return None
         control = row["control_accuracy_mean"]
@@ -40,7 +33,7 @@ def kept_accuracy(modules: str, removed: str, harmless: float | None = None) -> 
 def division_of_labour(run: Run, peers: Sequence[Run]) -> Measured | None:
     """The less of: what low waves are worth more in MLPs than in attention, high waves in attention than in MLPs."""
     keys = (("attn", "low"), ("mlp", "low"), ("mlp", "high"), ("attn", "high"))
-    intact, rows = ablation_row(run, "none", "none"), [ablation_row(run, *key) for key in keys]
+    intact, rows = filters.row_of(run, "none", "none"), [filters.row_of(run, *key) for key in keys]
     if not intact or not all(rows):
         return None
 
@@ -51,7 +44,7 @@ def division_of_labour(run: Run, peers: Sequence[Run]) -> Measured | None:
     found, control = less("accuracy"), less("control_accuracy_mean")
     assert found is not None
     left = [row["control_accuracy_mean"] for row in rows if row and row["control_accuracy_mean"] is not None]
-    broken = left and min(left) < 0.5 * intact["accuracy"]
+    broken = left and min(left) < filters.BROKEN * intact["accuracy"]
     blunt = "random filters break the model, which leaves no room for a difference" if broken else ""
     return Measured(min(found), min(control) if control else None, blunt=blunt,
                     detail=f"low {found[0]:+.3f}, high {found[1]:+.3f}")  # fmt: skip
@@ -61,20 +54,19 @@ def single_wave(period: Callable[[Run], float], name: str, wrong: bool = False) 
     """A metric with one wave kept in all modules, and with random waves of equal rank kept (figure 11)."""
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
-        rows = [row for row in run.table("single_component") if same(row["period"], period(run))]
-        rows = [row for row in rows if row[name] is not None]
-        if not rows:
+        row = filters.wave_kept(run, period(run), name)
+        if row is None:
             return None
-        value, control = rows[0][name], rows[0][f"control_{name}_mean"]
+        value, control = row[name], row[f"control_{name}_mean"]
         flip = (lambda v: None if v is None else 1 - v) if wrong else (lambda v: v)
-        return Measured(flip(value), flip(control), detail=f"T={rows[0]['period']:g} kept; {rows[0]['method']}")
+        return Measured(flip(value), flip(control), detail=f"T={row['period']:g} kept; {row['method']}")
 
     return measure
 
 
 def longest_wave_near(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Share of answers within a tenth of the number line, with the longest wave alone (figure 12)."""
-    rows = [row for row in run.table("single_component_errors") if same(row["period"], run.p - 1)]
+    _, rows = filters.wave_errors(run, run.p - 1)
     total = sum(row["count"] for row in rows)
     if not total:
         return None
@@ -85,7 +77,7 @@ def longest_wave_near(run: Run, peers: Sequence[Run]) -> Measured | None:
 
 def tens_among_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Share of errors that are multiples of 10, without low waves in MLPs (figure 21a)."""
-    row = ablation_row(run, "mlp", "low")
+    row = filters.row_of(run, "mlp", "low")
     if not row or row["accuracy"] == 1:
         return None
     control = None
@@ -97,11 +89,10 @@ def tens_among_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
 
 def small_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Share of errors below 6, without high waves in attention (figure 21b)."""
-    row = ablation_row(run, "attn", "high")
+    row = filters.row_of(run, "attn", "high")
     if not row:
         return None
-    keys = ("modules", "removed", "method")
-    rows = [r for r in run.table("error_histogram") if r["error"] and all(r[key] == row[key] for key in keys)]
+    rows = [r for r in filters.errors_of(run, "attn", "high") if r["error"]]
     wrong = sum(r["count"] for r in rows)
     if not wrong:
         return None

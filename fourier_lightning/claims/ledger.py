@@ -6,26 +6,11 @@ the model has to lose at least half as much of its accuracy as the paper's, and 
 
 from fourier_lightning.claims import filtered, measures, waves
 from fourier_lightning.claims.verdict import Bound, Claim
-from fourier_lightning.figures.catalogue import PAPER_TABLE_1, is_scratch, uses_format
-from fourier_lightning.record.runs import Run
+from fourier_lightning.readings import paper
+from fourier_lightning.readings.filters import HARMLESS
+from fourier_lightning.readings.subjects import fine_tuned, is_scratch, rescued, untouched, uses_format
 
-HARMLESS = 0.95  # of the unfiltered accuracy
-INTACT = PAPER_TABLE_1["none", "none"][1]
-
-
-def fine_tuned(run: Run) -> bool:
-    """The pretrained arm, trained."""
-    return run.arm.is_fine_tuned
-
-
-def rescued(run: Run) -> bool:
-    """From scratch with the pretrained token embedding, frozen."""
-    return run.arm.is_rescue
-
-
-def untouched(run: Run) -> bool:
-    """Models that hold the pretrained number rows as they are."""
-    return run.arm.intact and (run.arm.as_is or run.arm.is_rescue)
+INTACT = paper.TABLE_1["none", "none"][1]
 
 
 FT, SCRATCH, RESCUE = (
@@ -48,7 +33,7 @@ NONE_OF_FOUR = Bound(0.0, "below", "none of the 4 periods", specific=False)
 
 def table_1(modules: str, removed: str) -> Claim:
     """A row of Table 1: the share of the accuracy that is left without these waves."""
-    accuracy = PAPER_TABLE_1[modules, removed][1]
+    accuracy = paper.TABLE_1[modules, removed][1]
     ratio, names = accuracy / INTACT, {"attn": "attention", "mlp": "the MLPs", "attn_mlp": "attention and the MLPs"}
     waves_of, where = ("long" if removed == "low" else "short"), names[modules]
     if ratio > HARMLESS:
@@ -97,7 +82,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("few_waves", "The five strongest waves of the final logits add up to a peak at the answer.", "Figure 4b",
           "peak at 108 for 15 + 93", FT, fine_tuned, "final_logits_topk_sum: distance of its peak from the answer",
           waves.wave_sum_error, Bound(0.5, "below", "the peak is the answer")),
-    *(table_1(modules, removed) for modules, removed in PAPER_TABLE_1 if removed != "none"),
+    *(table_1(modules, removed) for modules, removed in paper.TABLE_1 if removed != "none"),
     Claim("division_of_labour", "MLPs need the long waves, attention the short ones.", "Table 1",
           "0.63 (long), 0.20 (short)", FT, fine_tuned,
           "filter_ablation: accuracy lost by removing low waves, MLPs' less attention's; high waves, the other way "

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fourier_lightning.readings import learning
+from fourier_lightning.readings.filters import ADDS
 from fourier_lightning.record.runs import Run
 
 
@@ -47,23 +49,21 @@ def metric(name: str) -> Measure:
 
 def near_misses(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Share of the wrong test answers that are within 2 (figure 23)."""
-    accuracy, within = run.metrics.get("test/accuracy"), run.metrics.get("test/within_2")
-    rows = run.info.get("rows", {}).get("test", 0)
-    wrong = round((1 - accuracy) * rows) if accuracy is not None else 0
-    if not wrong:
+    found = learning.near_misses(run)
+    if found is None:
         return None
-    return Measured((within - accuracy) / (1 - accuracy), n=wrong, detail=f"{wrong} errors of {rows}")
+    share, wrong, rows = found
+    return Measured(share, n=wrong, detail=f"{wrong} errors of {rows}")
 
 
 def lens_gap(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Largest gap between "within 10" and exact below the last layer, of a model that ends exact (figure 1a)."""
-    rows = run.table("lens_accuracy")
-    below = [row for row in rows if 0 <= row["layer"] < rows[-1]["layer"]]
-    if not below:
+    found = learning.near_before_exact(run)
+    if found is None:
         return None
-    if rows[-1]["accuracy"] < 0.5:
-        return Measured(0.0, blunt="the model does not add", detail=f"{rows[-1]['accuracy']:.0%} exact at its end")
-    best = max(below, key=lambda row: row["within_10"] - row["accuracy"])
+    best, last = found
+    if last["accuracy"] < ADDS:
+        return Measured(0.0, blunt="the model does not add", detail=f"{last['accuracy']:.0%} exact at its end")
     return Measured(best["within_10"] - best["accuracy"], detail=f"after layer {best['layer']} {best['after']}")
 
 
@@ -101,16 +101,12 @@ def advantage(arm: str) -> Measure:
     return measure
 
 
-def speed(arm: str, level: float = 0.5) -> Measure:
+def speed(arm: str, level: float = ADDS) -> Measure:
     """Epochs to an accuracy of ``level``, over another arm's (its key; over all epochs, if that never does)."""
 
-    def epochs(run: Run) -> tuple[int | None, int]:
-        x, y = run.curve("val/accuracy")
-        return next((epoch for epoch, value in zip(x, y, strict=True) if value >= level), None), x[-1] if x else 0
-
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
-        mine, length = epochs(run)
-        others = [epochs(peer) for peer in matching(run, peers, arm)]
+        mine, length = learning.epochs_to(run, level)
+        others = [learning.epochs_to(peer, level) for peer in matching(run, peers, arm)]
         others = [(reached, total) for reached, total in others if total > 1]
         if length < 2 or not others or (mine is None and all(reached is None for reached, _ in others)):
             return None
@@ -122,8 +118,3 @@ def speed(arm: str, level: float = 0.5) -> Measure:
         return Measured(mine / theirs, detail=f"{mine} epochs; {told}")
 
     return measure
-
-
-def same(a: float | None, b: float) -> bool:
-    """Whether two periods are one."""
-    return a is not None and abs(a - b) < 1e-6 * b

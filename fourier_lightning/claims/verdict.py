@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fourier_lightning.claims.measures import Measure, Measured
-from fourier_lightning.intervals import bootstrap, wilson
+from fourier_lightning.readings.seeds import bootstrap, wilson
 from fourier_lightning.record.runs import Run, by_label
 
 LEARNED = 0.5  # accuracy on the training split below which a run says nothing about its arm

@@ -1,6 +1,5 @@
 """Accuracy: by layer, by epoch, by arm, by the number of training pairs (paper figures 1a, 7b)."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +18,8 @@ from fourier_lightning.figures.chart import (
     Points,
     colours,
 )  # fmt: skip
-
-Curve = tuple[Sequence[float], Sequence[float]]  # x (epochs or steps) and accuracy
+from fourier_lightning.readings.seeds import Curve, mean_curve
+from fourier_lightning.readings.words import seeds
 
 
 def lens_accuracy(rows: Sequence[dict[str, Any]]) -> Chart:
@@ -64,12 +63,10 @@ def learning_curves(
         colour = chosen[label]
         curves = [(np.asarray(x), 100 * np.asarray(y)) for x, y in groups[label]]
         marks += [Line(x, y, label, colour, faint=True) for x, y in curves]
-        length = min(len(x) for x, _ in curves)  # a run that stopped early ends the mean
-        stacked, x = np.stack([y[:length] for _, y in curves]), curves[0][0][:length]
-        mean, name = stacked.mean(axis=0), f"{label} ({seeds(len(curves))})"
+        x, mean, spread = mean_curve(curves)  # a run that stopped early ends the mean
+        name = f"{label} ({seeds(len(curves))})"
         marks.append(Line(x, mean, name, colour))
-        if len(curves) > 1:
-            spread = stacked.std(axis=0, ddof=1)
+        if spread is not None:
             marks.append(Band(x, np.clip(mean - spread, 0, 100), np.clip(mean + spread, 0, 100), name, colour))
     return Chart(
         "Validation accuracy during training",
@@ -77,11 +74,6 @@ def learning_curves(
         "Faint: single seeds. Thick: their mean; the band is a standard deviation.",
         height=4,
     )
-
-
-def seeds(count: int) -> str:
-    """ "1 seed", "2 seeds"."""
-    return f"{count} seed{'s' if count != 1 else ''}"
 
 
 def data_efficiency(
@@ -136,11 +128,3 @@ def arms(values: Mapping[str, Mapping[str, Sequence[float]]], palette: Mapping[s
             )
         )
     return Chart("Which arm adds", panels, "A bar to the mean, a dot a seed.", columns=len(panels), width=12)
-
-
-def by_size(rows: Sequence[dict[str, Any]]) -> dict[str, dict[int, list[float]]]:
-    """Rows with ``arm``, ``train_pairs`` and ``test/accuracy`` as ``data_efficiency`` wants them."""
-    sizes: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        sizes[row["arm"]][row["train_pairs"]].append(row["test/accuracy"])
-    return sizes

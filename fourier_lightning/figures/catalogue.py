@@ -9,18 +9,10 @@ from typing import Any
 
 from fourier_lightning.figures import accuracy, errors, logits, spectra, vectors
 from fourier_lightning.figures.chart import Chart
+from fourier_lightning.readings import filters, paper, words
+from fourier_lightning.readings.subjects import is_scratch, uses_format
+from fourier_lightning.readings.waves import first_prompt
 from fourier_lightning.record.runs import Run
-
-PAPER_TABLE_1 = {  # validation loss and accuracy by (modules, removed); GPT-2-XL, fine-tuned
-    ("none", "none"): (0.0073, 0.9974),
-    ("attn_mlp", "low"): (4.0842, 0.0594),
-    ("attn", "low"): (0.0352, 0.9912),
-    ("mlp", "low"): (2.1399, 0.3589),
-    ("attn_mlp", "high"): (1.8598, 0.2708),
-    ("attn", "high"): (0.5943, 0.7836),
-    ("mlp", "high"): (0.1213, 0.9810),
-}
-T2, T5_10 = (2.0,), (5.0, 10.0)  # what figure 2 shows of an MLP, and of an attention
 
 
 @dataclass(frozen=True)
@@ -42,22 +34,6 @@ class FigureSpec:
     paper: str = ""
 
 
-def is_scratch(run: Run) -> bool:
-    """From scratch, its table too."""
-    return run.arm.is_scratch
-
-
-def uses_format(run: Run) -> bool:
-    """Whether the prompts are "a,b+" (appendix C.3)."""
-    return bool(run.config["data"]["templates"] == ["format"])
-
-
-def first_prompt(run: Run) -> list[dict[str, Any]]:
-    """The waves of the first of the run's prompts."""
-    rows = run.table("final_logit_waves")
-    return [row for row in rows if (row["a"], row["b"]) == (rows[0]["a"], rows[0]["b"])]
-
-
 def answer_of(run: Run) -> int:
     """The sum of the run's first prompt."""
     return int(first_prompt(run)[0]["answer"])
@@ -70,7 +46,8 @@ def contribution_maps(run: Run, *modules: str) -> Chart:
 
 def both_modules(run: Run) -> dict[str, Any]:
     """The contributions that figures 2 and 20 look at, with the periods that choose the layer."""
-    return {name: (run.array(f"heatmap_{name}")[0], periods) for name, periods in (("mlp", T2), ("attn", T5_10))}
+    chosen = {"mlp": paper.MLP_PERIODS, "attn": paper.ATTENTION_PERIODS}
+    return {name: (run.array(f"heatmap_{name}")[0], periods) for name, periods in chosen.items()}
 
 
 def module_spectra(run: Run) -> Chart:
@@ -116,18 +93,20 @@ def wave_sum(run: Run) -> Chart:
 
 
 def filter_errors(run: Run, modules: str, removed: str) -> Chart:
-    """Figures 21, 23: errors under one filter, by the paper's projection where it exists, else by readout."""
-    mine = [r for r in run.table("error_histogram") if (r["modules"], r["removed"]) == (modules, removed)]
-    method = "projection" if any(row["method"] == "projection" for row in mine) else "readout"
-    title = "no filter" if removed == "none" else f"{removed} waves removed from {errors.WORDS[modules]}, {method}"
-    return errors.error_histogram([row for row in mine if row["method"] == method], title)
+    """Figures 21, 23: errors under one filter."""
+    rows = filters.errors_of(run, modules, removed)
+    waves = f"{removed} waves removed from {words.MODULES[modules]}"
+    return errors.error_histogram(rows, "no filter" if removed == "none" else f"{waves}, {rows[0]['method']}")
+
+
+def single_waves(run: Run, metric: str) -> Chart:
+    """Figure 11."""
+    return errors.single_waves(filters.waves_kept(run, metric), metric)
 
 
 def longest_wave_errors(run: Run) -> Chart:
     """Figure 12."""
-    rows = run.table("single_component_errors")
-    longest = max(row["period"] for row in rows)
-    chosen = [row for row in rows if row["period"] == longest]
+    longest, chosen = filters.wave_errors(run)
     return errors.wide_histogram(chosen, f"only T = {longest:g} kept in attention and MLPs", run.p)
 
 
@@ -156,10 +135,10 @@ FIGURES: dict[str, FigureSpec] = {
                      "no outliers at short periods"),
     "10": FigureSpec("figure 3, the first 50 components", lambda r: layer_map(r, first=50), (), MAPS,
                      paper="outliers in MLPs, none in attention"),
-    "11a": FigureSpec("one wave kept: parity", lambda r: errors.single_waves(r.table("single_component"), "mod_2"),
+    "11a": FigureSpec("one wave kept: parity", lambda r: single_waves(r, "mod_2"),
                       ("single_component",), paper="right in 99.59 % with T = 2"),
     "11b": FigureSpec("one wave kept: wrong answers",
-                      lambda r: errors.single_waves(r.table("single_component"), "accuracy"), ("single_component",),
+                      lambda r: single_waves(r, "accuracy"), ("single_component",),
                       paper="96.6 % wrong with T = 520"),
     "12": FigureSpec("errors with the longest wave alone", longest_wave_errors, ("single_component_errors",),
                      paper="bell-shaped around 0"),
@@ -182,7 +161,7 @@ FIGURES: dict[str, FigureSpec] = {
     "23": FigureSpec("errors of the model as it is", lambda r: filter_errors(r, "none", "none"), ERRORS, (), is_scratch,
                      "from scratch, all are within 2"),
     "table_1": FigureSpec("accuracy without low or high waves",
-                          lambda r: errors.table_1(r.table("filter_ablation"), PAPER_TABLE_1), ("filter_ablation",)),
+                          lambda r: errors.table_1(r.table("filter_ablation"), paper.TABLE_1), ("filter_ablation",)),
     "knock_out": FigureSpec("effect of each wave against its power",
                             lambda r: errors.knock_outs(r.table("knock_out")), ("knock_out",)),
     "layer_periods": FigureSpec("periods in each module beside random directions",

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fourier_lightning.readings.paper import LABELLED
+
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 GREY, BLACK = "#8C8C8C", "#222222"
 ARM_COLOURS = {  # one colour an arm (its key), in every picture
@@ -19,7 +21,6 @@ ARM_COLOURS = {  # one colour an arm (its key), in every picture
     "fine_tuned-frozen": SKY,
 }
 OTHERS = (PURPLE, YELLOW, BLACK, "#7F5539", "#4D908E", "#B5179E", "#606C38")
-LABELLED = (2.0, 2.5, 10 / 3, 5.0, 10.0)  # the periods of the paper
 
 
 @dataclass(frozen=True)

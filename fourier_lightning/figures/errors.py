@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fourier_lightning.figures.chart import BLACK, BLUE, GREY, ORANGE, Axis, Bars, Chart, Panel, Points, Rule
-
-WORDS = {"none": "none", "attn": "attention", "mlp": "MLP", "attn_mlp": "attention and MLP"}
+from fourier_lightning.readings.words import MODULES
 
 
 def error_histogram(rows: Sequence[dict[str, Any]], title: str, reach: int = 30) -> Chart:
@@ -63,14 +62,13 @@ def single_waves(rows: Sequence[dict[str, Any]], metric: str) -> Chart:
     """One wave kept in all modules: parity right, or the exact answer wrong (figure 11).
 
     Args:
-        rows: of ``single_component``.
+        rows: of ``single_component`` that have the metric.
         metric: "mod_2" (11a), or "accuracy", shown as the share of wrong answers (11b).
     """
-    found = [row for row in rows if row[metric] is not None]
     value = (lambda v: 100 * v) if metric == "mod_2" else (lambda v: 100 - 100 * v)
-    drawn = [(i, row) for i, row in enumerate(found) if row["control_draws"]]
-    ticks = [(float(i), f"T={row['period']:.3g}") for i, row in enumerate(found)]
-    marks: list[Any] = [Bars(range(len(found)), [value(row[metric]) for row in found], "one wave kept", BLUE)]
+    drawn = [(i, row) for i, row in enumerate(rows) if row["control_draws"]]
+    ticks = [(float(i), f"T={row['period']:.3g}") for i, row in enumerate(rows)]
+    marks: list[Any] = [Bars(range(len(rows)), [value(row[metric]) for row in rows], "one wave kept", BLUE)]
     if drawn:
         marks.append(Points([i for i, _ in drawn], [value(row[f"control_{metric}_mean"]) for _, row in drawn],
                             "random waves of equal rank, ± sd", GREY,
@@ -129,7 +127,7 @@ def table_1(rows: Sequence[dict[str, Any]], paper: dict[tuple[str, str], tuple[f
         if len(found) < 2:
             continue
         x = range(len(found))
-        names = [f"{WORDS[r['modules']]}\n{r['removed']}" if r["removed"] != "none" else "no filter" for r in found]
+        names = [f"{MODULES[r['modules']]}\n{r['removed']}" if r["removed"] != "none" else "no filter" for r in found]
         drawn = [i for i in x if found[i]["control_draws"]]
         marks: list[Any] = [
             Bars(list(x), [100 * row["accuracy"] for row in found], "exact", BLUE),

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from fourier_lightning.figures.chart import BLACK, BLUE, GREEN, OTHERS, Axis, Chart, Heatmap, Line, Panel, Rule
-from fourier_lightning.figures.spectra import MODULES, strongest_layer
+from fourier_lightning.figures.spectra import MODULES
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.spectrum import strongest_waves
+from fourier_lightning.readings.waves import strongest_layer
 
 NUMBER_AXIS = Axis("number")
 PALETTE = (BLUE, "#D55E00", GREEN, *OTHERS)

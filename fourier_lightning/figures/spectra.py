@@ -9,7 +9,6 @@ import torch
 from fourier_lightning.figures.chart import (
     BLUE,
     GREY,
-    LABELLED,
     ORANGE,
     YELLOW,
     Axis,
@@ -23,10 +22,10 @@ from fourier_lightning.figures.chart import (
     period_ticks,
 )  # fmt: skip
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.fourier.spectrum import coefficients, component_near, magnitudes, period_probes, prominence
+from fourier_lightning.fourier.spectrum import coefficients, magnitudes
+from fourier_lightning.readings.waves import LEVEL, embedding_peaks, nearest_labelled, outliers, strongest_layer
 
 MODULES = {"attn": "attention", "mlp": "MLP"}
-OUTLIERS = 10  # labelled in the paper's figure 3
 
 
 def embedding_spectra(
@@ -45,9 +44,7 @@ def embedding_spectra(
         marks: list[Any] = [Line(k, magnitude, "L2 norm over columns", BLUE)]
         if limit is not None:
             marks.append(Line(k, limit, "5 % limit of permuted rows, corrected", GREY, dashed=True))
-        # on the slope of a trend that reaches past the cut-off the detrended null lets everything through: peaks alone
-        beyond = [r["component"] for r in rows if r["line"] == "numbers" and stands_out(r)]
-        beyond = [component for component in beyond if is_peak(magnitude, component)]
+        beyond = embedding_peaks(magnitude, rows)
         names = [period_label(c, p) if nearest_labelled(c, p) else "" for c in beyond]
         if beyond:
             marks.append(Points(beyond, magnitude[np.array(beyond) - 1], "beyond the detrended null", ORANGE, names))
@@ -62,22 +59,6 @@ def embedding_spectra(
         "trend (low k) lifts that limit; dots are peaks above the cut-off beyond a null of the short waves alone.",
         height=2.6,
     )
-
-
-def stands_out(row: dict[str, Any]) -> bool:
-    """Whether a component or period is beyond the detrended null at 5 %, corrected."""
-    value = row.get("p_value_detrended")
-    return value is not None and value <= 0.05
-
-
-def is_peak(magnitude: np.ndarray, component: int, reach: int = 3) -> bool:
-    """Whether a component is the largest among its neighbours: on the slope of a trend none is."""
-    return bool(magnitude[component - 1] == magnitude[max(0, component - 1 - reach) : component + reach].max())
-
-
-def nearest_labelled(component: int, p: int) -> float | None:
-    """The labelled period whose nearest component this is, if any."""
-    return next((period for period in LABELLED if component == component_near(period, p)), None)
 
 
 def period_label(component: int, p: int) -> str:
@@ -134,28 +115,6 @@ def layer_components(
     )
 
 
-def outliers(values: np.ndarray, count: int = OUTLIERS) -> list[int]:
-    """Components that stand out from their neighbours in some layer of magnitudes (layers, K): up to ``count``.
-
-    Standing out is power of at least twice the neighbours' (``prominence``); of several close together, the first.
-    """
-    power = torch.as_tensor(np.asarray(values), dtype=torch.float64).square()
-    ratio = prominence(power).amax(dim=0).tolist()
-    apart, chosen = max(2, len(ratio) // 14), []
-    for k in sorted(range(1, len(ratio) + 1), key=lambda k: -ratio[k - 1]):
-        if ratio[k - 1] >= 2 and len(chosen) < count and all(abs(k - other) >= apart for other in chosen):
-            chosen.append(k)
-    return sorted(chosen)
-
-
-def strongest_layer(contributions: np.ndarray, periods: Sequence[float]) -> int:
-    """The layer whose contribution (layers, p) has the largest share of its power at these exact periods."""
-    values = torch.as_tensor(contributions, dtype=torch.float64)
-    probes = period_probes(list(periods), values.shape[1])
-    power = torch.stack([probes.power(row[:, None]).sum() for row in values])
-    return int((power / (values - values.mean(1, keepdim=True)).square().sum(1).clamp_min(1e-30)).argmax())
-
-
 def module_spectra(contributions: Mapping[str, tuple[np.ndarray, Sequence[float]]]) -> Chart:
     """Spectrum of one attention's and one MLP's contribution for one prompt (figures 2 and 18).
 
@@ -203,7 +162,7 @@ def layer_periods(rows: Sequence[dict[str, Any]]) -> Chart:
             marks.append(Bars(x, y, f"layer {layer}", shades[index % len(shades)], width))
             expected = [100 * share[t]["expected"] for t in periods]
             marks.append(Points(x, expected, "random directions", GREY))
-            stars = [i for i, t in enumerate(periods) if share[t]["p_value"] <= 0.05]
+            stars = [i for i, t in enumerate(periods) if share[t]["p_value"] <= LEVEL]
             if stars:
                 marks.append(Points([x[i] for i in stars], [y[i] for i in stars], "beyond them (5 %)", ORANGE,
                                     ["*"] * len(stars), size=1))  # fmt: skip

@@ -3,8 +3,8 @@
 import numpy as np
 
 from fourier_lightning.figures.chart import ARM_COLOURS, OTHERS, Axis, Chart, Panel, Points
+from fourier_lightning.readings.waves import clusters
 
-CLUSTERS = 10
 COLOURS = (*OTHERS, *(colour for arm, colour in ARM_COLOURS.items()))
 
 
@@ -19,7 +19,7 @@ def number_map(table: np.ndarray, seed: int = 0) -> Chart:
 
     centred = table - table.mean(axis=0)
     plane = TSNE(perplexity=min(30, (len(table) - 1) / 3), init="pca", random_state=seed).fit_transform(centred)
-    cluster = clusters(table, seed)
+    cluster = clusters(table, seed=seed)
     marks = [
         Points(plane[cluster == c, 0], plane[cluster == c, 1], f"{numbers.min()} to {numbers.max()}, median "
                f"{int(np.median(numbers))}", COLOURS[c % len(COLOURS)], size=3)
@@ -30,15 +30,8 @@ def number_map(table: np.ndarray, seed: int = 0) -> Chart:
     return Chart(
         "Number embeddings in the plane",
         [Panel("", Axis("t-SNE 1"), Axis("t-SNE 2"), marks)],
-        f"k-means with {CLUSTERS} clusters in the full space; each is named by the range and median of its numbers.",
+        f"k-means with {cluster.max() + 1} clusters in the full space; each is named by the range and median of its "
+        "numbers.",
         height=6,
         width=9,
     )
-
-
-def clusters(table: np.ndarray, seed: int = 0) -> np.ndarray:
-    """k-means cluster of each number (p,)."""
-    from sklearn.cluster import KMeans
-
-    centred = table - table.mean(axis=0)
-    return KMeans(min(CLUSTERS, len(table)), n_init=10, random_state=seed).fit_predict(centred)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fourier_lightning.readings import filters, paper
 from fourier_lightning.record.runs import Run
 
 PRESETS = {"line": ("x", "y", "stroke"), "bar": ("label", "value"), "scatter": ("x", "y")}  # their fields
@@ -69,9 +70,9 @@ def lens_rows(run: Run) -> Rows:
 def ablation_rows(run: Run) -> Rows:
     """Accuracy under each filter of Table 1 by the run's own method, and under its random controls."""
     rows: Rows = []
-    for row in by_method(run, run.table("filter_ablation")):
+    for row in filters.table_1(run, run.config["filter"]["method"]).values():
         name = filter_name(row)
-        rows += [(name, row["accuracy"])] if row["accuracy"] is not None else []
+        rows.append((name, row["accuracy"]))
         if row["control_accuracy_mean"] is not None:
             rows.append((f"{name} (random control)", row["control_accuracy_mean"]))
     return rows
@@ -79,16 +80,11 @@ def ablation_rows(run: Run) -> Rows:
 
 def error_rows(run: Run) -> Rows:
     """Share of the answers that are off by each error, filter by filter."""
-    rows = by_method(run, run.table("error_histogram"))
+    rows = [row for key in paper.TABLE_1 for row in filters.errors_of(run, *key, run.config["filter"]["method"])]
     totals: dict[str, int] = {}
     for row in rows:
         totals[filter_name(row)] = totals.get(filter_name(row), 0) + row["count"]
     return [(row["error"], row["count"] / totals[filter_name(row)], filter_name(row)) for row in rows]
-
-
-def by_method(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of ``filter.method``."""
-    return [row for row in rows if row["method"] == run.config["filter"]["method"]]
 
 
 def filter_name(row: dict[str, Any]) -> str:
@@ -100,7 +96,7 @@ def wave_rows(metric: str) -> Callable[[Run], Rows]:
     """A metric with one wave kept, and with as many random dimensions."""
 
     def rows(run: Run) -> Rows:
-        table = [row for row in run.table("single_component") if row[metric] is not None]
+        table = filters.waves_kept(run, metric)
         own: Rows = [(f"T = {row['period']:.3g}", row[metric]) for row in table]
         controls = [(row, row[f"control_{metric}_mean"]) for row in table]
         return own + [(f"T = {row['period']:.3g} (random)", value) for row, value in controls if value is not None]

@@ -75,11 +75,6 @@ class Section:
     blocks: list[Block] = field(default_factory=list)
 
 
-def percent(value: float | None, digits: int = 2) -> str:
-    """0.9951 as "99.51 %"."""
-    return "-" if value is None else f"{100 * value:.{digits}f} %"
-
-
 def escape(text: Any) -> str:
     """Plain text as HTML."""
     return html.escape(str(text))

@@ -5,25 +5,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import by_claim, count, number
 from fourier_lightning.claims.verdict import Verdict
-from fourier_lightning.figures.catalogue import FIGURES, PAPER_TABLE_1
+from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison
-from fourier_lightning.figures.errors import WORDS
+from fourier_lightning.readings import paper, words
+from fourier_lightning.readings.filters import measured_once, table_1_means
+from fourier_lightning.readings.seeds import finished, grouped
+from fourier_lightning.readings.words import MODULES, percent
 from fourier_lightning.record.labels import differences
 from fourier_lightning.record.runs import Run
 from fourier_lightning.report import summary
-from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section, Words, percent
+from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section, Words
 
 MOST = 12  # arms with plots of their own: more would make the page slow
 
 
 def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     """The answers first."""
-    groups = grouped(summary.finished(runs))
+    groups = grouped(finished(runs))
     once = {label: measured_once(members) for label, members in groups.items()}
     blocks: list[Block] = [Notice(text) for text in troubles(runs)]
     winners = summary.winner(runs)
@@ -51,14 +52,6 @@ def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     return Section("glance", "At a glance", "What these records say. The evidence is below.", blocks)
 
 
-def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """All runs of each label, the most accurate first: a seed may be trained in one run and measured in another."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.label, []).append(run)
-    return dict(sorted(groups.items(), key=lambda item: -summary.best(item[1])))
-
-
 def troubles(runs: Sequence[Run]) -> list[str]:
     """A line for each run that did not finish."""
     words = {"running": "has not finished: it still runs, or it was killed"}
@@ -67,11 +60,6 @@ def troubles(runs: Sequence[Run]) -> list[str]:
         "What its record holds is shown; it counts in no mean and no verdict."
         for run in runs if run.status != "finished"
     ] + [f"{run.dir}: damaged: {', '.join(found)}." for run in runs if (found := run.damage())]  # fmt: skip
-
-
-def measured_once(members: Sequence[Run]) -> list[Run]:
-    """One run a seed, of those with an ablation table."""
-    return list({run.seed: run for run in members if run.table("filter_ablation")}.values())
 
 
 def arms(runs: Sequence[Run]) -> Section:
@@ -136,12 +124,12 @@ errors = gallery("errors", "Where wrong answers go",
 def filters(runs: Sequence[Run]) -> Section:
     """Table 1 with controls, averaged over seeds, and its plot."""
     blocks: list[Block] = []
-    for index, (label, members) in enumerate(list(grouped(summary.finished(runs)).items())[:MOST]):
+    for index, (label, members) in enumerate(list(grouped(finished(runs)).items())[:MOST]):
         seeds = measured_once(members)
         if not seeds:
             blocks.append(Notice(f"{label}: nothing to show; the record has no tables/filter_ablation."))
             continue
-        heading = f"{label}: mean over {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, validation split"
+        heading = f"{label}: mean over {words.seeds(len(seeds))}, validation split"
         blocks.append(DataTable(table_1(seeds), heading=heading, folded=index > 0))
         blocks.append(
             Plot(FIGURES["table_1"].make(seeds[0]), f"{label}, seed {seeds[0].seed}: Table 1", folded=index > 0)
@@ -154,24 +142,17 @@ def filters(runs: Sequence[Run]) -> Section:
 
 def table_1(members: Sequence[Run]) -> list[dict[str, Any]]:
     """The seven rows by each method, mean over seeds, beside controls and the paper's numbers."""
-    found = [row for run in members for row in run.table("filter_ablation")]
     lines = []
-    for (modules, removed), (_, paper) in PAPER_TABLE_1.items():
-        for method in ("readout", "projection"):
-            rows = [r for r in found if (r["modules"], r["removed"], r["method"]) == (modules, removed, method)]
-            made = [row for row in rows if row["refused"] is None]
-            if not rows:
-                continue
-            mean = lambda name, rows=made: float(np.mean([r[name] for r in rows])) if rows else None  # noqa: E731
-            line: dict[str, Any] = {"filtered": WORDS[modules], "removed": removed, "method": method}
-            line |= {"exact": percent(mean("accuracy")) if made else "no null space"}
-            drawn = [row for row in made if row["control_draws"]]
-            control = mean("control_accuracy_mean", drawn)
-            deviation = max((row["control_accuracy_std"] or 0 for row in drawn), default=0)
-            line |= {"control exact": f"{percent(control)} ± {100 * deviation:.2f}" if drawn else "-"}
-            line |= {"modulo 10": percent(mean("mod_10")), "within 10": percent(mean("within_10"))}
-            line |= {name: "-" if mean(name) is None else f"{mean(name):.3g}" for name in ("loss", "left", "lost")}
-            lines.append({**line, "paper exact": percent(paper)})
+    for row in table_1_means([run.table("filter_ablation") for run in members]):
+        control = percent(row["control_accuracy"]) + f" ± {100 * (row['control_deviation'] or 0):.2f}"
+        lines.append({
+            "filtered": MODULES[row["modules"]], "removed": row["removed"], "method": row["method"],
+            "exact": "no null space" if row["accuracy"] is None else percent(row["accuracy"]),
+            "control exact": "-" if row["control_accuracy"] is None else control,
+            "modulo 10": percent(row["mod_10"]), "within 10": percent(row["within_10"]),
+            **{name: "-" if row[name] is None else f"{row[name]:.3g}" for name in ("loss", "left", "lost")},
+            "paper exact": percent(paper.TABLE_1[row["modules"], row["removed"]][1]),
+        })  # fmt: skip
     return lines
 
 

@@ -1,0 +1,179 @@
+"""What is left of a model under filters: the rows of Table 1, where their errors go, single waves kept or removed.
+
+The one place that picks a row of Table 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fourier_lightning.readings.paper import TABLE_1
+from fourier_lightning.record.runs import Run
+
+Row = dict[str, Any]
+METHODS = ("readout", "projection")
+TOLD = (("mlp", "low"), ("attn", "low"), ("mlp", "high"), ("attn", "high"))  # what a summary speaks of
+ADDS = 0.5  # an arm below this accuracy does not add: what breaks it says nothing
+HARMLESS = 0.95  # of the unfiltered accuracy
+RIGHT = 0.8  # share of answers from which on the residue, or the magnitude, is still right
+APART = 0.2  # the least that the residue is right more often than the answer
+BROKEN = 0.5  # of the unfiltered accuracy: random filters that leave less leave no room for a difference
+ALIKE = 0.05  # a control that is worse than this above the filter does as much
+FAR = 4.0  # standard deviations of random draws, since the largest of 260 components is looked at
+
+
+def by_method(rows: Sequence[Row], method: str) -> dict[tuple[str, str], Row]:
+    """Rows of Table 1 by (modules, removed), in the paper's order; without those that the method was refused for."""
+    mine = [row for row in rows if row["method"] == method or row["removed"] == "none"]
+    made = {(row["modules"], row["removed"]): row for row in mine if not row["refused"]}
+    return {key: made[key] for key in TABLE_1 if key in made}
+
+
+def table_1(run: Run, method: str | None = None) -> dict[tuple[str, str], Row]:
+    """A run's rows of Table 1 by (modules, removed), by its method or by the one that a comparison asks for."""
+    return by_method(run.table("filter_ablation"), method or "readout")
+
+
+def row_of(run: Run, modules: str, removed: str) -> Row | None:
+    """A row of Table 1 by the paper's projection where it exists, else by readout; None where the record lacks it."""
+    found = [table_1(run, method).get((modules, removed)) for method in reversed(METHODS)]
+    return next((row for row in found if row), None)
+
+
+def errors_of(run: Run, modules: str, removed: str, method: str | None = None) -> list[Row]:
+    """The histogram of errors under a filter of Table 1: rows with ``error`` and ``count``."""
+    rows = [r for r in run.table("error_histogram") if (r["modules"], r["removed"]) == (modules, removed)]
+    if method is None:
+        method = "projection" if any(row["method"] == "projection" for row in rows) else "readout"
+    return rows if removed == "none" else [row for row in rows if row["method"] == method]
+
+
+def measured_once(runs: Sequence[Run]) -> list[Run]:
+    """One run a seed, of those with an ablation table."""
+    return list({run.seed: run for run in runs if run.table("filter_ablation")}.values())
+
+
+def table_1_means(tables: Sequence[Sequence[Row]]) -> list[Row]:
+    """The seven rows by each method, means over seeds: what report and committed results print.
+
+    Args:
+        tables: rows of ``filter_ablation``, one table a seed.
+
+    Returns:
+        modules, removed, method, rank; loss, accuracy, mod_10, within_10, left, lost (None where no seed's filter
+        could be made); control_accuracy and its largest deviation within a seed, control_loss (None without draws).
+    """
+    found = [row for table in tables for row in table]
+    lines = []
+    for key in TABLE_1:
+        for method in METHODS:
+            rows = [r for r in found if (r["modules"], r["removed"], r["method"]) == (*key, method)]
+            if not rows:
+                continue
+            made = [row for row in rows if row["refused"] is None]
+            drawn = [row for row in made if row["control_draws"]]
+            line = {"modules": key[0], "removed": key[1], "method": method, "rank": rows[0]["rank"]}
+            for name in ("loss", "accuracy", "mod_10", "within_10", "left", "lost"):
+                line[name] = mean([row[name] for row in made])
+                line[f"{name}_seeds"] = [row[name] for row in made]
+            line["control_loss"] = mean([row["control_loss_mean"] for row in drawn])
+            line["control_accuracy"] = mean([row["control_accuracy_mean"] for row in drawn])
+            line["control_deviation"] = max((row["control_accuracy_std"] or 0 for row in drawn), default=None)
+            lines.append(line)
+    return lines
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The mean; None of nothing."""
+    return float(np.mean(values)) if values else None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a filter of Table 1 does to an arm: means over its seeds.
+
+    Attributes:
+        modules, removed, method: the filter.
+        accuracy, mod_10, within_10: with it.
+        control: accuracy with random filters that remove as many directions; None without draws.
+        reading: what these numbers mean, in words.
+    """
+
+    modules: str
+    removed: str
+    method: str
+    accuracy: float
+    mod_10: float
+    within_10: float
+    control: float | None
+    reading: str
+
+
+def effects(runs: Sequence[Run]) -> list[Effect]:
+    """What the filters of Table 1 do to an arm, by readout; none if it does not add."""
+    method = "readout"
+    tables = [table_1(run, method) for run in runs]
+    intact = mean([table["none", "none"]["accuracy"] for table in tables if ("none", "none") in table])
+    if intact is None or intact < ADDS:
+        return []
+    chosen = [[table[key] for table in tables if key in table] for key in TOLD]
+    return [effect(rows, intact) for rows in chosen if rows]
+
+
+def effect(rows: Sequence[Row], intact: float) -> Effect:
+    """One filter's rows, one a seed, of a model that is right in a share ``intact`` without it."""
+    names = ("accuracy", "mod_10", "within_10")
+    accuracy, mod_10, within_10 = (float(np.mean([row[name] for row in rows])) for name in names)
+    control = mean([row["control_accuracy_mean"] for row in rows if row["control_draws"]])
+    if accuracy >= HARMLESS * intact:
+        reading = "harmless"
+    elif mod_10 > RIGHT and mod_10 - accuracy > APART:
+        reading = "the residue stays, the magnitude goes"
+    elif within_10 > RIGHT:
+        reading = "the magnitude stays, the exact answer goes"
+    else:
+        reading = "it breaks the answer"
+    if reading != "harmless" and control is not None and control <= accuracy + ALIKE:
+        reading += ", but random directions do as much"
+    first = rows[0]
+    return Effect(first["modules"], first["removed"], first["method"], accuracy, mod_10, within_10, control, reading)
+
+
+def same(a: float | None, b: float) -> bool:
+    """Whether two periods are one."""
+    return a is not None and abs(a - b) < 1e-6 * b
+
+
+def waves_kept(run: Run, metric: str) -> list[Row]:
+    """Rows of ``single_component`` that have this metric: one wave kept in all modules."""
+    return [row for row in run.table("single_component") if row[metric] is not None]
+
+
+def wave_kept(run: Run, period: float, metric: str) -> Row | None:
+    """The row of one wave kept."""
+    return next((row for row in waves_kept(run, metric) if same(row["period"], period)), None)
+
+
+def wave_errors(run: Run, period: float | None = None) -> tuple[float | None, list[Row]]:
+    """The histogram of errors with one wave kept, the longest if none is named, and its period."""
+    rows = run.table("single_component_errors")
+    period = max((row["period"] for row in rows), default=None) if period is None else period
+    return period, [] if period is None else [row for row in rows if same(row["period"], period)]
+
+
+def costliest(run: Run, count: int = 5) -> list[Row] | None:
+    """The single waves whose removal costs most, where it costs far more than random directions do.
+
+    None where that was not measured, or of a model that does not add.
+    """
+    rows = run.table("knock_out")
+    if not rows or not adds(run):
+        return None
+    return [row for row in sorted(rows, key=lambda row: -row["loss_increase"]) if row["z"] > FAR][:count]
+
+
+def adds(run: Run) -> bool:
+    """Whether a model adds at all, on the validation split."""
+    return run.metrics.get("val/accuracy", 0.0) >= ADDS

@@ -1,0 +1,124 @@
+"""From runs to arms: means, deviations and intervals over seeds, and the order of arms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fourier_lightning.record.labels import prompt_style
+from fourier_lightning.record.runs import Run, by_label
+
+RANKED_BY = ("test/accuracy", "test/mod_10", "test/within_10", "val/accuracy", "filter/accuracy")
+Curve = tuple[Sequence[float], Sequence[float]]  # x (epochs or steps) and values
+
+
+def bootstrap(values: Sequence[float]) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the mean; the same at every call.
+
+    With two or three values it reaches no further than the values themselves: read it as their range.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    from scipy.stats import bootstrap as resample  # a second to import, and only reports want it
+
+    if len(values) < 2:
+        raise ValueError("an interval over seeds needs two of them")
+    if len(set(values)) == 1:  # scipy warns of a degenerate distribution
+        return values[0], values[0]
+    found = resample((list(values),), np.mean, method="percentile", n_resamples=2000, rng=np.random.default_rng(0))
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a proportion of n examples."""
+    from scipy.stats import binomtest
+
+    found = binomtest(round(min(1.0, max(0.0, share)) * n), n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number over seeds.
+
+    Attributes:
+        mean: over the seeds.
+        deviation: sample standard deviation; None of one seed.
+        low, high: the 95 % bootstrap interval; None of one seed.
+    """
+
+    mean: float
+    deviation: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Mean, deviation and interval; None of nothing."""
+    if not values:
+        return None
+    if len(values) == 1:
+        return Spread(float(values[0]))
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)), *bootstrap(values))
+
+
+def finished(runs: Sequence[Run]) -> list[Run]:
+    """Runs that came to their end."""
+    return [run for run in runs if run.status == "finished" and run.config]
+
+
+def final(runs: Sequence[Run], metric: str) -> list[float]:
+    """A final metric of the runs that have it."""
+    return [run.metrics[metric] for run in runs if metric in run.metrics]
+
+
+def best(runs: Sequence[Run]) -> float:
+    """For sorting: the mean of the first metric that the runs have."""
+    values = [next((run.metrics[name] for name in RANKED_BY if name in run.metrics), -1.0) for run in runs]
+    return float(np.mean(values))
+
+
+def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """All runs of each label, the most accurate first: a seed may be trained in one run and measured in another."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.label, []).append(run)
+    return dict(sorted(groups.items(), key=lambda item: -best(item[1])))
+
+
+def ranking(runs: Sequence[Run]) -> dict[tuple[str, ...], dict[str, list[float]]]:
+    """Test accuracy of the seeds of each trained arm, the most accurate first, among those that can be compared."""
+    tasks: dict[tuple[str, ...], list[Run]] = {}
+    for run in finished(runs):
+        if "test/accuracy" in run.metrics and not run.arm.as_is:
+            tasks.setdefault(task_of(run), []).append(run)
+    ranked = {}
+    for task, members in tasks.items():
+        arms = sorted(by_label(members).items(), key=lambda item: -best(item[1]))
+        ranked[task] = {label: final(group, "test/accuracy") for label, group in arms}
+    return ranked
+
+
+def task_of(run: Run) -> tuple[str, ...]:
+    """What runs have to share to be compared, in words."""
+    data = run.config["data"]
+    share, ordered = f"{100 * data['train_fraction']:g} % of the pairs", data["pairs"] == "ordered"
+    return (f"Numbers to {data['max_operand']}", prompt_style(run.config), share, *(["ordered"] if ordered else []))
+
+
+def mean_curve(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """x, mean and sample standard deviation of some seeds' curves, as far as the shortest goes; None of one seed."""
+    length = min(len(x) for x, _ in curves)
+    stacked = np.stack([np.asarray(y, dtype=float)[:length] for _, y in curves])
+    deviation = stacked.std(axis=0, ddof=1) if len(curves) > 1 else None
+    return np.asarray(curves[0][0])[:length], stacked.mean(axis=0), deviation
+
+
+def by_size(rows: Sequence[Mapping[str, float | int | str]]) -> dict[str, dict[int, list[float]]]:
+    """Test accuracies by arm and training pairs, of rows with ``arm``, ``train_pairs``, ``test/accuracy``."""
+    sizes: dict[str, dict[int, list[float]]] = {}
+    for row in rows:
+        same_arm = sizes.setdefault(str(row["arm"]), {})
+        same_arm.setdefault(int(row["train_pairs"]), []).append(float(row["test/accuracy"]))
+    return sizes

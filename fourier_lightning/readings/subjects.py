@@ -1,0 +1,28 @@
+"""Which runs a figure or a claim is about."""
+
+from fourier_lightning.record.runs import Run
+
+
+def is_scratch(run: Run) -> bool:
+    """From scratch, its table too."""
+    return run.arm.is_scratch
+
+
+def fine_tuned(run: Run) -> bool:
+    """The pretrained arm, trained."""
+    return run.arm.is_fine_tuned
+
+
+def rescued(run: Run) -> bool:
+    """From scratch with the pretrained token embedding, frozen."""
+    return run.arm.is_rescue
+
+
+def untouched(run: Run) -> bool:
+    """Models that hold the pretrained number rows as they are."""
+    return run.arm.intact and (run.arm.as_is or run.arm.is_rescue)
+
+
+def uses_format(run: Run) -> bool:
+    """Whether the prompts are "a,b+" (appendix C.3)."""
+    return bool(run.config["data"]["templates"] == ["format"])
