@@ -58,20 +58,19 @@ class OptimizerSettings:
             raise ConfigError(f"optimizer.momentum={self.momentum}", "not in 0..1", "use e.g. 0.95")
 
 
-def build_optimizer(net: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """The optimizer of a GPT-2's trainable parameters. Muon's share: every matrix inside a block."""
+def build_optimizer(net: nn.Module, blocks: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
+    """The optimizer of a model's trainable parameters. Muon's share: every matrix inside ``blocks``."""
     betas = (settings.betas[0], settings.betas[1])
-    trained = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    trained = [p for p in net.parameters() if p.requires_grad]
     if settings.name == "adamw":
-        adamw = torch.optim.AdamW(
-            trained.values(), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True
-        )
+        adamw = torch.optim.AdamW(trained, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True)
         # Lightning refuses to clip the gradients of a fused optimizer under mixed precision, lest it unscale them
         # again inside its step. Without this flag a scaler unscales before the step, as for any other optimizer.
         adamw._step_supports_amp_scaling = False
         return adamw
-    matrices = [p for name, p in trained.items() if p.ndim == 2 and ".h." in name]
-    others = [p for name, p in trained.items() if not (p.ndim == 2 and ".h." in name)]
+    inside = {id(p) for p in blocks.parameters() if p.ndim == 2}
+    matrices = [p for p in trained if id(p) in inside]
+    others = [p for p in trained if id(p) not in inside]
     groups = [
         {"params": matrices, "muon": True, "lr": settings.muon_lr, "momentum": settings.momentum},
         {"params": others, "muon": False, "lr": settings.lr, "betas": betas},

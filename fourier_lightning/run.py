@@ -11,7 +11,6 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from transformers import GPT2Config
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
@@ -42,7 +41,7 @@ class Parts:
     model: ModelSettings
     embedding: EmbeddingSettings
     optimizer: OptimizerSettings
-    network: GPT2Config
+    network: Any
     instruments: dict[str, Instrument]
 
 
@@ -66,8 +65,8 @@ def prepare(cfg: DictConfig) -> Parts:
     data = make(cfg.data, tokenizer=backbone.tokenizer(), seed=cfg.seed)
     longest = max(group.prompt.shape[1] for group in data.examples("test"))
     network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
-    embedding.check(data.p, network.n_embd)
-    instruments = make_instruments(cfg, data, network.n_embd)
+    embedding.check(data.p, network.hidden_size)
+    instruments = make_instruments(cfg, data, network.hidden_size)
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
     return Parts(backbone, data, model, embedding, optimizer, network, instruments)
@@ -154,7 +153,7 @@ def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> 
         run=run,
         cyclic=parts.data.task.cyclic,
     )
-    initialise(module.net, parts.backbone, vocabulary, parts.model, parts.embedding, seed)
+    initialise(module.decoder, parts.backbone, vocabulary, parts.model, parts.embedding, seed)
     return module
 
 
@@ -204,7 +203,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
             # without one of its own, Lightning would add a checkpoint callback that writes elsewhere
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         )
-        parameters = parameter_table(module.net)
+        parameters = parameter_table(module.decoder)
         rows = {split: len(indices) for split, indices in parts.data.split.items()}
         device = describe_device(trainer.strategy.root_device)
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)

@@ -6,8 +6,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.models.arms import FUSED, ModelSettings, parameter_table
+from fourier_lightning.models.arms import ModelSettings, parameter_table
 from fourier_lightning.models.gpt2_fast import answer_logits
+from fourier_lightning.models.sizes import FUSED
 from fourier_lightning.run import build_module, prepare, train
 
 
@@ -96,7 +97,7 @@ def test_pretrained_arm_is_the_backbone(pretrained):
 
 def test_what_trains_is_counted_once():
     module, _ = build()
-    rows = {row["part"]: (row["parameters"], row["trainable"]) for row in parameter_table(module.net)}
+    rows = {row["part"]: (row["parameters"], row["trainable"]) for row in parameter_table(module.decoder)}
     assert rows["wte"] == (523 * 128, 0)
     assert "lm_head" not in rows  # tied
     assert sum(n for n, _ in rows.values()) == sum(p.numel() for p in module.net.parameters())

@@ -36,7 +36,7 @@ def test_directories_that_are_no_model(tmp_path):
     with pytest.raises(ConfigError, match=r"^backbone.path=/no/such: no such directory"):
         Backbone("x", "/no/such")
     BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match="model_type is 'bert'"):
+    with pytest.raises(ConfigError, match="no architecture 'bert' is known here"):
         Backbone("x", str(tmp_path)).config()
 
 
@@ -80,11 +80,10 @@ def test_a_cached_hub_model_is_used_without_the_hub(monkeypatch, tmp_path):
 def test_every_backbone_yaml_names_a_hub_model_or_the_embedded_one():
     from fourier_lightning.config import CONF_DIR, load_config
 
-    names = {path.stem for path in (CONF_DIR / "backbone").glob("*.yaml")}
-    assert names == {"whisper_tiny_en_text", "gpt2", "gpt2_medium", "gpt2_large", "gpt2_xl"}
-    for name in names:
-        cfg = load_config([f"backbone={name}"]).backbone
+    for path in (CONF_DIR / "backbone").glob("*.yaml"):
+        name = path.stem
+        cfg = load_config([f"backbone={name}", *(["backbone.path=somewhere"] if name == "local" else [])]).backbone
         assert cfg.name == name
-        assert cfg.path == f"openai-community/{name.replace('_', '-')}" or json.loads(
-            (Path(cfg.path) / "config.json").read_text()
-        )
+        assert "/" in cfg.path or cfg.path == "somewhere"
+        if name == "whisper_tiny_en_text":
+            assert json.loads((Path(cfg.path) / "config.json").read_text())["model_type"] == "gpt2"

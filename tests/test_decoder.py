@@ -188,19 +188,19 @@ def test_gemmas_bend_of_the_logits_is_undone():
         (
             "falcon",
             {},
-            "model_type=falcon: a model of this kind is refused: its modules add the residual stream inside",
+            "model_type=falcon: they add the residual stream inside their modules",
         ),
-        ("bloom", {}, "model_type=bloom: a model of this kind is refused: its modules add the residual stream inside"),
+        ("bloom", {}, "model_type=bloom: they add the residual stream inside their modules"),
         ("mamba", {}, "model_type=mamba: no architecture 'mamba' is known here; use one of gpt2, gpt_neo"),
         (
             "opt",
             {"word_embed_proj_dim": 16},
-            "model_type=opt: a model of this kind is refused: its embeddings are projected",
+            "model_type=opt: its embeddings are projected",
         ),
         (
             "opt",
             {"do_layer_norm_before": False},
-            "model_type=opt: a model of this kind is refused: its norms come after",
+            "model_type=opt: its norms come after",
         ),
     ],
 )

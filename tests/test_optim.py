@@ -67,12 +67,14 @@ def test_state_survives_saving():
 
 def test_groups_of_a_gpt2(pretrained):
     settings = OptimizerSettings(name="muon", lr=1e-3, muon_lr=0.02)
-    muon, adamw = build_optimizer(pretrained, settings).param_groups
+    muon, adamw = build_optimizer(pretrained, pretrained.transformer.h, settings).param_groups
     names = {id(p): name for name, p in pretrained.named_parameters()}
     assert {names[id(p)].split(".")[-2] for p in muon["params"]} == {"c_attn", "c_proj", "c_fc"}
     assert len(muon["params"]) + len(adamw["params"]) == len(names)
     assert (muon["lr"], adamw["lr"]) == (0.02, 1e-3)
-    plain = build_optimizer(pretrained, OptimizerSettings(name="adamw", lr=1e-3, betas=[0.9, 0.95]))
+    plain = build_optimizer(
+        pretrained, pretrained.transformer.h, OptimizerSettings(name="adamw", lr=1e-3, betas=[0.9, 0.95])
+    )
     assert type(plain) is torch.optim.AdamW and plain.defaults["betas"] == (0.9, 0.95)
 
 

@@ -19,6 +19,8 @@ SIZES = {
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": WIDTH},
 }
 
+TIED = ("gpt2", "gpt_neo", "gemma2", "opt")  # of these the input table is the unembedding, too
+
 
 def tiny_model(name: str, **settings):
     """A random model in evaluation mode, away from the near-linear initialisation: every weight and bias matters."""

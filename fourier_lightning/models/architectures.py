@@ -140,8 +140,8 @@ ARCHITECTURES = {
 }
 
 REFUSED = {
-    "falcon": "its modules add the residual stream inside: no module's output is what a branch adds",
-    "bloom": "its modules add the residual stream inside: no module's output is what a branch adds",
+    "falcon": "they add the residual stream inside their modules: no module's output is what a branch adds",
+    "bloom": "they add the residual stream inside their modules: no module's output is what a branch adds",
 }
 
 
@@ -159,8 +159,6 @@ def architecture_of(config: Any, key: str | None = None) -> Architecture:
     row = ARCHITECTURES.get(kind)
     problem = REFUSED.get(kind) if row is None else row.refuses(config)
     if row is None or problem:
-        problem = (
-            f"a model of this kind is refused: {problem}" if problem else f"no architecture {kind!r} is known here"
-        )
+        problem = problem or f"no architecture {kind!r} is known here"
         raise ConfigError(key or f"model_type={kind}", problem, f"use one of {', '.join(ARCHITECTURES)}")
     return row

@@ -1,4 +1,4 @@
-"""The three arms: a pretrained GPT-2, a random one, and a random one with the pretrained token table.
+"""The three arms: a pretrained model, a random one, and a random one with the pretrained token table.
 
 They are one recipe with different settings: which body (`model.body`), which table (`embedding.*`).
 """
@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM
 
 from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.models.architectures import architecture_of
 from fourier_lightning.models.backbones import Backbone
-from fourier_lightning.models.embedding import EmbeddingSettings, install_table
-
-# GPT-2's activation as Hugging Face writes it takes eight passes over memory; the same function takes one.
-FUSED = {"gelu_new": "gelu_pytorch_tanh"}
+from fourier_lightning.models.decoder import Decoder
+from fourier_lightning.models.embedding import EmbeddingSettings, initial_spread, install_table
+from fourier_lightning.models.sizes import sized_config
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class ModelSettings:
 
     Attributes:
         name: the arm, as tables and W&B runs call it.
-        body: ``pretrained`` or ``random`` blocks (and final LayerNorm).
+        body: ``pretrained`` or ``random`` blocks (and final norm).
         n_layer: blocks; null takes the backbone's. Only a random body can differ from it.
         width: residual stream; null takes the backbone's. Only a random body can differ from it.
         n_head: heads; null takes the backbone's.
-        dropout: of embeddings, attention weights and residual branches (GPT-2's default is 0.1).
+        dropout: of embeddings, attention weights and residual branches, where the architecture has it.
         loss: cross-entropy of the ``answer`` token alone, or of the whole ``sequence`` after its first token.
     """
 
@@ -58,70 +58,70 @@ class ModelSettings:
 
 def network_config(
     backbone: Backbone, model: ModelSettings, embedding: EmbeddingSettings, vocabulary_size: int, prompt_length: int
-) -> GPT2Config:
-    """The GPT-2 configuration of the network to build.
+) -> Any:
+    """The configuration of the network to build: of the backbone's architecture, in the arm's sizes.
 
     Raises:
-        ConfigError: width and heads, or width and table, don't go together, or prompts are too long.
+        ConfigError: width and heads, width and table, or body and table don't go together, or prompts are too long.
     """
     base = backbone.config()
-    width, n_head = model.width or base.n_embd, model.n_head or base.n_head
-    if width % n_head:
-        raise ConfigError(
-            f"model.width={width}", f"not divisible by model.n_head={n_head}", f"use a multiple of {n_head}"
-        )
-    if embedding.needs_backbone and width > base.n_embd:
-        raise ConfigError(
-            f"model.width={width}",
-            f"the pretrained table of backbone={backbone.name} has only {base.n_embd} columns",
-            f"use at most {base.n_embd}, or model=scratch",
-        )
-    if prompt_length > base.n_positions:
-        raise ConfigError(
-            "data.templates", f"prompts of {prompt_length} tokens exceed {base.n_positions}", "use shorter ones"
-        )
-    config = GPT2Config(**{k: v for k, v in base.to_dict().items() if k not in ("dtype", "transformers_version")})
-    config.update(
-        {
-            "vocab_size": vocabulary_size,
-            "n_embd": width,
-            "n_head": n_head,
-            "n_layer": model.n_layer or base.n_layer,
-            "activation_function": FUSED.get(base.activation_function, base.activation_function),
-            "tie_word_embeddings": embedding.tie,
-            "resid_pdrop": model.dropout,
-            "embd_pdrop": model.dropout,
-            "attn_pdrop": model.dropout,
-            "bos_token_id": None,  # special tokens are not in a compact vocabulary, and no prompt uses them
-            "eos_token_id": None,
-        }
+    config = sized_config(
+        backbone, model.n_layer, model.width, model.n_head, model.dropout, embedding.tie, vocabulary_size
     )
+    if embedding.needs_backbone and config.hidden_size > base.hidden_size:
+        raise ConfigError(
+            f"model.width={config.hidden_size}",
+            f"the pretrained table of backbone={backbone.name} has only {base.hidden_size} columns",
+            f"use at most {base.hidden_size}, or model=scratch",
+        )
+    if prompt_length > base.max_position_embeddings:
+        problem = f"prompts of {prompt_length} tokens exceed {base.max_position_embeddings}"
+        raise ConfigError("data.templates", problem, "use shorter ones")
+    if model.body == "pretrained":
+        _check_pretrained(base, embedding)
     return config
 
 
-def blank_network(config: GPT2Config) -> GPT2LMHeadModel:
-    """A GPT-2 with randomly initialised blocks and positions; ``initialise`` fills its table.
+def _check_pretrained(base: Any, embedding: EmbeddingSettings) -> None:
+    """Refuse tables under which a pretrained body is another model than it was.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if embedding.tie and not base.tie_word_embeddings:
+        problem = "the backbone's unembedding is a table of its own"
+        raise ConfigError("embedding.tie=true", problem, "use embedding.tie=false, or a model that is not pretrained")
+    if embedding.centre and architecture_of(base).positions is None:
+        problem = f"{base.model_type} has no table of positions that could take the mean over"
+        raise ConfigError("embedding.centre=true", problem, "use embedding.centre=false")
+
+
+def blank_network(config: Any) -> Any:
+    """A model with randomly initialised blocks and positions; ``initialise`` fills its table.
 
     The table is put in after the blocks are drawn, so that the same seed gives the same blocks whatever the
     vocabulary: compact and full runs can be compared.
     """
     size, config.vocab_size = config.vocab_size, 1
-    net = GPT2LMHeadModel(config)
-    config.vocab_size = size
-    net.set_input_embeddings(nn.Embedding(size, config.n_embd))
-    net.set_output_embeddings(nn.Linear(config.n_embd, size, bias=False))
+    net = AutoModelForCausalLM.from_config(config)
+    config.vocab_size = net.config.vocab_size = size
+    table, head = net.get_input_embeddings(), net.get_output_embeddings()
+    table.weight, table.num_embeddings = nn.Embedding(size, config.hidden_size).weight, size
+    head.weight, head.out_features = nn.Linear(config.hidden_size, size, bias=False).weight, size
+    if head.bias is not None:
+        head.bias = nn.Parameter(torch.zeros(size))
     net.tie_weights()
     return net
 
 
-def random_table(config: GPT2Config, backbone_rows: int, token_ids: Tensor, seed: int) -> Tensor:
-    """GPT-2's initialisation of a token table: the rows ``token_ids`` of one drawn for the whole vocabulary."""
+def random_table(config: Any, backbone_rows: int, token_ids: Tensor, seed: int) -> Tensor:
+    """The architecture's initialisation of a token table: the rows ``token_ids`` of one drawn for the vocabulary."""
     rng = torch.Generator().manual_seed(seed)
-    return torch.randn(backbone_rows, config.n_embd, generator=rng)[token_ids] * config.initializer_range
+    return torch.randn(backbone_rows, config.hidden_size, generator=rng)[token_ids] * initial_spread(config)
 
 
 def initialise(
-    net: GPT2LMHeadModel,
+    net: Decoder,
     backbone: Backbone,
     vocabulary: Vocabulary,
     model: ModelSettings,
@@ -130,26 +130,27 @@ def initialise(
 ) -> None:
     """Give a blank network its starting weights: pretrained parts over random ones, then the table."""
     rows = backbone.config().vocab_size
-    net.lm_head.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed + 1))
-    net.transformer.wte.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed))  # wins if tied
+    net.head.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed + 1))
+    net.table.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed))  # wins if tied
     pretrained = model.body == "pretrained"
-    source = backbone.load() if pretrained or embedding.needs_backbone else None
+    source = Decoder(backbone.load()) if pretrained or embedding.needs_backbone else None
     if source is not None and pretrained:
-        net.transformer.h.load_state_dict(source.transformer.h.state_dict())
-        net.transformer.ln_f.load_state_dict(source.transformer.ln_f.state_dict())
+        net.blocks.load_state_dict(source.blocks.state_dict())
+        net.norm.load_state_dict(source.norm.state_dict())
     install_table(net, source, embedding, vocabulary, pretrained, seed)
 
 
-def freeze(net: GPT2LMHeadModel, freeze_table: bool) -> None:
+def freeze(net: Any, freeze_table: bool) -> None:
     """Freeze the input table (with a tied head, the unembedding with it); all else trains."""
-    net.transformer.wte.weight.requires_grad_(not freeze_table)
+    net.get_input_embeddings().weight.requires_grad_(not freeze_table)
 
 
-def parameter_table(net: nn.Module) -> list[dict[str, Any]]:
+def parameter_table(decoder: Decoder) -> list[dict[str, Any]]:
     """One row for each top part of the network: parameters, and whether they train. Tied weights count once."""
+    body = decoder.architecture.blocks.rpartition(".")[0] + "."
     parts: dict[str, dict[str, Any]] = {}
-    for name, parameter in net.named_parameters():
-        part = name.removeprefix("transformer.").split(".")[0]  # wte, wpe, h, ln_f, lm_head
+    for name, parameter in decoder.net.named_parameters():
+        part = name.removeprefix(body).split(".")[0]  # of a GPT-2: wte, wpe, h, ln_f, lm_head
         row = parts.setdefault(part, {"part": part, "parameters": 0, "trainable": 0})
         row["parameters"] += parameter.numel()
         row["trainable"] += parameter.numel() if parameter.requires_grad else 0

@@ -9,9 +9,10 @@ from urllib.parse import urlparse
 
 from huggingface_hub import constants, snapshot_download
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.models.architectures import architecture_of
 
 REMEDY = (
     "set backbone.path to a local model directory, run once with network access, "
@@ -20,7 +21,7 @@ REMEDY = (
 
 
 class Backbone:
-    """A GPT-2-style checkpoint: a local directory or a hub name.
+    """A pretrained causal language model: a local directory or a hub name.
 
     Args:
         name: how tables and W&B runs call it.
@@ -28,7 +29,7 @@ class Backbone:
             cache is used without asking the hub.
 
     Raises (from every method):
-        ConfigError: the directory or name can't be loaded, or is not a GPT-2-style model.
+        ConfigError: the directory or name can't be loaded, or is of an architecture without a row in ``architectures``.
     """
 
     def __init__(self, name: str, path: str) -> None:
@@ -38,22 +39,17 @@ class Backbone:
             problem = "holds no config.json" if is_dir else "no such directory"
             raise ConfigError(f"backbone.path={path}", problem, "give a model directory or a hub name")
 
-    def config(self) -> GPT2Config:
+    def config(self) -> Any:
         """Sizes: layers, width, heads, vocabulary."""
         config = self._load(AutoConfig)
-        if config.model_type != "gpt2":
-            raise ConfigError(
-                f"backbone.path={self.path}",
-                f"its model_type is {config.model_type!r}",
-                "give a GPT-2-style checkpoint (model_type gpt2)",
-            )
+        architecture_of(config, f"backbone.path={self.path}")
         return config
 
     def tokenizer(self) -> Any:
         """Its tokenizer."""
         return self._load(AutoTokenizer)
 
-    def load(self) -> GPT2LMHeadModel:
+    def load(self) -> Any:
         """The pretrained model, in float32 on the CPU."""
         self.config()
         return self._load(AutoModelForCausalLM, weights=True, dtype="float32")

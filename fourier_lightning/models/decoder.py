@@ -47,17 +47,17 @@ class Decoder:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self._head.weight.device
+        return self.head.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""
-        return self._head.weight.dtype
+        return self.head.weight.dtype
 
     @property
     def tied(self) -> bool:
         """Whether the input table is the unembedding, too."""
-        return self.net.get_input_embeddings().weight is self._head.weight
+        return self.table.weight is self.head.weight
 
     @property
     def final(self) -> Site:
@@ -72,14 +72,12 @@ class Decoder:
 
     def input_rows(self) -> Float[Tensor, "V d"]:
         """What each token puts into the stream (V, d), a model's own factor (Gemma's sqrt(d)) included. Detached."""
-        table = self.net.get_input_embeddings()
-        rows = table.weight.detach()
-        factor = getattr(table, "embed_scale", None)
+        rows, factor = self.table.weight.detach(), getattr(self.table, "embed_scale", None)
         return rows if factor is None else rows * factor
 
     def output_rows(self) -> Float[Tensor, "V d"]:
         """The unembedding (V, d) as it is stored. Detached."""
-        return self._head.weight.detach()
+        return self.head.weight.detach()
 
     def unembedding(self, numbers: Int[Tensor, " p"], fold: bool) -> Float[Tensor, "p d"]:
         """W: the unembedding restricted to the number tokens (p, d), float64.
@@ -92,7 +90,7 @@ class Decoder:
         rows = self.output_rows()[numbers].double()
         if not fold:
             return rows
-        gain = self._norm.weight
+        gain = self.norm.weight
         if gain is not None:
             gain = gain.detach().double()
             rows = rows * (gain + 1 if self.architecture.norm == "rms+1" else gain)
@@ -102,7 +100,7 @@ class Decoder:
         """What every prompt's number logits hold (p,), float64: the head's bias and, folded, that of the final norm."""
         rows = self.output_rows()[numbers].double()
         constant = torch.zeros_like(rows[:, 0])
-        norm_bias, head_bias = getattr(self._norm, "bias", None), self._head.bias
+        norm_bias, head_bias = getattr(self.norm, "bias", None), self.head.bias
         if fold and norm_bias is not None:
             constant = rows @ norm_bias.detach().double()
         return constant if head_bias is None else constant + head_bias.detach()[numbers].double()
@@ -111,7 +109,7 @@ class Decoder:
 
     def norm_scale(self, states: Float[Tensor, "... d"]) -> Float[Tensor, "... 1"]:
         """What the final norm divides a state by, float64: sqrt(variance + eps), or sqrt(mean square + eps)."""
-        states, norm = states.double(), self._norm
+        states, norm = states.double(), self.norm
         if self.architecture.norm == "layer":
             return (states.var(dim=-1, unbiased=False, keepdim=True) + norm.eps).sqrt()
         eps = norm.eps if hasattr(norm, "eps") else norm.variance_epsilon
@@ -195,9 +193,9 @@ class Decoder:
             wanted = f"a layer from 0 to {self.n_layer - 1}" if name in PER_LAYER else "no layer"
             raise ValueError(f"site {name!r} takes {wanted}, not {layer}")
         if site == self.final:
-            return self._norm, "input"
+            return self.norm, "input"
         if name == "ln_final":
-            return self._norm, "output"
+            return self.norm, "output"
         if name == "embed" or site == Site("resid_pre", 0):
             embed = self.architecture.embed
             return (self.blocks[0], "input") if embed is None else (self.net.get_submodule(embed), "output")
@@ -213,9 +211,16 @@ class Decoder:
         return None if path is None else self.net.get_submodule(path)
 
     @property
-    def _head(self) -> nn.Linear:
+    def table(self) -> nn.Embedding:
+        """The input table."""
+        return self.net.get_input_embeddings()
+
+    @property
+    def head(self) -> nn.Linear:
+        """The unembedding."""
         return self.net.get_output_embeddings()
 
     @property
-    def _norm(self) -> Any:
+    def norm(self) -> Any:
+        """The final norm."""
         return self.net.get_submodule(self.architecture.ln_final)

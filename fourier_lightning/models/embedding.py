@@ -1,16 +1,16 @@
 """The token table that a model starts from: its source, its centre, its width, its scale, its control."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import GPT2LMHeadModel
 
 from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.selection import Period, Selection, parse_periods
+from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.models.number_rows import (
     fourier_features,
     gaussian_same_norm,
@@ -32,13 +32,14 @@ class EmbeddingSettings:
             that are cosines and sines of ``periods``, as in FoNE; other tokens random).
         freeze: never train the input table.
         tie: use the input table as the unembedding too (GPT-2's way). Untied, the unembedding trains: it starts as
-            a copy of the table under a pretrained body, at random under a random one.
+            the backbone's under a pretrained body (a copy of the table, if that is tied), at random under a random
+            one.
         centre: subtract the mean of the number rows from every row. Under a pretrained body the position
             embeddings take the mean over, so that the function of the model does not change.
         scale: root mean square of the number rows' entries: ``raw`` (as they are), ``init`` (that of random
             initialisation) or a number. All rows get the factor that does it for the unfiltered number rows; filtered
             and synthetic number rows are then brought to the same size, so that other tokens are alike in all arms.
-        positions: ``pretrained`` or ``random`` position embeddings.
+        positions: ``pretrained`` or ``random`` position embeddings, where the architecture has a table of them.
         keep: waves over the number line to keep in the number rows: ``all``, ``low`` (k < cutoff), ``high``
             (k >= cutoff), ``band`` (cutoff <= k < upper) or ``periods`` (exactly the listed ones). The mean row stays.
         cutoff, upper: in k; null as in ``filter.cutoff``: the paper's 50 at p = 521.
@@ -116,8 +117,8 @@ def narrow_to(table: Tensor, positions: Tensor, numbers: Tensor, width: int) -> 
 
 
 def install_table(
-    net: GPT2LMHeadModel,
-    source: GPT2LMHeadModel | None,
+    net: Decoder,
+    source: Decoder | None,
     settings: EmbeddingSettings,
     vocabulary: Vocabulary,
     body_is_pretrained: bool,
@@ -131,25 +132,24 @@ def install_table(
 
     Args:
         net: the model that is being built, randomly initialised; its width may be smaller than the source's.
-        source: the pretrained backbone, if the settings need it.
+        source: the pretrained backbone, if the settings need it; of the same architecture.
         vocabulary: which rows ``net`` holds.
         body_is_pretrained: keep the model's function when centring.
         seed: of the controls.
     """
-    numbers, operands = vocabulary.numbers, vocabulary.operands
-    table, positions = net.transformer.wte.weight.detach().clone(), net.transformer.wpe.weight.detach()
+    numbers, operands, ids = vocabulary.numbers, vocabulary.operands, vocabulary.token_ids
+    table, positions = net.table.weight.detach().clone(), _places(net)
     if source is not None:
-        rows = source.transformer.wte.weight.detach()[vocabulary.token_ids]
-        places = source.transformer.wpe.weight.detach()[: net.config.n_positions]
+        rows, places = source.table.weight.detach()[ids], _places(source)[: len(positions)]
         if settings.centre and settings.source == "pretrained":
             mean = rows[numbers].mean(dim=0)
             rows = rows - mean
             places = places + mean if body_is_pretrained else places
-        rows, places = narrow_to(rows, places, numbers, net.config.n_embd)
+        rows, places = narrow_to(rows, places, numbers, net.width)
         table = rows if settings.source == "pretrained" else table
         positions = places if settings.positions == "pretrained" else positions
     if settings.scale != "raw":
-        target = net.config.initializer_range if settings.scale == "init" else settings.scale
+        target = initial_spread(net.config) if settings.scale == "init" else settings.scale
         factor = float(target) / root_mean_square(table[numbers])
         table = table * factor
         if settings.source == settings.positions == "pretrained":  # they keep their size relative to the table
@@ -157,10 +157,26 @@ def install_table(
     for line, values in ((numbers, torch.arange(len(numbers))), (operands, vocabulary.operand_values)):
         table[line] = prepare_rows(table[line], values, settings, len(numbers), seed)
 
-    net.transformer.wte.weight.data.copy_(table)
-    net.transformer.wpe.weight.data.copy_(positions)
-    if body_is_pretrained and not settings.tie:
-        net.lm_head.weight.data.copy_(table)
+    net.table.weight.data.copy_(table)
+    if net.positions is not None:
+        net.positions.weight.data.copy_(positions)
+    if source is not None and body_is_pretrained:
+        if not settings.tie:
+            net.head.weight.data.copy_(table if source.tied else source.head.weight[ids])
+        if source.head.bias is not None:
+            net.head.bias.data.copy_(source.head.bias[ids])
+
+
+def initial_spread(config: Any) -> float:
+    """Standard deviation of an architecture's random initialisation."""
+    spread = getattr(config, "initializer_range", None)
+    return float(config.init_std if spread is None else spread)
+
+
+def _places(decoder: Decoder) -> Tensor:
+    """The table of positions (T, d); none of them where the architecture rotates positions into its keys."""
+    table = decoder.positions
+    return decoder.table.weight.new_empty(0, decoder.width) if table is None else table.weight.detach()
 
 
 def prepare_rows(rows: Tensor, values: Tensor, settings: EmbeddingSettings, p: int, seed: int) -> Tensor:

@@ -6,23 +6,23 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import GPT2Config
 
 from fourier_lightning.data.batches import Batch
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.arms import blank_network, freeze
 from fourier_lightning.models.decoder import Decoder
+from fourier_lightning.models.sizes import config_from
 from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_schedule
 
 
 class AdditionModule(pl.LightningModule):
-    """A GPT-2 that answers a task's prompt with one number token.
+    """A language model that answers a task's prompt with one number token.
 
     The constructor takes plain values only, so ``load_from_checkpoint(path)`` needs nothing else: no backbone, no
-    configuration. Starting weights are written afterwards by ``network.initialise``.
+    configuration. Starting weights are written afterwards by ``arms.initialise``.
 
     Args:
-        network: a ``GPT2Config`` as a dictionary.
+        network: a configuration of transformers as a dictionary, ``model_type`` included.
         token_ids: backbone token id of each row of the model's vocabulary.
         numbers: vocabulary rows of the numbers 0..p-1.
         optimizer: the fields of ``OptimizerSettings``.
@@ -48,7 +48,7 @@ class AdditionModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
-        self.net = blank_network(GPT2Config(**network))
+        self.net = blank_network(config_from(network))
         self.decoder = Decoder(self.net)
         freeze(self.net, freeze_table)
         self.loss_scope = loss
@@ -108,7 +108,7 @@ class AdditionModule(pl.LightningModule):
         metrics.reset()
 
     def configure_optimizers(self) -> Any:
-        optimizer = build_optimizer(self.net, self.optimizer_settings)
+        optimizer = build_optimizer(self.net, self.decoder.blocks, self.optimizer_settings)
         total_steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_schedule(optimizer, self.optimizer_settings, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
