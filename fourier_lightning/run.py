@@ -160,7 +160,7 @@ def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> 
 def make_loggers(cfg: DictConfig, record: RunRecord) -> list[Any]:
     """The record's logger, then whatever ``logger=`` asks for."""
     resolved = OmegaConf.to_container(cfg, resolve=True)
-    extra = {"wandb": {"config": resolved}}
+    extra = {"wandb": {"config": {**resolved, "p": record.run["p"]}}}
     loggers = [make(node, **extra.get(name, {})) for name, node in cfg.logger.items()]
     return [RecordLogger(record), *(logger for logger in loggers if logger is not None)]
 

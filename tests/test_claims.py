@@ -32,7 +32,8 @@ def claim(values, test=ABOVE) -> Claim:
 
 def runs(count: int, status: str = "finished") -> list[Run]:
     config = {"model": {"body": "random"}, "embedding": {"source": "random", "freeze": False}}
-    made = [Run(Path(str(seed)), {"status": status, "seed": seed, "config": config}) for seed in range(count)]
+    info = {"status": status, "config": config, "task": {"name": "addition"}, "p": 41}
+    made = [Run(Path(str(seed)), {**info, "seed": seed}) for seed in range(count)]
     for run in made:
         run.label = "scratch"
     return made
@@ -227,8 +228,8 @@ def test_wave_measures_on_planted_records(planted):
     total = np.zeros((1, planted.p))
     total[0, 12] = 1
     planted._read["arrays/final_logits_topk_sum"] = total
-    put(planted, final_logit_waves=[{"a": 4, "b": 5, "answer": 9, "band": "all", "period": 2.0}])
-    assert wave_claims.wave_sum_error(planted, []).value == 3
+    put(planted, final_logit_waves=[{"a": 4, "b": 5, "answer": 10, "band": "all", "period": 2.0}])
+    assert wave_claims.wave_sum_error(planted, []).value == 2  # from what the record calls the answer
     put(planted, filter_ablation=[{"cutoff": 10}])
     planted._read["arrays/layer_component_mlp_rms"] = np.ones((2, 20))
     planted._read["arrays/layer_component_mlp_limit"] = np.repeat([[0.5] * 3 + [2.0] * 17], 2, axis=0)
@@ -276,7 +277,7 @@ def test_contrasts_compare_the_same_task(tiny_runs):
     np.testing.assert_allclose(gains, [0.6, 0.3])  # each against the scratch run of its own seed
     found[2].config["data"]["train_fraction"] = 0.2
     assert measures.advantage("scratch")(found[0], found).value == pytest.approx(0.4)  # only seed 1 is left
-    found[3].config["data"]["max_operand"] = 30
+    found[3].info["p"] = 61
     assert measures.advantage("scratch")(found[0], found) is None
     found = find_runs([tiny_runs])[:4]
     for run, curve in zip(found, ([0.1, 0.6], [0.1, 0.2], [0.1, 0.2], [0.6, 0.7]), strict=True):

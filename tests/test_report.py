@@ -122,7 +122,8 @@ def test_numbers_of_the_summary(tiny_runs):
     assert [row["arm"] for row in table] == ["scratch + frozen pretrained table", "scratch", "unknown"]
     assert table[0]["test exact"] == "85.00 ± 7.07 % [80.00, 90.00]" and table[2]["not finished"] == 1
     (sentence,) = winner(runs)
-    assert "Numbers to 20, &quot;a,b+&quot;, 60 % of the pairs: <b>scratch + frozen pretrained table</b>" in sentence
+    task = "Addition, answers 0 to 40, &quot;a,b+&quot;, 60 % of the pairs"
+    assert f"{task}: <b>scratch + frozen pretrained table</b>" in sentence
     assert "70.00 points ahead of <b>scratch</b>" in sentence and "overlap" not in sentence
     runs[2].info["metrics"]["test/accuracy"] = 0.85
     assert "seeds of the first two overlap" in winner(runs)[0]

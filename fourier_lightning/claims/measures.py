@@ -69,11 +69,11 @@ def lens_gap(run: Run, peers: Sequence[Run]) -> Measured | None:
 
 def matching(run: Run, peers: Sequence[Run], arm: str) -> list[Run]:
     """Runs of another arm (its key) on the same task and share of the pairs, of the same seed where there is one."""
-    keys = ("max_operand", "templates", "train_fraction", "pairs")
-    same_task = [
-        peer for peer in peers
-        if peer.arm.key == arm and all(peer.config["data"][key] == run.config["data"][key] for key in keys)
-    ]  # fmt: skip
+
+    def asked(one: Run) -> list[object]:
+        return [one.task, *(one.config["data"].get(key) for key in ("templates", "train_fraction", "pairs"))]
+
+    same_task = [peer for peer in peers if peer.arm.key == arm and asked(peer) == asked(run)]
     return [peer for peer in same_task if peer.seed == run.seed] or same_task
 
 

@@ -93,9 +93,10 @@ class Verdict:
 def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
     """A verdict for each model that the claim is about and that has the record for it; else one "not measured".
 
-    A run that is not finished gives no number, nor does one that did not learn its own training pairs.
+    A run that is not finished gives no number, nor does one of another task than the paper's, nor one that did not
+    learn its own training pairs.
     """
-    finished = [run for run in runs if run.status == "finished" and run.config]
+    finished = [run for run in runs if run.status == "finished" and run.config and run.task["name"] == "addition"]
     measured: dict[Run, Measured] = {}
     candidates = [run for run in finished if claim.of(run)] if claim.measure else []
     learned = [run for run in candidates if run.metrics.get("train/accuracy", 1.0) >= LEARNED]

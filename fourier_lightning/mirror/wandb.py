@@ -68,7 +68,7 @@ def wandb_logger(
         tags: free words.
         entity: W&B team or user.
         notes: free text.
-        config: the resolved configuration.
+        config: the resolved configuration, and ``p``, the length of the number line.
         media: tables, custom charts and pictures of the instruments; false for scalars alone.
         media_seconds: least time between two of a kind during a fit.
     """
@@ -146,7 +146,7 @@ def group_keys(config: dict[str, Any]) -> dict[str, Any]:
     data, asked = config["data"], cutoff_of(config)
     share = f"{100 * data['train_fraction']:g} % of the pairs"
     words = [Arm.from_config(config).words, share, prompt_style(config), *([] if config["fit"] else ["evaluated"])]
-    cutoff = Selection(cutoff=asked).cutoff_at(2 * data["max_operand"] + 1)
+    cutoff = Selection(cutoff=asked).cutoff_at(config["p"])
     return {"arm": Arm.from_config(config).words, "label": ", ".join(words), "cutoff": cutoff}
 
 

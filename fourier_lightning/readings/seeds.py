@@ -103,8 +103,9 @@ def ranking(runs: Sequence[Run]) -> dict[tuple[str, ...], dict[str, list[float]]
 def task_of(run: Run) -> tuple[str, ...]:
     """What runs have to share to be compared, in words."""
     data = run.config["data"]
-    share, ordered = f"{100 * data['train_fraction']:g} % of the pairs", data["pairs"] == "ordered"
-    return (f"Numbers to {data['max_operand']}", prompt_style(run.config), share, *(["ordered"] if ordered else []))
+    share, ordered = f"{100 * data['train_fraction']:g} % of the pairs", data.get("pairs") == "ordered"
+    asked = f"{run.task['name'].replace('_', ' ').capitalize()}, answers 0 to {run.p - 1}"
+    return (asked, prompt_style(run.config), share, *(["ordered"] if ordered else []))
 
 
 def mean_curve(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

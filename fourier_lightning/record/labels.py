@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Settings that an arm's words say already, or that change nothing of what is trained.
 SAID = ("seed", "name", "group", "tags", "fit", "test", "ckpt_path", "paths", "logger", "callbacks", "filter",
         "model.name", "model.body", "embedding.name", "embedding.source", "embedding.control", "embedding.keep",
-        "embedding.freeze", "data.train_fraction", "data.templates", "data.eval_batch_size",
+        "embedding.freeze", "data.train_fraction", "data.templates", "data.eval_batch_size", "data._target_",
         "backbone.path")  # fmt: skip
 
 
@@ -30,6 +30,7 @@ def label_runs(runs: Sequence[Run]) -> None:
         run.label = run.arm.words
     shares = {run.config["data"]["train_fraction"] for run in known}
     prompts = {prompt_style(run.config) for run in known}
+    tasks = {run.task["name"] for run in known}
     by_arm: dict[str, list[Run]] = {}
     for run in known:
         by_arm.setdefault(run.arm.key, []).append(run)
@@ -38,12 +39,14 @@ def label_runs(runs: Sequence[Run]) -> None:
         varied = [*task, *(key for key in varying(members) if key not in task)]
         for run in members:
             settings, words = flatten(run.config), [run.arm.words]
+            if len(tasks) > 1:
+                words.append(run.task["name"].replace("_", " "))
             if len(shares) > 1 and not run.arm.as_is:
                 words.append(f"{100 * run.config['data']['train_fraction']:g} % of the pairs")
             if len(prompts) > 1:
                 words.append(prompt_style(run.config))
             skipped = ("nothing",) if run.config["fit"] else ("optimizer.", "trainer.")
-            words += [f"{key}={settings.get(key)}" for key in varied if not key.startswith(skipped)]
+            words += [f"{key}={settings[key]}" for key in varied if key in settings and not key.startswith(skipped)]
             run.label = ", ".join(words)
     tell_checkpoints_apart(known)
 

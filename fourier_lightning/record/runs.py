@@ -59,8 +59,14 @@ class Run:
 
     @property
     def p(self) -> int:
-        """Length of the number line. Records of before there were tasks have sums, and don't say."""
+        """Length of the number line; older records have sums on it, and don't say."""
         return self.info["p"] if "p" in self.info else 2 * self.config["data"]["max_operand"] + 1
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """name, p, cyclic and commutative; an older record is one of addition."""
+        addition = {"name": "addition", "cyclic": False, "commutative": True}
+        return {**self.info.get("task", addition), "p": self.p}
 
     @property
     def metrics(self) -> dict[str, float]:
