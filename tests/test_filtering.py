@@ -28,7 +28,7 @@ def view():
             torch.nn.init.normal_(parameter, std=0.5)
     none = torch.empty(0, dtype=torch.long)
     vocabulary = Vocabulary(torch.arange(P), torch.arange(P), operands=none, operand_values=none)
-    return View(Decoder(net), SimpleNamespace(p=P, cyclic=False), vocabulary, [], prompts_of=lambda operands: None)
+    return View(Decoder(net), SimpleNamespace(p=P, cycle=None), vocabulary, [], prompts_of=lambda operands: None)
 
 
 def some_filter(seed: int) -> Filter:
