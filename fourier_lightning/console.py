@@ -70,8 +70,8 @@ def print_findings(console: Console, run: Run) -> None:
         console.print(f"Costliest waves to remove: {words.costliest(run)}")
     for effect in filters.effects([run]):
         exact, control = words.percent(effect.accuracy, 1), words.percent(effect.control, 1)
-        told = f"Without {words.removed(effect)}: {exact} exact, random filter {control}: {effect.reading}"
-        console.print(told, soft_wrap=True)
+        told = f"{exact} exact, random filter {control}: {effect.reading} ({effect.method})"
+        console.print(f"Without {words.removed(effect)}: {told}", soft_wrap=True)
 
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:

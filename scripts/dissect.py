@@ -20,7 +20,7 @@ from typing import Any
 from fourier_lightning.figures.draw import draw as drawn
 from fourier_lightning.figures.make import slug
 from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components
-from fourier_lightning.readings.filters import by_method, table_1_means
+from fourier_lightning.readings.filters import by_method, method_in, table_1_means
 from fourier_lightning.readings.paper import TABLE_1
 from fourier_lightning.readings.waves import beyond_trend
 from fourier_lightning.record.arm import Arm
@@ -87,13 +87,15 @@ def by_seed(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def overview(rows: list[dict[str, Any]]) -> str:
-    """Table 1 by ``readout``: accuracy in percent and that of the controls, the trained arms side by side."""
+    """Table 1 by the method that all arms have: accuracy and the controls' in percent, trained arms side by side."""
     lines = [{"filtered": modules, "removed": removed, "paper": f"{100 * accuracy:.2f}"}
              for (modules, removed), (_, accuracy) in TABLE_1.items()]  # fmt: skip
-    for arm, members in arms([row for row in rows if row["table"] == "filter_ablation"]).items():
+    rows = [row for row in rows if row["table"] == "filter_ablation"]
+    method = method_in(*(table for members in arms(rows).values() for table in by_seed(members)))
+    for arm, members in arms(rows).items():
         if arm_in(arm).as_is:
             continue
-        tables = [by_method(mine, "readout") for mine in by_seed(members)]
+        tables = [by_method(mine, method) for mine in by_seed(members)]
         for line, key in zip(lines, TABLE_1, strict=True):
             found = [table[key] for table in tables]
             line[arm] = percent([row["accuracy"] for row in found])

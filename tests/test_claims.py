@@ -150,15 +150,15 @@ def test_filter_measures_on_planted_tables(planted):
     put(planted, filter_ablation=table)
     kept = filtered.kept_accuracy("mlp", "low")(planted, [])
     assert (kept.value, kept.control) == (pytest.approx(0.25), pytest.approx(0.625))
-    assert filtered.kept_accuracy("attn", "low")(planted, []).value == pytest.approx(0.125)  # the paper's method first
+    assert filtered.kept_accuracy("attn", "low")(planted, []).value == pytest.approx(0.95)  # one method for all
     assert filtered.kept_accuracy("attn_mlp", "low")(planted, []) is None
     tens = filtered.tens_among_errors(planted, [])
     assert tens.value == pytest.approx(0.4 / 0.8) and tens.control == pytest.approx(0.1)
     harmless = filtered.kept_accuracy("attn", "low", harmless=0.95)
     assert harmless(planted, []).blunt and not filtered.kept_accuracy("mlp", "low")(planted, []).blunt
-    table[-1]["control_accuracy_mean"] = 0.78
+    table[2]["control_accuracy_mean"] = 0.78
     assert not harmless(planted, []).blunt  # random filters of this rank are harmless
-    put(planted, filter_ablation=table[:-1])
+    table[2]["control_accuracy_mean"] = 0.5
     labour = filtered.division_of_labour(planted, [])
     assert labour.value == pytest.approx(min(0.76 - 0.2, 0.7 - 0.4)) and labour.control == pytest.approx(0)
     assert not labour.blunt

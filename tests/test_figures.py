@@ -15,7 +15,6 @@ from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figur
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.readings.paper import TABLE_1
 from fourier_lightning.readings.waves import clusters, strongest_layer
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.writer import read_jsonl
@@ -119,14 +118,13 @@ def test_single_waves_and_table_1_show_their_controls():
     ]
     bars, control = errors.single_waves(rows, "mod_2").panels[0].marks[:2]
     assert list(bars.y) == [99, 50] and list(control.y) == [50, 50] and list(control.error) == [10, 10]
-    row = {"method": "readout", "refused": None, "control_draws": 0, "control_accuracy_mean": None}
+    row = {"method": "readout", "control_draws": 0, "control_accuracy_mean": None}
     table = [
         {**row, "modules": "none", "removed": "none", "accuracy": 1.0},
         {**row, "modules": "mlp", "removed": "low", "accuracy": 0.25, "control_draws": 3,
          "control_accuracy_mean": 0.75, "control_accuracy_std": None},
-        {**row, "modules": "attn", "removed": "low", "accuracy": None, "refused": "no null space"},
     ]  # fmt: skip
-    chart = errors.table_1(table, TABLE_1)
+    chart = errors.table_1({"readout": table, "projection": table[:1]})
     assert len(chart.panels) == 1
     bars, control, paper = chart.panels[0].marks
     assert list(bars.y) == [100, 25] and list(control.x) == [1] and list(control.y) == [75]

@@ -9,7 +9,6 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.verdict import decide
 from fourier_lightning.figures import spectra
-from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.errors import knock_outs
 from fourier_lightning.fourier.nulls import compare
 from fourier_lightning.fourier.spectrum import prominence
@@ -172,27 +171,6 @@ def test_five_percent_is_significant(run, level):
     run._read["arrays/layer_component_mlp_rms"] = rms
     found = claims.layer_outliers("mlp")(run, [])
     assert (found.value, found.control) == (0.25, 0 if level <= 0.05 else 0.25)
-
-
-def test_figures_21_and_23_are_of_the_papers_method_where_it_exists(run):
-    """And of readout where it does not."""
-    rows = [
-        {"modules": modules, "removed": removed, "method": method, "error": error, "count": count}
-        for modules, removed, method, error, count in (
-            ("none", "none", "readout", 1, 7), ("mlp", "low", "readout", 1, 5), ("mlp", "low", "projection", 1, 3),
-            ("attn", "high", "readout", 2, 4), ("attn", "high", "projection", 2, 6))
-    ]  # fmt: skip
-
-    def shown(name):
-        panel = FIGURES[name].make(run).panels[0]
-        return panel.title, sum(panel.marks[0].y)
-
-    put(run, error_histogram=rows)
-    assert shown("21a") == ("low waves removed from MLP, projection", 3)
-    assert shown("21b") == ("high waves removed from attention, projection", 6)
-    assert shown("23") == ("no filter", 7)
-    put(run, error_histogram=[row for row in rows if row["method"] == "readout"])
-    assert shown("21a") == ("low waves removed from MLP, readout", 5)
 
 
 def test_the_spread_of_a_null_is_that_of_groups_as_large():

@@ -33,21 +33,22 @@ def kept_accuracy(modules: str, removed: str, harmless: float | None = None) -> 
 def division_of_labour(run: Run, peers: Sequence[Run]) -> Measured | None:
     """The less of: what low waves are worth more in MLPs than in attention, high waves in attention than in MLPs."""
     keys = (("attn", "low"), ("mlp", "low"), ("mlp", "high"), ("attn", "high"))
-    intact, rows = filters.row_of(run, "none", "none"), [filters.row_of(run, *key) for key in keys]
-    if not intact or not all(rows):
+    table = filters.table_1(run)
+    if not table.keys() >= {("none", "none"), *keys}:
         return None
+    intact, rows = table["none", "none"], [table[key] for key in keys]
 
     def less(name: str) -> tuple[float, float] | None:
-        values = [row[name] for row in rows if row]
+        values = [row[name] for row in rows]
         return None if None in values else (values[0] - values[1], values[2] - values[3])
 
     found, control = less("accuracy"), less("control_accuracy_mean")
     assert found is not None
-    left = [row["control_accuracy_mean"] for row in rows if row and row["control_accuracy_mean"] is not None]
+    left = [row["control_accuracy_mean"] for row in rows if row["control_accuracy_mean"] is not None]
     broken = left and min(left) < filters.BROKEN * intact["accuracy"]
     blunt = "random filters break the model, which leaves no room for a difference" if broken else ""
     return Measured(min(found), min(control) if control else None, blunt=blunt,
-                    detail=f"low {found[0]:+.3f}, high {found[1]:+.3f}")  # fmt: skip
+                    detail=f"{rows[0]['method']}: low {found[0]:+.3f}, high {found[1]:+.3f}")  # fmt: skip
 
 
 def single_wave(period: Callable[[Run], float], name: str, wrong: bool = False) -> Measure:

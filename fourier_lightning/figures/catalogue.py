@@ -161,7 +161,7 @@ FIGURES: dict[str, FigureSpec] = {
     "23": FigureSpec("errors of the model as it is", lambda r: filter_errors(r, "none", "none"), ERRORS, (), is_scratch,
                      "from scratch, all are within 2"),
     "table_1": FigureSpec("accuracy without low or high waves",
-                          lambda r: errors.table_1(r.table("filter_ablation"), paper.TABLE_1), ("filter_ablation",)),
+                          lambda r: errors.table_1(filters.tables(r)), ("filter_ablation",)),
     "knock_out": FigureSpec("effect of each wave against its power",
                             lambda r: errors.knock_outs(r.table("knock_out")), ("knock_out",)),
     "layer_periods": FigureSpec("periods in each module beside random directions",

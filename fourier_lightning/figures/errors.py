@@ -1,9 +1,10 @@
 """Errors, ablations and single waves (Table 1, paper figures 11, 12, 21, 23)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fourier_lightning.figures.chart import BLACK, BLUE, GREY, ORANGE, Axis, Bars, Chart, Panel, Points, Rule
+from fourier_lightning.readings.paper import TABLE_1
 from fourier_lightning.readings.words import MODULES
 
 
@@ -114,16 +115,14 @@ def knock_outs(rows: Sequence[dict[str, Any]]) -> Chart:
     )
 
 
-def table_1(rows: Sequence[dict[str, Any]], paper: dict[tuple[str, str], tuple[float, float]]) -> Chart:
+def table_1(tables: Mapping[str, Sequence[dict[str, Any]]]) -> Chart:
     """Accuracy without low or high waves, beside controls of equal rank and the paper's numbers (Table 1).
 
     Args:
-        rows: of ``filter_ablation``.
-        paper: loss and accuracy by (modules, removed).
+        tables: by method, the rows of ``filter_ablation`` that it could be made for, the unfiltered one among them.
     """
     panels = []
-    for method in ("readout", "projection"):
-        found = [row for row in rows if (row["method"] == method or row["removed"] == "none") and not row["refused"]]
+    for method, found in tables.items():
         if len(found) < 2:
             continue
         x = range(len(found))
@@ -133,7 +132,7 @@ def table_1(rows: Sequence[dict[str, Any]], paper: dict[tuple[str, str], tuple[f
             Bars(list(x), [100 * row["accuracy"] for row in found], "exact", BLUE),
             Points(drawn, [100 * found[i]["control_accuracy_mean"] for i in drawn], "random directions, ± sd", GREY,
                    error=[100 * (found[i]["control_accuracy_std"] or 0) for i in drawn]),
-            Points(list(x), [100 * paper[r["modules"], r["removed"]][1] for r in found], "paper (GPT-2-XL)", ORANGE),
+            Points(list(x), [100 * TABLE_1[r["modules"], r["removed"]][1] for r in found], "paper (GPT-2-XL)", ORANGE),
         ]  # fmt: skip
         ticks = [(float(i), name) for i, name in zip(x, names, strict=True)]
         axis = Axis("filtered modules, removed waves", ticks=ticks)

@@ -68,9 +68,9 @@ def lens_rows(run: Run) -> Rows:
 
 
 def ablation_rows(run: Run) -> Rows:
-    """Accuracy under each filter of Table 1 by the run's own method, and under its random controls."""
+    """Accuracy under each filter of Table 1, and under its random controls."""
     rows: Rows = []
-    for row in filters.table_1(run, run.config["filter"]["method"]).values():
+    for row in filters.table_1(run).values():
         name = filter_name(row)
         rows.append((name, row["accuracy"]))
         if row["control_accuracy_mean"] is not None:
@@ -80,7 +80,7 @@ def ablation_rows(run: Run) -> Rows:
 
 def error_rows(run: Run) -> Rows:
     """Share of the answers that are off by each error, filter by filter."""
-    rows = [row for key in paper.TABLE_1 for row in filters.errors_of(run, *key, run.config["filter"]["method"])]
+    rows = [row for key in paper.TABLE_1 for row in filters.errors_of(run, *key)]
     totals: dict[str, int] = {}
     for row in rows:
         totals[filter_name(row)] = totals.get(filter_name(row), 0) + row["count"]
@@ -89,7 +89,8 @@ def error_rows(run: Run) -> Rows:
 
 def filter_name(row: dict[str, Any]) -> str:
     """A filter of Table 1 in words."""
-    return "no filter" if row["removed"] == "none" else f"no {row['removed']} waves in {WORDS[row['modules']]}"
+    waves = f"no {row['removed']} waves in {WORDS[row['modules']]}, {row['method']}"
+    return "no filter" if row["removed"] == "none" else waves
 
 
 def wave_rows(metric: str) -> Callable[[Run], Rows]:

@@ -1,6 +1,7 @@
 """What is left of a model under filters: the rows of Table 1, where their errors go, single waves kept or removed.
 
-The one place that picks a row of Table 1.
+The one place that picks a row of Table 1. A comparison is by one method: the paper's ``projection`` where the record
+has it for every filtered row, else ``readout``, which exists at every width.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,19 @@ ALIKE = 0.05  # a control that is worse than this above the filter does as much
 FAR = 4.0  # standard deviations of random draws, since the largest of 260 components is looked at
 
 
+def method_in(*tables: Sequence[Row]) -> str:
+    """The method by which runs are compared, from their rows of ``filter_ablation``."""
+    filtered = [key for key in TABLE_1 if key[1] != "none"]
+    made = [{(r["modules"], r["removed"]) for r in rows if r["method"] == "projection" and not r["refused"]}
+            for rows in tables]  # fmt: skip
+    return "projection" if made and all(keys.issuperset(filtered) for keys in made) else "readout"
+
+
+def method_of(*runs: Run) -> str:
+    """The method by which runs are compared: ``projection`` if all of them have all of its rows, else ``readout``."""
+    return method_in(*(run.table("filter_ablation") for run in runs))
+
+
 def by_method(rows: Sequence[Row], method: str) -> dict[tuple[str, str], Row]:
     """Rows of Table 1 by (modules, removed), in the paper's order; without those that the method was refused for."""
     mine = [row for row in rows if row["method"] == method or row["removed"] == "none"]
@@ -33,21 +47,23 @@ def by_method(rows: Sequence[Row], method: str) -> dict[tuple[str, str], Row]:
 
 def table_1(run: Run, method: str | None = None) -> dict[tuple[str, str], Row]:
     """A run's rows of Table 1 by (modules, removed), by its method or by the one that a comparison asks for."""
-    return by_method(run.table("filter_ablation"), method or "readout")
+    return by_method(run.table("filter_ablation"), method or method_of(run))
+
+
+def tables(run: Run) -> dict[str, list[Row]]:
+    """A run's rows of Table 1 by each method."""
+    return {method: list(table_1(run, method).values()) for method in METHODS}
 
 
 def row_of(run: Run, modules: str, removed: str) -> Row | None:
-    """A row of Table 1 by the paper's projection where it exists, else by readout; None where the record lacks it."""
-    found = [table_1(run, method).get((modules, removed)) for method in reversed(METHODS)]
-    return next((row for row in found if row), None)
+    """A row of Table 1 by the run's method; None where the record lacks it."""
+    return table_1(run).get((modules, removed))
 
 
-def errors_of(run: Run, modules: str, removed: str, method: str | None = None) -> list[Row]:
-    """The histogram of errors under a filter of Table 1: rows with ``error`` and ``count``."""
+def errors_of(run: Run, modules: str, removed: str) -> list[Row]:
+    """The histogram of errors under a filter of Table 1, by the run's method: rows with ``error`` and ``count``."""
     rows = [r for r in run.table("error_histogram") if (r["modules"], r["removed"]) == (modules, removed)]
-    if method is None:
-        method = "projection" if any(row["method"] == "projection" for row in rows) else "readout"
-    return rows if removed == "none" else [row for row in rows if row["method"] == method]
+    return rows if removed == "none" else [row for row in rows if row["method"] == method_of(run)]
 
 
 def measured_once(runs: Sequence[Run]) -> list[Run]:
@@ -112,8 +128,8 @@ class Effect:
 
 
 def effects(runs: Sequence[Run]) -> list[Effect]:
-    """What the filters of Table 1 do to an arm, by readout; none if it does not add."""
-    method = "readout"
+    """What the filters of Table 1 do to an arm, by the method that all its seeds have; none if it does not add."""
+    method = method_of(*runs)
     tables = [table_1(run, method) for run in runs]
     intact = mean([table["none", "none"]["accuracy"] for table in tables if ("none", "none") in table])
     if intact is None or intact < ADDS:

@@ -41,8 +41,9 @@ def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     )  # fmt: skip
     blocks.append(
         DataTable(filtered, heading="What does each filter break?",
-                  caption="Arms that add at all; method readout; validation split, mean over seeds. A random filter "
-                  "removes as many random directions of the number line.")
+                  caption="Arms that add at all; validation split, mean over seeds. Method: the paper's projection "
+                  "where it can be made for every row of Table 1, else readout. A random filter removes "
+                  "as many random directions of the number line.")
         if filtered else Notice("What do filters break? No arm that adds was measured with filter_ablation.")
     )  # fmt: skip
     for outcome, title in (("contradicted", "What disagrees with the paper?"), ("supported", "What agrees with it?")):

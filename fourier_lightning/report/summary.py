@@ -90,7 +90,7 @@ def filters_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
 def filter_row(effect: filters.Effect) -> dict[str, Any]:
     """One filter: its numbers, and what they mean."""
     return {
-        "removed": words.removed(effect), "exact": words.percent(effect.accuracy, 1),
+        "removed": words.removed(effect), "method": effect.method, "exact": words.percent(effect.accuracy, 1),
         "random filter, exact": words.percent(effect.control, 1), "modulo 10": words.percent(effect.mod_10, 1),
         "within 10": words.percent(effect.within_10, 1), "reading": effect.reading,
     }  # fmt: skip
