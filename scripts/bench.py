@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fourier_lightning.record.runs import read_run
 from scripts.bench_worker import SHAPES, our_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +116,7 @@ def start_up(rounds: int) -> dict[str, float]:
             where = [f"hydra.run.dir={directory}", "logger.wandb.mode=offline", "trainer.accelerator=cpu"]
             command = [sys.executable, "train.py", "trainer.max_steps=1", "test=false", *where]
             subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-            run = json.loads((Path(directory) / "record" / "run.json").read_text())
+            run = read_run(Path(directory)).info
         totals.append(timed("pass") + run["first_step_seconds"])  # the interpreter's start, then ours to the step
         imports.append(timed(BIG_LIBRARIES))
     total, libraries = statistics.median(totals), statistics.median(imports)

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fourier_lightning.record.runs import read_run
+
 ROOT = Path(__file__).resolve().parents[1]
 QUIET = ["logger=none", "~callbacks.progress_bar", "trainer.accelerator=cpu"]
 PARTS = ["ablation", "beside_training", "memory"]
@@ -33,7 +35,7 @@ def run(*overrides: str) -> dict[str, Any]:
         began = time.perf_counter()
         done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         seconds = time.perf_counter() - began
-        record = json.loads((Path(directory) / "record" / "run.json").read_text())
+        record = read_run(Path(directory)).info
     return {**record, "peak_mb": float(done.stdout.splitlines()[-1]), "seconds": seconds}
 
 

@@ -13,19 +13,20 @@ import json
 import re
 import shutil
 import statistics
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.figures.draw import draw as drawn
 from fourier_lightning.figures.make import slug
 from fourier_lightning.figures.spectra import MODULES, embedding_spectra, layer_components
 from fourier_lightning.readings.filters import by_method, method_in, table_1_means
 from fourier_lightning.readings.paper import TABLE_1
 from fourier_lightning.readings.waves import beyond_trend
-from fourier_lightning.record.arm import Arm
+from fourier_lightning.record.files import read_jsonl
+from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.sweep import markdown_table
-from fourier_lightning.record.writer import read_jsonl, read_table
 from scripts.committed import arm_in
 from scripts.results import OUT, percent
 
@@ -36,35 +37,35 @@ ARRAYS = ("embedding_spectrum", "embedding_spectrum_limit", *(
 KNOCK_OUTS = 20  # those that cost most
 
 
-def collect(runs: Iterable[Path]) -> list[dict[str, Any]]:
+def collect(runs: Sequence[Path]) -> list[dict[str, Any]]:
     """The rows of the runs' records, and copies of their arrays.
 
     Raises:
+        ConfigError: a directory without a run.
         ValueError: a run did not finish.
     """
     rows: list[dict[str, Any]] = []
-    for run_dir in runs:
-        run = json.loads((run_dir / "record" / "run.json").read_text())
-        if run["status"] != "finished":
-            raise ValueError(f"{run_dir} is {run['status']}")
-        arm, seed = Arm.from_config(run["config"]), run["seed"]
-        share = run["config"]["data"]["train_fraction"]
-        trained = "" if arm.as_is else f", {100 * share:g} % of the pairs"
-        whose = {"arm": arm.words + trained, "seed": seed}
-        measured = {"test/accuracy": run["metrics"]["test/accuracy"], "val/accuracy": run["metrics"]["val/accuracy"]}
-        overrides = [re.sub(r"^ckpt_path=.*(/checkpoints/)", r"ckpt_path=RUN\1", each) for each in run["overrides"]]
-        made = {"git": run["git"], "device": run["device"], "overrides": overrides}
-        rows.append({"table": "run", **whose, **measured, **made, "analysis_seconds": run["analysis_seconds"]})
+    for run in find_runs(runs):
+        if run.status != "finished":
+            raise ValueError(f"{run.dir} is {run.status}")
+        share = run.config["data"]["train_fraction"]
+        trained = f", {100 * share:g} % of the pairs" if run.arm.trained else ""
+        whose = {"arm": run.arm.words + trained, "seed": run.seed}
+        measured = {name: run.metrics[name] for name in ("test/accuracy", "val/accuracy")}
+        given = run.info["overrides"]
+        overrides = [re.sub(r"^ckpt_path=.*(/checkpoints/)", r"ckpt_path=RUN\1", each) for each in given]
+        made = {"git": run.info["git"], "device": run.info["device"], "overrides": overrides}
+        rows.append({"table": "run", **whose, **measured, **made, "analysis_seconds": run.info["analysis_seconds"]})
         for name in TABLES:
-            rows += [{"table": name, **whose, **row} for row in read_table(run_dir, name)]
-        components = [r for r in read_table(run_dir, "embedding_components") if r["significant"] or beyond_trend(r)]
+            rows += [{"table": name, **whose, **row} for row in run.table(name)]
+        components = [r for r in run.table("embedding_components") if r["significant"] or beyond_trend(r)]
         rows += [{"table": "embedding_components", **whose, **row} for row in components]
-        knocked = sorted(read_table(run_dir, "knock_out"), key=lambda row: -row["loss_increase"])
+        knocked = sorted(run.table("knock_out"), key=lambda row: -row["loss_increase"])
         rows += [{"table": "knock_out", **whose, **row} for row in knocked[:KNOCK_OUTS]]
-        target = OUT / "arrays" / folder(whose["arm"], seed)
+        target = OUT / "arrays" / folder(whose["arm"], whose["seed"])
         target.mkdir(parents=True, exist_ok=True)
         for name in ARRAYS:
-            shutil.copy(run_dir / "record" / "arrays" / f"{name}.safetensors", target)
+            shutil.copy(run.path("arrays", name), target)
     return rows
 
 
@@ -208,7 +209,7 @@ def main() -> None:
     path = OUT / "dissect.jsonl"
     try:
         rows = collect(args.runs) if args.runs else read_jsonl(path)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ConfigError) as error:
         parser.exit(2, f"error: {error}\n")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (OUT / "dissect.md").write_text(report(rows))

@@ -13,13 +13,14 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.figures.accuracy import arms, data_efficiency, learning_curves
 from fourier_lightning.figures.chart import ARM_COLOURS, Chart, colours
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.readings.seeds import by_size
-from fourier_lightning.record.arm import Arm
-from fourier_lightning.record.sweep import markdown_table, read_runs
-from fourier_lightning.record.writer import read_jsonl
+from fourier_lightning.record.files import read_jsonl
+from fourier_lightning.record.runs import find_runs
+from fourier_lightning.record.sweep import markdown_table
 from scripts.committed import arm_in
 
 OUT = Path("docs/results")
@@ -31,35 +32,30 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
     """A row for each finished run of the sweeps; a run directory counts as a sweep of one.
 
     Raises:
+        ConfigError: a directory without a run.
         ValueError: a run did not finish: a result must not leave one out unseen.
     """
     rows: list[dict[str, Any]] = []
-    for sweep_dir in sweep_dirs:
-        alone = sweep_dir / "record" / "run.json"
-        for run in [{**json.loads(alone.read_text()), "job": ""}] if alone.is_file() else read_runs(sweep_dir):
-            if run["status"] != "finished":
-                raise ValueError(f"{sweep_dir}/{run['job']} is {run['status']}")
-            config = run["config"]
-            lines = read_jsonl(sweep_dir / run["job"] / "record" / "metrics.jsonl")
-            curve = {line["step"]: line["val/accuracy"] for line in lines if "val/accuracy" in line}
-            rows.append(
-                {
-                    "arm": Arm.from_config(config).words,
-                    "train_fraction": config["data"]["train_fraction"],
-                    "train_pairs": run["rows"]["train"],
-                    "seed": run["seed"],
-                    "epochs": config["trainer"]["max_epochs"],
-                    "steps": run["steps"],
-                    "train_seconds": round(run["train_seconds"], 1),
-                    **{name: run["metrics"][name] for name in METRICS},
-                    "git": run["git"],
-                    "device": run["device"],
-                    "overrides": run["overrides"],
-                    "curve": [[step, accuracy] for step, accuracy in sorted(curve.items())],
-                }
-            )
-    if not rows:
-        raise ValueError(f"no run in {', '.join(map(str, sweep_dirs))}: give sweep or run directories")
+    for run in find_runs(sweep_dirs):
+        if run.status != "finished":
+            raise ValueError(f"{run.dir} is {run.status}")
+        curve = {line["step"]: line["val/accuracy"] for line in run.lines if "val/accuracy" in line}
+        rows.append(
+            {
+                "arm": run.arm.words,
+                "train_fraction": run.config["data"]["train_fraction"],
+                "train_pairs": run.info["rows"]["train"],
+                "seed": run.seed,
+                "epochs": run.config["trainer"]["max_epochs"],
+                "steps": run.info["steps"],
+                "train_seconds": round(run.info["train_seconds"], 1),
+                **{name: run.metrics[name] for name in METRICS},
+                "git": run.info["git"],
+                "device": run.info["device"],
+                "overrides": run.info["overrides"],
+                "curve": [[step, accuracy] for step, accuracy in sorted(curve.items())],
+            }
+        )
     cells = [(row["arm"], row["train_fraction"], row["seed"]) for row in rows]
     if len(set(cells)) < len(cells):
         raise ValueError("two runs have the same arm, training share and seed: give sweeps that differ in these alone")
@@ -125,7 +121,7 @@ def main() -> None:
     path = OUT / f"{args.name}.jsonl"
     try:
         rows = collect(args.sweeps) if args.sweeps else read_jsonl(path)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ConfigError) as error:
         parser.exit(2, f"error: {error}\n")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (OUT / f"{args.name}.md").write_text(f"<!-- made by scripts/results.py {args.name} -->\n\n{table(rows)}")

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from safetensors.numpy import load_file, save_file
 
 from fourier_lightning.config import load_config
-from fourier_lightning.record.writer import read_jsonl, write_jsonl
+from fourier_lightning.record.files import read_jsonl, write_jsonl
 from scripts.dissect import folder
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"

@@ -9,7 +9,7 @@ import pytest
 from fourier_lightning.config import load_config
 from fourier_lightning.figures.chart import ARM_COLOURS
 from fourier_lightning.record.arm import UNKNOWN, Arm
-from fourier_lightning.record.writer import read_jsonl
+from fourier_lightning.record.files import read_jsonl
 from scripts.committed import FIELDS, arm_in
 from scripts.results import OUT
 

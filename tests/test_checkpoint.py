@@ -6,7 +6,7 @@ import torch
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.module import AdditionModule
-from fourier_lightning.record.writer import read_jsonl
+from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.run import train
 from tests.conftest import TINY
 from tests.test_run import run_json

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from fourier_lightning.record.files import read_jsonl, write_jsonl
 from fourier_lightning.record.runs import read_run
-from fourier_lightning.record.writer import read_jsonl, write_jsonl
 from scripts import compare_records
 
 

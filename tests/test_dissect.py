@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fourier_lightning.record.writer import read_table
 from fourier_lightning.run import train
 from scripts import bench_instruments, dissect, results
+from tests.records import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 

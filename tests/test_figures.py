@@ -16,8 +16,8 @@ from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.readings.waves import clusters, strongest_layer
+from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import find_runs
-from fourier_lightning.record.writer import read_jsonl
 from scripts import gallery
 
 ROOT = Path(__file__).resolve().parents[1]

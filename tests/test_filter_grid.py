@@ -3,9 +3,9 @@
 import pytest
 
 from fourier_lightning.config import load_config
-from fourier_lightning.record.writer import read_table
 from fourier_lightning.run import train
 from tests.conftest import TINY
+from tests.records import read_table
 from tests.test_instruments import assert_same_rows
 from tests.test_run import run_json
 

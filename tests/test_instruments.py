@@ -6,9 +6,10 @@ import torch
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.base import spread
-from fourier_lightning.record.writer import read_array, read_jsonl, read_table
+from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.run import prepare, train
 from tests.conftest import TINY
+from tests.records import read_array, read_table
 from tests.test_run import run_json
 from tests.wandb_files import wandb_run
 

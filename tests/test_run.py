@@ -9,7 +9,7 @@ import torch
 
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.mirror import wandb as mirror
-from fourier_lightning.record.writer import read_jsonl
+from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.run import train
 from tests.wandb_files import wandb_run
 

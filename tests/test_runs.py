@@ -7,8 +7,10 @@ import pytest
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.record.arm import Arm
-from fourier_lightning.record.labels import differences, flatten, label_runs
-from fourier_lightning.record.runs import by_label, find_runs, read_run
+from fourier_lightning.record.labels import differences, flatten
+from fourier_lightning.record.models import models
+from fourier_lightning.record.runs import by_label, find_runs, label_runs, read_run
+from fourier_lightning.report.summary import arm_table, single_filters, winner
 
 
 def test_runs_are_found_labelled_and_sorted(tiny_runs):
@@ -71,32 +73,84 @@ def test_labels_name_what_varies_within_an_arm(tiny_runs):
         f"{table}, optimizer.lr={lr}", f"{table}, optimizer.lr=0.5", "scratch, 60 % of the pairs",
         "scratch, 20 % of the pairs",
     ]  # fmt: skip
-    changed = differences(runs)
+    changed = differences([run.config for run in runs])
     assert changed[1]["optimizer.lr"] == 0.5 and changed[3]["data.train_fraction"] == 0.2
     assert "data.max_operand" not in changed[0] and "paths.output_dir" not in changed[0]
 
 
-def test_evaluated_runs_are_told_apart_by_filter_and_checkpoint(tiny_runs):
-    def evaluated(count=2):
-        runs = find_runs([tiny_runs / str(n) for n in range(2)])[:count]
-        for run in runs:
-            run.info["config"] |= {"fit": False, "ckpt_path": "/a/run/checkpoints/last.ckpt"}
-            run.info["seed"] = 0
-        return runs
+def evaluations(trained, top, *changes):
+    """Records as an evaluation of a run's last checkpoint leaves them, each with changes of run.json."""
+    info = json.loads((trained / "record" / "run.json").read_text())
+    for number, (name, change) in enumerate(changes):
+        shutil.copytree(trained, top / name)
+        config = {**info["config"], "fit": False, "ckpt_path": "x.ckpt", **change.pop("config", {})}
+        # what an evaluation says of training is of no run: the model's own settings count
+        config["trainer"] = {**config["trainer"], "max_epochs": 99}
+        config["filter"] = {**config["filter"], "cutoff": 3 + number}
+        new = {**info, "id": f"{number:012}", "config": config, "seed": 7, "started": f"2100-01-0{number + 1}"}
+        (top / name / "record" / "run.json").write_text(json.dumps({**new, **change}))
+    return find_runs([trained, top])
 
-    runs = evaluated()
-    runs[1].config["trainer"]["max_epochs"] = 99  # of a run that trains nothing
-    runs[1].config["filter"]["keep"] = "high"
-    label_runs(runs)
-    assert runs[0].label == runs[1].label == "scratch + frozen pretrained table"
+
+def test_an_evaluation_is_shown_under_the_model_that_it_measured(tiny_runs, tmp_path):
+    runs = evaluations(tiny_runs / "0", tmp_path, ("a", {}), ("b", {}))
+    assert {run.label for run in runs} == {"scratch + frozen pretrained table"}
+    assert {run.seed for run in runs} == {0} and {run.config["trainer"]["max_epochs"] for run in runs} == {2}
+    (model,) = models(runs)
+    assert (model.dir, model.seed, models([model, runs[1]])[0].runs) == (tiny_runs / "0", 0, runs)
+    assert model.curve("val/accuracy") == runs[0].curve("val/accuracy") and model.arm.is_rescue
+    (row,) = arm_table(runs)
+    assert row["seeds"] == 1
+    (sentence,) = winner(runs)
+    assert "points ahead" not in sentence and "1 seed" in sentence
+
+
+def test_what_any_run_of_a_model_measured_counts_for_it_the_latest_first(tiny_runs, tmp_path):
+    shutil.copytree(tiny_runs / "0", tmp_path / "trained")
+    runs = evaluations(
+        tmp_path / "trained", tmp_path / "more", ("a", {"started": "2100-01-02"}), ("b", {"started": "2100-01-01"})
+    )
+    trained, latest, earlier = runs
+    for run in (trained, latest):
+        run.path("tables", "knock_out").unlink()
+    trained.path("arrays", "final_logits").unlink()
     for run in runs:
-        run.info["metrics"] = {"filter/accuracy": 0.5}
-    label_runs(runs)
-    assert [run.label.split(", ")[1] for run in runs] == [f"filter.keep={keep}" for keep in ("low", "high")]
-    runs = evaluated()
-    runs[1].config["ckpt_path"] = "/a/other/checkpoints/last.ckpt"
-    label_runs(runs)
-    assert runs[1].label.endswith(", other/checkpoints/last.ckpt") and runs[0].label != runs[1].label
+        run.path("tables", "lens_accuracy").write_text(json.dumps({"step": 11, "of": run.dir.name}) + "\n")
+    earlier.path("arrays", "final_logits").write_bytes(b"cut off")
+    (model,) = models(runs)
+    assert trained.table("knock_out") == [] and model.table("knock_out") == earlier.table("knock_out") != []
+    assert model.table("lens_accuracy") == [{"step": 11, "of": "a"}] and model.array("final_logits") is not None
+    assert model.lacks(["error_histogram", "none"], ["final_logits"]) == ["tables/none"]
+    latest.path("arrays", "final_logits").unlink()
+    assert models(find_runs([tmp_path]))[0].lacks([], ["final_logits"]) == ["arrays/final_logits (damaged)"]
+
+
+def test_filter_jobs_are_one_table_of_one_model(tiny_runs, tmp_path):
+    runs = evaluations(tiny_runs / "0", tmp_path, ("a", {}), ("b", {}))
+    columns = {"modules": "mlp", "method": "readout", "control_accuracy_mean": 0.1, "refused": None}
+    for run, cutoff in zip(runs[1:], (3, 4), strict=True):
+        row = {"step": 11, "keep": "low", "cutoff": cutoff, "accuracy": 0.2, "mod_10": 0.3, "within_10": 0.4, **columns}
+        run.path("tables", "filter_grid").write_text(json.dumps(row) + "\n")
+        run.info["metrics"]["filter/accuracy"] = 0.2
+    (model,) = models(runs)
+    assert [row["cutoff"] for row in model.table("filter_grid")] == [3, 4] and "filter/accuracy" not in model.metrics
+    table = single_filters(runs)
+    assert [(row["kept"], row["cut-off"], row["exact"], row["seeds"]) for row in table] == [
+        ("low", 3, "20.0 %", 1), ("low", 4, "20.0 %", 1),
+    ]  # fmt: skip
+
+
+def test_weights_of_another_step_and_other_questions_are_told_apart(tiny_runs, tmp_path):
+    model = json.loads((tiny_runs / "0" / "record" / "run.json").read_text())["model"]
+    data = {**model["config"]["data"], "templates": ["total"], "batch_size": 7}
+    runs = evaluations(
+        tiny_runs / "0", tmp_path, ("best", {"model": {**model, "step": 5}}), ("text", {"config": {"data": data}})
+    )
+    base = "scratch + frozen pretrained table"
+    assert [run.label for run in runs] == [
+        f"{base}, step {model['step']}", f"{base}, step 5", f"{base}, asked prompts total, step {model['step']}",
+    ]  # fmt: skip
+    assert len(models(runs)) == 3
 
 
 @pytest.mark.parametrize(

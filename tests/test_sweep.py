@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fourier_lightning.record.sweep import markdown_table, read_runs, summarise, write_summary
+from fourier_lightning.record.sweep import jobs, markdown_table, summarise, write_summary
 
 
 def job(sweep, number, overrides, status="finished", **metrics):
@@ -13,7 +13,7 @@ def job(sweep, number, overrides, status="finished", **metrics):
     (directory / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))
     if status is not None:
         (directory / "record").mkdir()
-        run = {"status": status, "overrides": overrides, "metrics": metrics}
+        run = {"status": status, "overrides": overrides, "metrics": metrics, "config": {}}
         (directory / "record" / "run.json").write_text(json.dumps(run))
 
 
@@ -23,7 +23,7 @@ def test_mean_and_deviation_over_seeds_by_what_differs(tmp_path):
         job(tmp_path, number, overrides, **{"val/accuracy": value, "test/accuracy": value})
     job(tmp_path, 4, ["model=b", "seed=2", "logger=none"], status="failed")
     job(tmp_path, 10, ["model=c", "seed=0", "logger=none"], status=None)  # died before its record
-    rows = summarise(read_runs(tmp_path))
+    rows = summarise(jobs(tmp_path))
     assert [(row["settings"], row["seeds"], row["failed"]) for row in rows] == [
         ("model=a", 2, 0),
         ("model=b", 2, 1),
@@ -46,4 +46,4 @@ def test_one_seed_has_no_deviation_and_an_empty_sweep_no_rows(tmp_path):
 def test_jobs_come_in_the_order_of_their_numbers(tmp_path):
     for number in (10, 2, 1):
         job(tmp_path, number, [f"seed={number}"])
-    assert [run["job"] for run in read_runs(tmp_path)] == ["1", "2", "10"]
+    assert [run.dir.name for run in jobs(tmp_path)] == ["1", "2", "10"]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fourier_lightning.claims.measures import Measure, Measured
-from fourier_lightning.readings.seeds import bootstrap, wilson
+from fourier_lightning.readings.seeds import bootstrap, finished, wilson
 from fourier_lightning.record.runs import Run, by_label
 
 LEARNED = 0.5  # accuracy on the training split below which a run says nothing about its arm
@@ -96,14 +96,14 @@ def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
     A run that is not finished gives no number, nor does one of another task than the paper's, nor one that did not
     learn its own training pairs.
     """
-    finished = [run for run in runs if run.status == "finished" and run.config and run.task["name"] == "addition"]
+    done = [run for run in finished(runs) if run.task["name"] == "addition"]
     measured: dict[Run, Measured] = {}
-    candidates = [run for run in finished if claim.of(run)] if claim.measure else []
+    candidates = [run for run in done if claim.of(run)] if claim.measure else []
     learned = [run for run in candidates if run.metrics.get("train/accuracy", 1.0) >= LEARNED]
     absent = ""
     for run in learned:
         try:
-            found = claim.measure(run, finished) if claim.measure else None
+            found = claim.measure(run, done) if claim.measure else None
         except ImportError as error:  # one claim needs scikit-learn: the others stand without it
             found, absent = None, f"{error.name} is not installed"
         if found is not None:

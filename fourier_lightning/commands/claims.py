@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     if args.source is None and not args.runs:
         raise ConfigError("DIR", "no directory", "give run or sweep directories, e.g. outputs/DATE/TIME")
     from fourier_lightning.claims.table import markdown, print_ledger, replace_between
-    from fourier_lightning.record.writer import write_jsonl
+    from fourier_lightning.record.files import write_jsonl
 
     verdicts = verdicts_of(args)
     try:
@@ -46,8 +46,8 @@ def verdicts_of(args: argparse.Namespace) -> list["Verdict"]:
     """From records, or from a file of verdicts."""
     from fourier_lightning.claims.ledger import CLAIMS
     from fourier_lightning.claims.verdict import Verdict, judge
+    from fourier_lightning.record.files import read_jsonl
     from fourier_lightning.record.runs import find_runs
-    from fourier_lightning.record.writer import read_jsonl
 
     if args.source:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 from fourier_lightning.figures import accuracy, spectra
 from fourier_lightning.figures.catalogue import FIGURES, MAPS, SPECTRUM, embedding_arrays, layer_arrays
 from fourier_lightning.figures.chart import Chart, colours
+from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run, by_label
 
 
@@ -80,7 +81,7 @@ COMPARISONS: dict[str, ComparisonSpec] = {
 def comparison(name: str, runs: Sequence[Run]) -> Chart | None:
     """A comparison figure of the runs that can be in it; None if there are none, or their number lines differ."""
     spec = COMPARISONS[name]
-    usable = [run for run in runs if run.config and spec.usable(run)]
+    usable = [run for run in models(run for run in runs if run.config) if spec.usable(run)]
     if not usable or (name in ("8", "15") and len({run.p for run in usable}) > 1):
         return None
     # one colour a label in all the figures of these runs, whichever of them a figure can show

@@ -16,6 +16,7 @@ from fourier_lightning.record.runs import Run
 Row = dict[str, Any]
 METHODS = ("readout", "projection")
 TOLD = (("mlp", "low"), ("attn", "low"), ("mlp", "high"), ("attn", "high"))  # what a summary speaks of
+TRIED = ("keep", "modules", "method", "cutoff")  # what tells the filters of a grid apart
 ADDS = 0.5  # an arm below this accuracy does not add: what breaks it says nothing
 HARMLESS = 0.95  # of the unfiltered accuracy
 RIGHT = 0.8  # share of answers from which on the residue, or the magnitude, is still right
@@ -155,6 +156,14 @@ def effect(rows: Sequence[Row], intact: float) -> Effect:
         reading += ", but random directions do as much"
     first = rows[0]
     return Effect(first["modules"], first["removed"], first["method"], accuracy, mod_10, within_10, control, reading)
+
+
+def tried(runs: Sequence[Run]) -> list[tuple[Row, list[Row]]]:
+    """The filters of ``filter_grid``, whichever jobs tried them: keep, modules, method and cutoff; a row a seed."""
+    groups: dict[tuple[str | int, ...], list[Row]] = {}
+    for row in (row for run in runs for row in run.table("filter_grid")):
+        groups.setdefault(tuple(row[key] for key in TRIED), []).append(row)
+    return [(dict(zip(TRIED, key, strict=True)), groups[key]) for key in sorted(groups)]
 
 
 def same(a: float | None, b: float) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fourier_lightning.record.labels import prompt_style
+from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run, by_label
 
 RANKED_BY = ("test/accuracy", "test/mod_10", "test/within_10", "val/accuracy", "filter/accuracy")
@@ -64,8 +65,8 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def finished(runs: Sequence[Run]) -> list[Run]:
-    """Runs that came to their end."""
-    return [run for run in runs if run.status == "finished" and run.config]
+    """The models of runs that came to their end, each with all that any of its runs has measured."""
+    return models(run for run in runs if run.status == "finished" and run.config)
 
 
 def final(runs: Sequence[Run], metric: str) -> list[float]:
@@ -91,7 +92,7 @@ def ranking(runs: Sequence[Run]) -> dict[tuple[str, ...], dict[str, list[float]]
     """Test accuracy of the seeds of each trained arm, the most accurate first, among those that can be compared."""
     tasks: dict[tuple[str, ...], list[Run]] = {}
     for run in finished(runs):
-        if "test/accuracy" in run.metrics and not run.arm.as_is:
+        if "test/accuracy" in run.metrics and run.arm.trained:
             tasks.setdefault(task_of(run), []).append(run)
     ranked = {}
     for task, members in tasks.items():

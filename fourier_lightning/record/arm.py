@@ -54,12 +54,12 @@ class Arm:
     @property
     def is_scratch(self) -> bool:
         """From scratch, its table too."""
-        return (self.body, self.table, self.frozen) == ("random", "random", False)
+        return (self.body, self.table, self.frozen) == ("random", "random", False) and self.trained
 
     @property
     def is_rescue(self) -> bool:
         """From scratch with the pretrained table, frozen and whole (figure 7b)."""
-        return self.body == "random" and self.intact and self.frozen
+        return self.body == "random" and self.intact and self.frozen and self.trained
 
     @property
     def is_fine_tuned(self) -> bool:
@@ -82,7 +82,8 @@ class Arm:
         if self.body == "random":
             plain = ["frozen"] if self.frozen else []
             state = [self.table, *changed, "frozen" if self.frozen else "trained"]
-            return "-".join(["scratch", *(plain if self.table == "random" else state)])
+            made = [*(plain if self.table == "random" else state), *([] if self.trained else ["untrained"])]
+            return "-".join(["scratch", *made])
         return self.body
 
     @property
@@ -94,15 +95,17 @@ class Arm:
             state = "fine-tuned" if self.trained else "as it is"
             odd = "" if self.intact else f", {' '.join([*kept, self.table])} table"
             return f"pretrained, {state}{odd}{', table frozen' if self.frozen and self.trained else ''}"
-        if self.body == "random" and self.table == "random":
-            return "scratch, random table frozen" if self.frozen else "scratch"
-        if self.body == "random" and self.table == "fourier":
-            return f"scratch + {' '.join([*kept, 'synthetic'])} Fourier table{'' if self.frozen else ', trained'}"
-        if self.body == "random" and self.intact:
-            return f"scratch + {'frozen' if self.frozen else 'trained'} pretrained table"
-        if self.body == "random":
-            return f"scratch + {' '.join(kept)} pretrained table{'' if self.frozen else ', trained'}"
-        return self.body
+        if self.body != "random":
+            return self.body
+        end = ("" if self.frozen else ", trained") + ("" if self.trained else ", the model untrained")
+        if self.table == "random":
+            return f"scratch{', random table frozen' if self.frozen else ''}{end.removeprefix(', trained')}"
+        if self.table == "fourier":
+            return f"scratch + {' '.join([*kept, 'synthetic'])} Fourier table{end}"
+        if self.intact:
+            state = "frozen" if self.frozen else "trained"
+            return f"scratch + {state} pretrained table{end.removeprefix(', trained')}"
+        return f"scratch + {' '.join(kept)} pretrained table{end}"
 
 
 UNKNOWN = Arm("unknown", "unknown", frozen=False)

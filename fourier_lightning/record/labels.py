@@ -1,81 +1,87 @@
-"""What a run is called: its arm, and what sets it apart from the runs that it is looked at with."""
-
-from __future__ import annotations
+"""What runs are called: the arm, and what sets one model apart from the others that it is looked at with."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-if TYPE_CHECKING:
-    from fourier_lightning.record.runs import Run
+from fourier_lightning.record.arm import Arm
 
 # Settings that an arm's words say already, or that change nothing of what is trained.
 SAID = ("seed", "name", "group", "tags", "fit", "test", "ckpt_path", "paths", "logger", "callbacks", "filter",
         "model.name", "model.body", "embedding.name", "embedding.source", "embedding.control", "embedding.keep",
-        "embedding.freeze", "data.train_fraction", "data.templates", "data.eval_batch_size", "data._target_",
+        "embedding.freeze", "data.train_fraction", "data.templates", "data.eval_batch_size",
         "backbone.path")  # fmt: skip
+# Settings of the data that leave alone what is asked.
+INCIDENTAL = ("batch_size", "eval_batch_size", "redraw_order", "vocabulary", "number_style", "split_seed")
 
 
-def label_runs(runs: Sequence[Run]) -> None:
-    """Give each run its label: the arm, share of pairs and prompts where they vary, other settings that do in its arm.
+@dataclass(frozen=True)
+class Facts:
+    """What a run's label is made of.
 
-    Runs with one label differ by their seed alone, and by what was measured of them. A run that trains nothing does not
-    know how its checkpoint was trained: the optimizer's and the trainer's settings are not in its label, and
-    checkpoints of one seed are told apart by their paths.
+    Attributes:
+        arm: of the model.
+        config: resolved, of the run that trained the model.
+        task: name of the task that was asked.
+        step: of the weights, where one model was measured at several; else None.
+        asked: what was measured on other data than the model was trained on, in words.
     """
-    known = [run for run in runs if run.config]
-    for run in runs:
-        run.label = run.arm.words
-    shares = {run.config["data"]["train_fraction"] for run in known}
-    prompts = {prompt_style(run.config) for run in known}
-    tasks = {run.task["name"] for run in known}
-    by_arm: dict[str, list[Run]] = {}
-    for run in known:
-        by_arm.setdefault(run.arm.key, []).append(run)
-    task = [key for key in varying(known) if key.startswith("data.")]  # in every label: arms share their task or don't
-    for members in by_arm.values():
-        varied = [*task, *(key for key in varying(members) if key not in task)]
-        for run in members:
-            settings, words = flatten(run.config), [run.arm.words]
-            if len(tasks) > 1:
-                words.append(run.task["name"].replace("_", " "))
-            if len(shares) > 1 and not run.arm.as_is:
-                words.append(f"{100 * run.config['data']['train_fraction']:g} % of the pairs")
-            if len(prompts) > 1:
-                words.append(prompt_style(run.config))
-            skipped = ("nothing",) if run.config["fit"] else ("optimizer.", "trainer.")
-            words += [f"{key}={settings[key]}" for key in varied if key in settings and not key.startswith(skipped)]
-            run.label = ", ".join(words)
-    tell_checkpoints_apart(known)
+
+    arm: Arm
+    config: dict[str, Any]
+    task: str
+    step: int | None = None
+    asked: str = ""
 
 
-def varying(members: Sequence[Run]) -> list[str]:
-    """Settings that differ between runs of an arm and that its words don't say; of trained runs, those of training."""
-    if not members:
-        return []
-    filtered = any("filter/accuracy" in run.metrics for run in members)  # then a run is about its filter
-    flat = [flatten(run.config) for run in members]
-    keys = [key for key in dict.fromkeys(key for one in flat for key in one) if not said(key)]
-    keys += [key for key in flat[0] if key.startswith("filter.") and filtered]
-    trained = [one for one in flat if one["fit"]]
-    return [
-        key for key in keys
-        if len({str(one.get(key)) for one in (trained if key.startswith(("optimizer.", "trainer.")) else flat)}) > 1
-    ]  # fmt: skip
+def label(known: Sequence[Facts]) -> list[str]:
+    """A label for each run: its arm; task, share of pairs and prompts where they vary; other settings that do in it.
+
+    Runs with one label are of models that differ by their seed alone.
+    """
+    shares = {one.config["data"]["train_fraction"] for one in known if one.arm.trained}
+    prompts, tasks = {prompt_style(one.config) for one in known}, {one.task for one in known}
+    shared = [key for key in varying(known) if key.startswith("data.")]  # in every label: arms share data or don't
+    varied = {one.arm.key: shared for one in known}
+    for key in varied:
+        found = varying([one for one in known if one.arm.key == key])
+        varied[key] = [*shared, *(name for name in found if name not in shared)]
+    labels = []
+    for one in known:
+        words, settings = [one.arm.words], flatten(one.config)
+        words += [one.task.replace("_", " ")] if len(tasks) > 1 else []
+        if len(shares) > 1 and one.arm.trained:
+            words.append(f"{100 * one.config['data']['train_fraction']:g} % of the pairs")
+        words += [prompt_style(one.config)] if len(prompts) > 1 else []
+        skipped = () if one.arm.trained else ("optimizer.", "trainer.")
+        told = [key for key in varied[one.arm.key] if key in settings and not key.startswith(skipped)]
+        words += [f"{key}={settings[key]}" for key in told]
+        words += [one.asked] if one.asked else []
+        labels.append(", ".join([*words, *([] if one.step is None else [f"step {one.step}"])]))
+    return labels
 
 
-def tell_checkpoints_apart(runs: Sequence[Run]) -> None:
-    """Add its checkpoint to the label of an evaluated run that shares label and seed with one of another checkpoint."""
-    checkpoints: dict[tuple[str, Any], set[str]] = {}
-    for run in runs:
-        if not run.config["fit"]:
-            checkpoints.setdefault((run.label, run.seed), set()).add(str(run.config["ckpt_path"]))
-    for run in runs:
-        if not run.config["fit"] and len(checkpoints[run.label, run.seed]) > 1:
-            path = Path(str(run.config["ckpt_path"]))
-            run.label += f", {'/'.join(path.parts[-3:])}"
+def varying(known: Sequence[Facts]) -> list[str]:
+    """Settings that differ between models and that their arms' words don't say; training's, between trained ones."""
+    flat = [(one.arm.trained, flatten(one.config)) for one in known]
+    names = [name for name in dict.fromkeys(name for _, one in flat for name in one) if not said(name)]
+    values = {
+        name: {str(one[name]) for trained, one in flat
+               if name in one and (trained or not name.startswith(("optimizer.", "trainer.")))}
+        for name in names
+    }  # fmt: skip
+    return [name for name in names if len(values[name]) > 1]
+
+
+def asked(config: dict[str, Any], trained: dict[str, Any]) -> str:
+    """How the data of a measurement differ from those that its model was trained on, in words; "" if they don't."""
+    here, there = flatten(config["data"]), flatten(trained["data"])
+    names = [name for name in here if name not in INCIDENTAL and not said(f"data.{name}")]
+    words = [f"{name}={here[name]}" for name in names if here[name] != there.get(name)]
+    words += [prompt_style(config)] if prompt_style(config) != prompt_style(trained) else []
+    return f"asked {', '.join(words)}" if words else ""
 
 
 def prompt_style(config: dict[str, Any]) -> str:
@@ -88,7 +94,7 @@ def prompt_style(config: dict[str, Any]) -> str:
 
 def said(key: str) -> bool:
     """Whether a setting needs no mention in a label."""
-    return any(key == name or key.startswith(f"{name}.") for name in SAID)
+    return key.endswith("_target_") or any(key == name or key.startswith(f"{name}.") for name in SAID)
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -99,12 +105,12 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """For each run the settings that are not what most of these runs have, less their names and where they write."""
+def differences(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each configuration the settings that are not what most have, less their names and where they write."""
     dull = ("paths.", "logger.", "name", "group")
     flat = [
-        {k: v for k, v in flatten(run.config).items() if not k.startswith(dull) and not k.endswith("dirpath")}
-        for run in runs
+        {k: v for k, v in flatten(config).items() if not k.startswith(dull) and not k.endswith("dirpath")}
+        for config in configs
     ]
     usual = {}
     for key in dict.fromkeys(key for one in flat for key in one):

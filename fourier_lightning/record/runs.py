@@ -9,13 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from omegaconf import OmegaConf
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.record import labels
 from fourier_lightning.record.arm import UNKNOWN, Arm
-from fourier_lightning.record.labels import label_runs
+from fourier_lightning.record.files import latest_rows, read_array, read_jsonl
 
 ENDINGS = {"tables": ".jsonl", "arrays": ".safetensors"}
+TRAINED = ("backbone", "embedding", "model", "optimizer", "trainer")  # groups that say how a model came to be
 
 
 @dataclass(eq=False)
@@ -36,9 +37,26 @@ class Run:
     _read: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
+    def model(self) -> dict[str, Any]:
+        """The model that is measured: id, seed, step and config, of the run that trained it where that is another.
+
+        Records of before models had an identity are of models of their own.
+        """
+        model = self.info.get("model")
+        if model is not None and model["id"] != self.info["id"]:
+            return model
+        own = {"id": self.info.get("id", str(self.dir)), "seed": self.info.get("seed")}
+        return {**own, "step": model["step"] if model else None, "config": self.info.get("config", {})}
+
+    @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration; empty where there is none."""
-        return self.info.get("config", {})
+        """The resolved configuration, a checkpoint's training settings with it; empty where there is none."""
+        own = self.info.get("config", {})
+        trained = self.model["config"]
+        if trained is own or not own:
+            return own
+        share = {"train_fraction": trained["data"]["train_fraction"]}
+        return {**own, **{name: trained[name] for name in TRAINED}, "data": {**own["data"], **share}}
 
     @property
     def status(self) -> str:
@@ -47,8 +65,8 @@ class Run:
 
     @property
     def seed(self) -> int | None:
-        """The seed, if known."""
-        return self.info.get("seed")
+        """The model's seed, if known."""
+        return self.model["seed"]
 
     @property
     def arm(self) -> Arm:
@@ -83,7 +101,8 @@ class Run:
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows of a table about the latest weights that were looked at; empty if the record has none."""
-        return self._once(f"tables/{name}", lambda: latest_rows(read_lines(self.path("tables", name)))) or []
+        path = self.path("tables", name)
+        return self._once(f"tables/{name}", lambda: latest_rows(read_jsonl(path, cut_off=True))) or []
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """All rows of a table, of every step that was looked at; empty if the record has none.
@@ -92,7 +111,7 @@ class Run:
             ValueError: a damaged table.
         """
         path = self.path("tables", name)
-        return read_lines(path) if path.is_file() else []
+        return read_jsonl(path, cut_off=True) if path.is_file() else []
 
     def path(self, kind: Literal["tables", "arrays"], name: str) -> Path:
         """Where a table or an array lies."""
@@ -105,7 +124,7 @@ class Run:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """Lines of metrics.jsonl."""
-        return self._once("metrics", lambda: read_lines(self.dir / "record" / "metrics.jsonl")) or []
+        return self._once("metrics", lambda: read_jsonl(self.dir / "record" / "metrics.jsonl", cut_off=True)) or []
 
     def names(self, kind: Literal["tables", "arrays"]) -> list[str]:
         """The tables or arrays that the record has, damaged ones too."""
@@ -148,34 +167,6 @@ class Run:
         return sorted(points), [points[epoch] for epoch in sorted(points)]
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Rows of a JSON-lines file, less a last line that a killed run left unfinished.
-
-    Raises:
-        ValueError: any other line that can't be read.
-    """
-    lines = path.read_text().splitlines()
-    rows = []
-    for index, line in enumerate(lines):
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            if index < len(lines) - 1:
-                raise
-    return rows
-
-
-def latest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the last step among them."""
-    latest = max((row["step"] for row in rows), default=None)
-    return [row for row in rows if row["step"] == latest]
-
-
-def read_array(path: Path) -> np.ndarray:
-    """An array of the record: the file's one tensor, which has its name."""
-    return load_file(path)[path.stem]
-
-
 def find_runs(dirs: Sequence[str | Path]) -> list[Run]:
     """Every run in or below these directories, labelled, in the order in which they are given.
 
@@ -198,6 +189,28 @@ def find_runs(dirs: Sequence[str | Path]) -> list[Run]:
     runs = list({run.dir.resolve(): run for run in runs}.values())
     label_runs(runs)
     return runs
+
+
+def label_runs(runs: Sequence[Run]) -> None:
+    """Give each run the label of its model, as seen among these runs."""
+    known, steps = [run for run in runs if run.config], {}
+    for run in known:
+        if run.status == "finished":
+            steps.setdefault(run.model["id"], set()).add(run.model["step"])
+    facts = [
+        labels.Facts(
+            arm=run.arm,
+            config=run.model["config"],
+            task=run.task["name"],
+            step=run.model["step"] if len(steps.get(run.model["id"], ())) > 1 else None,
+            asked=labels.asked(run.config, run.model["config"]),
+        )
+        for run in known
+    ]
+    for run in runs:
+        run.label = run.arm.words
+    for run, label in zip(known, labels.label(facts), strict=True):
+        run.label = label
 
 
 def read_run(run_dir: Path) -> Run:

@@ -2,46 +2,41 @@
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from fourier_lightning.record.runs import Run, natural, read_run
 
 # What fits a terminal; summary.json has every metric.
 SHOWN = ("val/accuracy", "test/accuracy")
 SHOWN_OF_FILTERS = ("filter/accuracy", "filter/control_accuracy_mean")
 
 
-def read_runs(sweep_dir: str | Path) -> list[dict[str, Any]]:
-    """run.json of every job of a sweep, in the order of their numbers; a job without one counts as failed."""
-    runs = []
-    for job in sorted((d for d in Path(sweep_dir).iterdir() if (d / ".hydra").is_dir()), key=_job_number):
-        path = job / "record" / "run.json"
-        if path.is_file():
-            run = json.loads(path.read_text())
-        else:  # it ended before its record began
-            run = {"status": "failed", "metrics": {}, "overrides": _overrides(job)}
-        runs.append({**run, "job": job.name})
-    return runs
+def jobs(sweep_dir: str | Path) -> list[Run]:
+    """Every job of a sweep, in the order of their numbers; one that ended before its record began is failed."""
+    return [read_run(job) for job in sorted(Path(sweep_dir).iterdir(), key=natural) if (job / ".hydra").is_dir()]
 
 
-def summarise(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def summarise(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """One row for each combination of the overrides that differ between jobs, other than the seed.
 
     Returns:
         rows with ``settings``, ``seeds`` (finished), ``failed``, and mean and sample standard deviation of each
         metric that every finished run has (None for a single seed's deviation).
     """
-    common = set.intersection(*(set(run["overrides"]) for run in runs)) if runs else set()
-    groups: dict[str, list[dict[str, Any]]] = {}
+    common = set.intersection(*(set(run.info["overrides"]) for run in runs)) if runs else set()
+    groups: dict[str, list[Run]] = {}
     for run in runs:
-        settings = " ".join(o for o in run["overrides"] if o not in common and not o.startswith("seed="))
+        settings = " ".join(o for o in run.info["overrides"] if o not in common and not o.startswith("seed="))
         groups.setdefault(settings or "(all)", []).append(run)
     rows = []
     for settings, members in groups.items():
-        done = [run for run in members if run["status"] == "finished"]
+        done = [run for run in members if run.status == "finished"]
         row: dict[str, Any] = {"settings": settings, "seeds": len(done), "failed": len(members) - len(done)}
-        shared = set.intersection(*(set(run["metrics"]) for run in done)) if done else set()
+        shared = set.intersection(*(set(run.metrics) for run in done)) if done else set()
         for name in sorted(shared):
-            values = [run["metrics"][name] for run in done]
+            values = [run.metrics[name] for run in done]
             row[f"{name}/mean"] = statistics.fmean(values)
             row[f"{name}/std"] = statistics.stdev(values) if len(values) > 1 else None
         rows.append(row)
@@ -54,7 +49,7 @@ def write_summary(sweep_dir: str | Path) -> list[dict[str, Any]]:
     Returns:
         the short rows, as the table shows them.
     """
-    rows = summarise(read_runs(sweep_dir))
+    rows = summarise(jobs(sweep_dir))
     (Path(sweep_dir) / "summary.json").write_text(json.dumps(rows, indent=2) + "\n")
     filtered = any(f"{SHOWN_OF_FILTERS[0]}/mean" in row for row in rows)
     shown = SHOWN_OF_FILTERS if filtered else SHOWN
@@ -87,13 +82,3 @@ def _mean_std(row: dict[str, Any], name: str) -> str:
     if mean is None:
         return "-"
     return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
-
-
-def _job_number(job: Path) -> tuple[int, str]:
-    return (int(job.name), "") if job.name.isdigit() else (10**9, job.name)
-
-
-def _overrides(job: Path) -> list[str]:
-    from omegaconf import OmegaConf
-
-    return [str(o) for o in OmegaConf.load(job / ".hydra" / "overrides.yaml")]

@@ -9,13 +9,16 @@
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+
+from fourier_lightning.record.files import read_jsonl, write_jsonl
 
 LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "hydra-core", "wandb")
 
@@ -43,7 +46,7 @@ class RunRecord:
         self.dir.mkdir(parents=True, exist_ok=True)
         (self.dir / "metrics.jsonl").touch()
         for lines in [self.dir / "metrics.jsonl", *self.dir.glob("tables/*.jsonl")]:
-            kept = [row for row in read_jsonl(lines) if row["step"] < resumed_at]
+            kept = [row for row in read_jsonl(lines, cut_off=True) if row["step"] < resumed_at]
             write_jsonl(lines, kept)
             if not kept and lines.name != "metrics.jsonl":
                 lines.unlink()
@@ -51,6 +54,7 @@ class RunRecord:
             array.unlink()
         self.run: dict[str, Any] = {
             "status": "running",
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "name": config["name"],
             "seed": config["seed"],
             "overrides": overrides,
@@ -96,34 +100,6 @@ class RunRecord:
         part = path.with_suffix(".part")
         save_file({name: values.contiguous().cpu().clone()}, part)
         part.replace(path)
-
-
-def read_array(run_dir: str | Path, name: str) -> torch.Tensor:
-    """An array of a run's record."""
-    return load_file(Path(run_dir) / "record" / "arrays" / f"{name}.safetensors")[name]
-
-
-def read_table(run_dir: str | Path, name: str) -> list[dict[str, Any]]:
-    """The rows of a table of a run's record that are about the latest weights."""
-    return latest_rows(read_jsonl(Path(run_dir) / "record" / "tables" / f"{name}.jsonl"))
-
-
-def latest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the last step among them."""
-    latest = max((row["step"] for row in rows), default=None)
-    return [row for row in rows if row["step"] == latest]
-
-
-def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a JSON-lines file in one move."""
-    part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    part.replace(path)
-
-
-def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
-    """Rows of a JSON-lines file."""
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
 def describe_device(device: torch.device) -> str:

@@ -15,10 +15,12 @@ from fourier_lightning.readings.filters import measured_once, table_1_means
 from fourier_lightning.readings.seeds import finished, grouped
 from fourier_lightning.readings.words import MODULES, percent
 from fourier_lightning.record.labels import differences
+from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run
 from fourier_lightning.report import summary
 from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section, Words
 
+SINGLE = "Instrument filter_grid, all jobs of a model in one table; validation split, mean over seeds."
 MOST = 12  # arms with plots of their own: more would make the page slow
 
 
@@ -77,11 +79,14 @@ def gallery(name: str, title: str, intro: str, figures: Sequence[str], unfolded:
     """A section that shows some figures of one run of each arm: the first seed that has what they need."""
 
     def section(runs: Sequence[Run]) -> Section:
-        groups = grouped([run for run in runs if run.config])
+        groups = grouped(models(run for run in runs if run.config))
+        shown = [label for label, members in groups.items() if any(can_show(run, figures) for run in members)]
         blocks: list[Block] = []
-        if len(groups) > MOST:
-            blocks.append(Notice(f"Plots of {MOST} of {len(groups)} arms: {', '.join(list(groups)[:MOST])}."))
-        for index, (label, members) in enumerate(list(groups.items())[:MOST]):
+        if len(shown) > MOST:
+            blocks.append(Notice(f"Plots of {MOST} of {len(shown)} arms: {', '.join(shown[:MOST])}."))
+        bare = [label for label in groups if label not in shown]
+        for index, label in enumerate([*shown[:MOST], *bare[: MOST - len(shown[:MOST])]]):
+            members = groups[label]
             missing = []
             for figure in figures:
                 spec = FIGURES[figure]
@@ -102,6 +107,11 @@ def gallery(name: str, title: str, intro: str, figures: Sequence[str], unfolded:
         return Section(name, title, intro, blocks)
 
     return section
+
+
+def can_show(run: Run, figures: Sequence[str]) -> bool:
+    """Whether a record has what one of these figures needs."""
+    return any(run.has(FIGURES[figure].tables, FIGURES[figure].arrays) for figure in figures)
 
 
 embedding = gallery(
@@ -135,6 +145,8 @@ def filters(runs: Sequence[Run]) -> Section:
         blocks.append(
             Plot(FIGURES["table_1"].make(seeds[0]), f"{label}, seed {seeds[0].seed}: Table 1", folded=index > 0)
         )
+    single = summary.single_filters(runs)
+    blocks += [DataTable(single, heading="Filters tried one by one", caption=SINGLE)] if single else []
     intro = ("Table 1 of the paper. A control removes as many random directions of the number line; where it does the "
              "same, the row says little about waves. Left: share of the removed waves' power that passes. Lost: share "
              "of the other waves' power that goes with them.")  # fmt: skip
@@ -160,7 +172,7 @@ def table_1(members: Sequence[Run]) -> list[dict[str, Any]]:
 def every_run(runs: Sequence[Run]) -> Section:
     """Command, configuration difference, revision and state of each run."""
     rows = []
-    for run, changed in zip(runs, differences(runs), strict=True):
+    for run, changed in zip(runs, differences([run.info.get("config", {}) for run in runs]), strict=True):
         revision = run.info.get("git") or "-"
         rows.append({
             "arm": run.label, "seed": "-" if run.seed is None else run.seed, "state": run.status,

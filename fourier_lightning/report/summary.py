@@ -17,8 +17,12 @@ METRICS = {
     "test/mod_10": "test modulo 10",
     "test/within_10": "test within 10",
     "val/accuracy": "val exact",
-    "filter/accuracy": "filtered exact",
-    "filter/control_accuracy_mean": "random filter exact",
+}
+TRIED = {
+    "exact": "accuracy",
+    "random filter, exact": "control_accuracy_mean",
+    "modulo 10": "mod_10",
+    "within 10": "within_10",
 }
 
 
@@ -94,6 +98,22 @@ def filter_row(effect: filters.Effect) -> dict[str, Any]:
         "random filter, exact": words.percent(effect.control, 1), "modulo 10": words.percent(effect.mod_10, 1),
         "within 10": words.percent(effect.within_10, 1), "reading": effect.reading,
     }  # fmt: skip
+
+
+def single_filters(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Filters that were tried one by one or in a grid, mean over seeds: a row for each filter of each label."""
+    lines = []
+    for label, members in by_label(seeds.finished(runs)).items():
+        for filter, rows in filters.tried(members):
+            made = [row for row in rows if row["accuracy"] is not None]
+            line = {"arm": label, "kept": filter["keep"], "cut-off": filter["cutoff"]}
+            line |= {"in": words.MODULES[filter["modules"]], "method": filter["method"]}
+            line["method"] += "" if made else ": no null space"
+            for title, name in TRIED.items():
+                found = [row[name] for row in made if row.get(name) is not None]
+                line[title] = words.percent(filters.mean(found), 1)
+            lines.append({**line, "seeds": len(rows)})
+    return lines
 
 
 def claims_of(verdicts: Sequence[Verdict], outcome: str) -> list[dict[str, Any]]:

@@ -1,0 +1,47 @@
+"""The record's formats: JSON lines, and one array a safetensors file."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+
+def read_jsonl(path: str | Path, cut_off: bool = False) -> list[dict[str, Any]]:
+    """Rows of a JSON-lines file.
+
+    Args:
+        cut_off: forgive a last line that a killed run left unfinished; it is left out.
+
+    Raises:
+        ValueError: any other line that can't be read.
+    """
+    lines = Path(path).read_text().splitlines()
+    rows = []
+    for index, line in enumerate(lines):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            if not cut_off or index < len(lines) - 1:
+                raise
+    return rows
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write a JSON-lines file in one move."""
+    part = path.with_suffix(".part")
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    part.replace(path)
+
+
+def latest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the last step among them."""
+    latest = max((row["step"] for row in rows), default=None)
+    return [row for row in rows if row["step"] == latest]
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The file's one tensor, which has the file's name."""
+    return load_file(path)[path.stem]
