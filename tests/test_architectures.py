@@ -1,12 +1,16 @@
 """Every arm of every architecture, from a model directory: built, saved, trained for two steps, and its errors."""
 
 from functools import cache
+from math import isfinite
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.filters import FilterSettings
+from fourier_lightning.instruments import FilterGrid, View
 from fourier_lightning.models.arms import ModelSettings, initialise, network_config, parameter_table
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.decoder import Decoder
@@ -121,6 +125,32 @@ def test_a_pretrained_body_under_a_table_that_is_not_its_own_is_refused(local):
     with torch.no_grad():  # the mean moved into the positions
         a, b = (module(prompt).log_softmax(-1) for module in (plain, moved))
     torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_every_instrument_measures_it(local):
+    module = build(local, "fine-tuned")
+    view = View.of(module.decoder, data())
+    found = {name: instrument(view) for name, instrument in instruments().items()}
+    rows = [row for findings in found.values() for table in findings.tables.values() for row in table]
+    assert len(found) == 8 and all(findings.tables for findings in found.values())
+    assert all(isfinite(value) for row in rows for value in row.values() if isinstance(value, float))
+    examples = data().examples("val")[0]
+    with torch.no_grad():
+        logits = module(examples.prompt)
+    intact = found["filter_ablation"].tables["filter_ablation"][0]
+    assert intact["removed"] == "none"
+    loss = F.cross_entropy(logits, module.numbers[examples.answer]).item()
+    assert intact["loss"] == pytest.approx(loss, rel=1e-4)
+    among_numbers = F.cross_entropy(logits[:, module.numbers], examples.answer).item()
+    assert found["logit_lens"].tables["lens_accuracy"][-1]["loss"] == pytest.approx(among_numbers, rel=1e-4)
+
+
+@cache
+def instruments():
+    """All of them, on fewer examples and draws."""
+    found = dict(prepare(load_config(["data.max_operand=20", "filter.draws=2"])).instruments)
+    grid = FilterGrid(FilterSettings(cutoff=5, draws=2))
+    return {**found, "filter_grid": grid}
 
 
 def saved(tmp_path, name, **settings):

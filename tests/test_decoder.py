@@ -1,5 +1,6 @@
 """The decoder on tiny random models of every architecture, against what transformers itself computes."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +23,9 @@ MATRIX = torch.eye(WIDTH) + 0.1 * torch.randn(WIDTH, WIDTH, generator=torch.Gene
 def decoder(request):
     name, *variant = request.param.split(" ", 1)
     return Decoder(tiny_model(name, **({"use_parallel_residual": False} if variant else {})))
+
+
+ORACLE = {"embed": "blocks.0.hook_resid_pre", **{name: f"blocks.{{}}.hook_{name}" for name in PER_LAYER}}
 
 
 def hooks(decoder):
@@ -69,6 +73,19 @@ def test_sites_are_what_their_names_say(decoder):
         assert_close(decoder.answer_logits(PROMPT), output.logits[:, -1])
     for site, state in last.items():
         torch.testing.assert_close(state, seen[site][:, -1], atol=1e-5, rtol=1e-5)
+
+
+def test_transformer_lens_sees_the_same_at_every_site(decoder, tokenizer):
+    """TransformerLens 4 has an adapter for each architecture, written by others."""
+    bridge = pytest.importorskip("transformer_lens.model_bridge").TransformerBridge
+    theirs = bridge.boot_transformers("tiny", hf_model=deepcopy(decoder.net), tokenizer=tokenizer)
+    sites = [site for site in SITES if site.name in ORACLE]
+    with torch.no_grad(), capture(decoder, sites, "all") as seen:
+        logits = decoder.net(PROMPT).logits
+        their_logits, cache = theirs.run_with_cache(PROMPT)
+    for site in sites:
+        torch.testing.assert_close(seen[site], cache[ORACLE[site.name].format(site.layer)], atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(logits, their_logits, atol=2e-5, rtol=1e-5)
 
 
 @torch.no_grad()
@@ -179,6 +196,7 @@ def test_gemmas_bend_of_the_logits_is_undone():
         bent, straight = decoder.answer_logits(PROMPT), flat.answer_logits(PROMPT)
     torch.testing.assert_close(decoder.uncapped(bent), straight, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(bent, straight, atol=0.01) and flat.uncapped(straight) is straight
+    torch.testing.assert_close(decoder.capped(straight), bent)
     assert decoder.uncapped(torch.tensor([5.0, -5.0])).isfinite().all()  # flattened: large, not infinite
 
 

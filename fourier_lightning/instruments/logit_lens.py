@@ -43,7 +43,7 @@ class LogitLens(Instrument):
                 resid = torch.zeros_like(final)
                 for site, tally in zip(sites, tallies, strict=True):
                     resid = resid + seen[site]
-                    logits = decoder.scaled(resid, self.ln, final) @ unembedding.T + constant
+                    logits = decoder.capped(decoder.scaled(resid, self.ln, final) @ unembedding.T + constant)
                     tally.update(logits, batch["answer"], axis, F.cross_entropy(logits, batch["answer"]))
         rows: list[Row] = []
         for site, tally in zip(sites, tallies, strict=True):

@@ -135,12 +135,15 @@ class Decoder:
         Contributions add up to these. Logits that the bend has flattened to +-c come back as large as they can be
         told apart, not as they were.
         """
-        cap = getattr(self.config, "final_logit_softcapping", None)
-        if cap is None:
+        if self._cap is None:
             return logits
-        bent = logits / cap
+        bent = logits / self._cap
         most = 1 - torch.finfo(bent.dtype).eps
-        return cap * bent.clamp(-most, most).atanh()
+        return self._cap * bent.clamp(-most, most).atanh()
+
+    def capped(self, logits: Float[Tensor, "... V"]) -> Float[Tensor, "... V"]:
+        """Sums of contributions as the model says them: the inverse of ``uncapped``."""
+        return logits if self._cap is None else self._cap * (logits / self._cap).tanh()
 
     # Passes
 
@@ -209,6 +212,10 @@ class Decoder:
         """The table of positions, where there is one."""
         path = self.architecture.positions
         return None if path is None else self.net.get_submodule(path)
+
+    @property
+    def _cap(self) -> float | None:
+        return getattr(self.config, "final_logit_softcapping", None)
 
     @property
     def table(self) -> nn.Embedding:
