@@ -1,14 +1,16 @@
 """docs/extending.md, word for word: its files are written down and its commands and lines are run."""
 
 import importlib
+import json
 import re
+import runpy
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from fourier_lightning.claims import ledger
 from fourier_lightning.figures import catalogue
 from fourier_lightning.models import architectures
 from fourier_lightning.record.runs import read_run
@@ -33,9 +35,7 @@ def written(tmp_path, monkeypatch):
     """Write a part's files into an empty folder and go there; what they register goes away with the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(architectures, "ARCHITECTURES", architectures.ARCHITECTURES)
     kept = [(table, dict(table)) for table in (architectures.ARCHITECTURES, catalogue.FIGURES)]
-    claims = ledger.CLAIMS
     modules = set(sys.modules)
 
     def write(title):
@@ -49,7 +49,6 @@ def written(tmp_path, monkeypatch):
     for table, before in kept:
         table.clear()
         table.update(before)
-    ledger.CLAIMS = claims
     for name in set(sys.modules) - modules:
         if name.startswith(("my_", "check_")):
             del sys.modules[name]
@@ -80,3 +79,31 @@ def test_a_task_and_an_instrument(written, command_line, title, tmp_path):
         assert digits == sorted(set(digits)) and len(digits) > 5 and run.table("lens_accuracy") == []
         assert 0 < run.metrics["confidence/mean"] < 1
         assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_figure(written, tiny_runs, monkeypatch, capsys):
+    _, (command,) = written("A figure")
+    shutil.copytree(tiny_runs / "0", "RUN")
+    run_script(command, monkeypatch)
+    assert Path("RUN/figures/residue_by_depth.png").stat().st_size > 5000
+    assert "1 figure in RUN/figures" in capsys.readouterr().out
+
+
+def test_a_claim(written, tiny_runs, monkeypatch, capsys):
+    _, (command,) = written("A claim")
+    for seed in "01":  # as if these runs of seconds had learned their training pairs
+        info = json.loads((tiny_runs / seed / "record" / "run.json").read_text())
+        info["metrics"]["train/accuracy"] = 0.9
+        shutil.copytree(tiny_runs / seed, f"RUN_OR_SWEEP/{seed}")
+        Path(f"RUN_OR_SWEEP/{seed}/record/run.json").write_text(json.dumps(info))
+    run_script(command, monkeypatch)
+    (said,) = capsys.readouterr().out.splitlines()
+    assert re.match(r"(supported|contradicted|undecided) -?\d\.\d+ scratch \+ frozen pretrained table", said)
+
+
+def run_script(command, monkeypatch):
+    """`python SCRIPT ARGUMENTS` in this process."""
+    program, script, *arguments = shlex.split(command)
+    assert program == "python"
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    runpy.run_path(script, run_name="__main__")
