@@ -1,23 +1,95 @@
-"""What a checkpoint has to agree on with the run that takes it."""
+"""What a checkpoint has to agree on with the run that takes it, and what an evaluation takes from it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, ConfigErrors
 
 MADE_OF = ("backbone", "data", "embedding", "model", "optimizer")  # the groups that make up a trained model
 FREE = {"data.batch_size", "data.eval_batch_size", "backbone.path", "model.name", "embedding.name"}
+ASKED = {"data.templates", "data.min_operand", "data.max_operand"}  # what an evaluation may ask a model, besides
 # Evaluation takes a checkpoint of any training: the rows that it is tested on are the same.
 TRAINING = ("optimizer.", "data.train_fraction", "data.redraw_order", "model.dropout", "model.loss")
+SIZES = ("model.n_layer", "model.width", "model.n_head")  # what size= sets
+
+
+def flat(config: dict[str, Any]) -> dict[str, Any]:
+    """The groups that make up a model, flat: {"model.width": 128, ...}, with the seed."""
+    settings = {f"{group}.{key}": value for group in MADE_OF for key, value in config[group].items()}
+    return {**settings, "seed": config["seed"]}
 
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a resolved configuration that make a model what it is, flat: {"model.width": 128, ...}."""
-    flat = {f"{group}.{key}": value for group in MADE_OF for key, value in config[group].items()}
-    return {key: value for key, value in flat.items() if key not in FREE and not key.endswith("._target_")}
+    """The settings of a resolved configuration that make a model what it is, flat."""
+    left_out = {*FREE, "seed"}
+    return {key: value for key, value in flat(config).items() if key not in left_out and not key.endswith("._target_")}
+
+
+def adopt(cfg: DictConfig, overrides: Sequence[str], default: DictConfig) -> None:
+    """Give an evaluation of a checkpoint the settings of the model that is in it, in place.
+
+    What the overrides set is checked against the checkpoint; what an evaluation may change stays as they set it.
+    Does nothing to other runs, and to those whose checkpoint can't be read: ``check_checkpoint`` says why.
+
+    Args:
+        cfg: the composed configuration.
+        overrides: those that it was composed with.
+        default: the configuration that no override makes.
+
+    Raises:
+        ConfigError: one line for each setting that the checkpoint has otherwise.
+    """
+    if cfg.fit or cfg.ckpt_path is None or not Path(cfg.ckpt_path).is_file():
+        return
+    try:
+        there_config = load_checkpoint(cfg.ckpt_path)["hyper_parameters"]["run"]["config"]
+    except Exception:  # torch raises anything on a file of another kind
+        return
+    there, here = flat(there_config), flat(plain(cfg))
+    given = given_keys(here, overrides, flat(plain(default)))
+    may_change = {*FREE, *ASKED} - {"model.name", "embedding.name"}
+    problems = [
+        ConfigError(f"{key}={here.get(key)}", f"the checkpoint has {key}={there.get(key)}", "leave it out")
+        for key in sorted(given - may_change)
+        if here.get(key) != there.get(key)
+    ]
+    if problems:
+        raise problems[0] if len(problems) == 1 else ConfigErrors(*problems)
+    keep = {key: here[key] for key in given & may_change if key in there}
+    if "backbone.path" not in given and here["backbone.name"] == there["backbone.name"]:
+        keep["backbone.path"] = here["backbone.path"]  # where this installation has it
+    with open_dict(cfg):
+        for group in MADE_OF:
+            cfg[group] = there_config[group]
+        cfg.seed = there["seed"]
+        for key, value in keep.items():
+            OmegaConf.update(cfg, key, value)
+
+
+def given_keys(here: dict[str, Any], overrides: Sequence[str], default: dict[str, Any]) -> set[str]:
+    """The settings of a model that the overrides name, or change by a choice that they make."""
+    given = {key for key, value in here.items() if key not in default or default[key] != value}
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        given |= {key, f"{key}.name"} & here.keys()
+        given |= set(SIZES) if key == "size" else set()
+    return given
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """Its groups as plain values."""
+    groups: dict[str, Any] = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in MADE_OF}
+    return {**groups, "seed": cfg.seed}
+
+
+def trained_data(cfg: DictConfig) -> DictConfig:
+    """The ``data`` node of an evaluation's model: what it was trained on, in this run's batches."""
+    node = OmegaConf.create(load_checkpoint(cfg.ckpt_path)["hyper_parameters"]["run"]["config"]["data"])
+    return OmegaConf.merge(node, {key: cfg.data[key] for key in ("batch_size", "eval_batch_size")})
 
 
 def check_checkpoint(cfg: DictConfig) -> None:
@@ -32,8 +104,8 @@ def check_checkpoint(cfg: DictConfig) -> None:
         raise ConfigError(path, "not a checkpoint of this project", "give a .ckpt file that train.py wrote") from error
     if not carried.get("run"):
         raise ConfigError(path, "carries no run's identity: an older revision wrote it", "train that model again")
-    saved, here = identity(carried["run"]["config"]), identity(OmegaConf.to_container(cfg, resolve=True))
-    wanted = {key: value for key, value in here.items() if cfg.fit or not key.startswith(TRAINING)}
+    saved, here = identity(carried["run"]["config"]), identity(plain(cfg))
+    wanted = {key: value for key, value in here.items() if cfg.fit or not (key.startswith(TRAINING) or key in ASKED)}
     different = [
         f"{key}={saved.get(key)} there, {value} here" for key, value in wanted.items() if saved.get(key) != value
     ]

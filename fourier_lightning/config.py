@@ -9,6 +9,7 @@ import math
 import types
 import typing
 from collections.abc import Iterator
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -77,19 +78,33 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("auto_precision", auto_precision, replace=True)
 
 
-def load_config(overrides: list[str] | None = None, output_dir: str | Path = "outputs/notebook") -> DictConfig:
+def load_config(overrides: list[str] | None = None, output_dir: str | Path | None = None) -> DictConfig:
     """Compose the training configuration in process, as ``python train.py OVERRIDES`` would.
 
     Args:
         overrides: command-line overrides, e.g. ``["model=scratch", "seed=1"]``.
-        output_dir: the run directory (the command line gets it from ``hydra.run.dir``).
+        output_dir: the run directory (the command line gets it from ``hydra.run.dir``); by default a new one below
+            ``outputs``.
+
+    Raises:
+        ConfigError: with ``fit=false ckpt_path=...``, an override that the checkpoint has otherwise.
     """
+    overrides = list(overrides or [])
     register_resolvers()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        cfg = compose("train", overrides=overrides or [])
-    cfg.paths.output_dir = str(output_dir)
+        cfg = compose("train", overrides=overrides)
+    cfg.paths.output_dir = str(output_dir or f"outputs/{datetime.now():%Y-%m-%d/%H-%M-%S-%f}")
+    take_settings(cfg, overrides)
     return cfg
+
+
+def take_settings(cfg: DictConfig, overrides: list[str]) -> None:
+    """Give an evaluation of a checkpoint the settings of the model that is in it, see ``checkpoint.adopt``."""
+    if not cfg.fit and cfg.ckpt_path is not None:
+        from fourier_lightning.checkpoint import adopt
+
+        adopt(cfg, overrides, load_config())
 
 
 def check_config(cfg: DictConfig) -> None:

@@ -56,10 +56,11 @@ def pretrained(backbone: Backbone):
 
 @pytest.fixture
 def tiny(tmp_path: Path):
-    """Compose the tiny run with further overrides."""
+    """Compose the tiny run with further overrides: into ``tmp_path``, or beside it where that has a run."""
 
-    def compose(*overrides: str, run_dir: Path = tmp_path) -> DictConfig:
-        return load_config([*TINY, *overrides], run_dir)
+    def compose(*overrides: str, run_dir: Path | None = None) -> DictConfig:
+        taken = len(list(tmp_path.glob("**/run.json")))
+        return load_config([*TINY, *overrides], run_dir or (tmp_path / f"run{taken}" if taken else tmp_path))
 
     return compose
 

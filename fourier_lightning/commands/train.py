@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning.commands.mistakes import check_options, explain
-from fourier_lightning.config import CONF_DIR, register_resolvers
+from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
 from fourier_lightning.errors import ConfigError, fail
 
 
@@ -42,9 +42,10 @@ class Lifecycle(Callback):
         quiet_libraries()
         settings = config.copy()
         OmegaConf.set_struct(settings, False)
-        settings.pop("hydra")
+        overrides = list(settings.pop("hydra").overrides.task)
         OmegaConf.update(settings, "paths.output_dir", config.hydra.run.dir)
         try:
+            take_settings(settings, overrides)
             prepare(settings)
         except ConfigError as error:
             # Hydra turns an Exception of a callback into a warning; SystemExit passes.
@@ -64,8 +65,10 @@ def job(cfg: DictConfig) -> float | None:
     in_sweep = settings.mode == RunMode.MULTIRUN
     if in_sweep and cfg.get("group") is None:
         cfg.group = Path(settings.sweep.dir).name
+    overrides = list(settings.overrides.task)
     try:
-        return train(cfg, overrides=list(settings.overrides.task))["metrics"].get("val/accuracy")
+        take_settings(cfg, overrides)
+        return train(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
     except ConfigError as error:
         if in_sweep:  # the sweep goes on; say at once which job can't
             fail(error, prefix=f"job {settings.job.num}: ")

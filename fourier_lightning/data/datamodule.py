@@ -60,7 +60,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         super().__init__()
         _check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size)
         self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
-        self.redraw_order = redraw_order and task.unordered
+        self.redraw_order, self.split_seed = redraw_order and task.unordered, split_seed
 
         self.operands = task.operands()  # (rows, 2)
         _check_split(len(self.operands), train_fraction, task.size_key)
@@ -104,6 +104,36 @@ class ArithmeticDataModule(pl.LightningDataModule):
             by_length.setdefault(group.prompt.shape[1], []).append(group)
         return [concatenate(groups) for _, groups in sorted(by_length.items())]
 
+    def ask(self, tokenizer: Any, templates: list[str], smallest: int, largest: int) -> None:
+        """Ask a trained model something else: other templates, or operands of a smaller range.
+
+        Vocabulary, number line and the rows of each split stay what they were when the model was trained.
+
+        Raises:
+            ConfigError: no such template, tokens that the model hasn't, operands out of range, or an empty split.
+        """
+        _check_templates(self.task, templates)
+        values = range(self.task.smallest, self.task.largest + 1)
+        encoded = [
+            encode_template(tokenizer, self.task.templates[name], values, self.task.size_key) for name in templates
+        ]
+        for name, (prompts, _) in zip(templates, encoded, strict=True):
+            if not torch.isin(prompts, self.vocabulary.token_ids).all():
+                key = f"data.templates={templates}"
+                raise ConfigError(key, f"the model has no tokens for {name}", "train with data.vocabulary=full")
+        if smallest < self.task.smallest or largest > self.task.largest:
+            key, known = f"data.{self.task.size_key}", f"{self.task.smallest}..{self.task.largest}"
+            raise ConfigError(key, f"the model knows the operands {known}", "ask for operands within them")
+        inside = ((self.operands >= smallest) & (self.operands <= largest)).all(dim=1)
+        self.split = {name: rows[inside[rows]] for name, rows in self.split.items()}
+        if min(map(len, self.split.values())) < 1:
+            key = f"data.{self.task.size_key}"
+            raise ConfigError(key, f"a split has no rows within {smallest}..{largest}", "ask for more operands")
+        if len(templates) != len(self._templates):
+            rng = torch.Generator().manual_seed(self.split_seed)
+            self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)
+        self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
+
     def prompts_of(self, operands: list[tuple[int, int]] | Tensor) -> Examples:
         """Any operands (n, 2) in range, in the first of the templates."""
         return self._fill(0, torch.as_tensor(operands))
@@ -144,10 +174,7 @@ def _check_settings(
     batch_size: int,
     eval_batch_size: int,
 ) -> None:
-    unknown = [name for name in templates if name not in task.templates]
-    if unknown or not templates:
-        known = ", ".join(task.templates)
-        raise ConfigError(f"data.templates={templates}", f"not templates: {unknown}", f"choose from {known}")
+    _check_templates(task, templates)
     if not 0 < train_fraction <= 0.8 + 1e-9:
         raise ConfigError(
             f"data.train_fraction={train_fraction}",
@@ -159,6 +186,13 @@ def _check_settings(
             raise ConfigError(f"data.{key}={value}", "too small", f"use {least} or more")
     if not 0 <= split_seed < 2**32:
         raise ConfigError(f"data.split_seed={split_seed}", "out of range", "use 0 or a positive integer below 2^32")
+
+
+def _check_templates(task: Task, templates: list[str]) -> None:
+    unknown = [name for name in templates if name not in task.templates]
+    if unknown or not templates:
+        known = ", ".join(task.templates)
+        raise ConfigError(f"data.templates={templates}", f"not templates: {unknown}", f"choose from {known}")
 
 
 def _check_split(n_pairs: int, train_fraction: float, size_key: str) -> None:

@@ -1,0 +1,139 @@
+"""What a run is made of: every setting checked, every part built that costs nothing to build."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from fourier_lightning.checkpoint import check_checkpoint, trained_data
+from fourier_lightning.config import check_config, suggestion
+from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.instruments.base import Instrument
+from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.mirror.wandb import check_wandb
+from fourier_lightning.models.arms import ModelSettings, network_config
+from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.models.embedding import EmbeddingSettings
+from fourier_lightning.optim import OptimizerSettings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, checked, with no weight read and no file written."""
+
+    backbone: Backbone
+    data: ArithmeticDataModule
+    model: ModelSettings
+    embedding: EmbeddingSettings
+    optimizer: OptimizerSettings
+    network: Any
+    instruments: dict[str, Instrument]
+
+
+def make(node: DictConfig, **kwargs: Any) -> Any:
+    """Instantiate a config node as plain Python, so that what its constructor raises arrives unwrapped."""
+    return instantiate(node, _partial_=True, _convert_="all")(**kwargs)
+
+
+def prepare(cfg: DictConfig) -> Parts:
+    """Check every setting and build what costs nothing to build. Writes no file.
+
+    Raises:
+        ConfigError: with one line for each setting that can't work.
+    """
+    check_config(cfg)
+    optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
+    check_callbacks(cfg)
+    check_wandb(cfg.logger.get("wandb", {}))
+    make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
+    backbone = make(cfg.backbone)
+    check_directory(cfg)
+    if cfg.ckpt_path is not None:
+        check_checkpoint(cfg)
+    data = make_data(cfg, backbone)
+    longest = max(group.prompt.shape[1] for group in data.examples("test"))
+    network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
+    embedding.check(data.p, network.hidden_size)
+    instruments = make_instruments(cfg, data, network.hidden_size)
+    return Parts(backbone, data, model, embedding, optimizer, network, instruments)
+
+
+def make_data(cfg: DictConfig, backbone: Backbone) -> ArithmeticDataModule:
+    """The data; of an evaluation those that the model was trained on, and of them what is asked."""
+    tokenizer = backbone.tokenizer()
+    if cfg.fit or cfg.ckpt_path is None:
+        return make(cfg.data, tokenizer=tokenizer, seed=cfg.seed)
+    data = make(trained_data(cfg), tokenizer=tokenizer, seed=cfg.seed)
+    smallest, largest = cfg.data.get("min_operand", data.task.smallest), cfg.data.get("max_operand", data.task.largest)
+    data.ask(tokenizer, list(cfg.data.templates), smallest, largest)
+    return data
+
+
+def check_directory(cfg: DictConfig) -> None:
+    """Refuse a directory that holds a run, unless it is that run which goes on."""
+    where = Path(cfg.paths.output_dir).resolve()
+    resumed = cfg.fit and cfg.ckpt_path is not None and where in Path(cfg.ckpt_path).resolve().parents
+    if (where / "record" / "run.json").is_file() and not resumed:
+        remedy = "choose another, or go on with it: ckpt_path=<it>/checkpoints/last.ckpt"
+        raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", "holds a run already", remedy)
+
+
+def check_callbacks(cfg: DictConfig) -> None:
+    """Refuse a callback that watches a metric which no run logs, or a bar that can't count, before a run begins."""
+    known = [f"{split}/{name}" for split in ("val", "train") for name in NumberMetrics.names]
+    for name, node in cfg.callbacks.items():
+        if node.get("monitor") is not None and node.monitor not in known:
+            key = f"callbacks.{name}.monitor={node.monitor}"
+            raise ConfigError(key, "no such metric", suggestion(node.monitor, known))
+        if (node.get("refresh_rate") or 0) < 0:
+            key = f"callbacks.{name}.refresh_rate={node.refresh_rate}"
+            raise ConfigError(key, "too small", "use 1 or more steps, or 0 for no bar")
+
+
+def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) -> dict[str, Instrument]:
+    """The callbacks that measure the model, by node name, checked against the data and the model's width."""
+    instruments: dict[str, Instrument] = {}
+    for name, node in cfg.callbacks.items():
+        target = get_object(node._target_)
+        if isinstance(target, type) and issubclass(target, Instrument):
+            try:
+                instruments[str(name)] = make(node)
+                instruments[str(name)].check(data.task, width)
+            except TypeError as error:  # a key that it needs was removed
+                raise ConfigError(f"callbacks.{name}", str(error), f"or remove it with ~callbacks.{name}") from error
+            except ConfigError as error:
+                # its settings are below its node; those of the filter that it shares are not
+                raise error if error.args[0].startswith("filter.") else error.under(f"callbacks.{name}") from error
+    return instruments
+
+
+def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
+    """The Lightning trainer of ``cfg.trainer``; its complaints become ConfigErrors."""
+    settings = cfg.trainer
+    for key in ("devices", "num_nodes"):
+        if settings.get(key, 1) != 1:
+            raise ConfigError(
+                f"trainer.{key}={settings[key]}",
+                "a run uses one device: the whole data set lives on it",
+                f"use trainer.{key}=1 and run seeds side by side with -m",
+            )
+    # Values that Lightning takes and stumbles over later.
+    for key, least in (("gradient_clip_val", 0), ("check_val_every_n_epoch", 1), ("log_every_n_steps", 0)):
+        if (settings.get(key) if settings.get(key) is not None else least) < least:
+            raise ConfigError(f"trainer.{key}={settings[key]}", "too small", f"use {least} or more, or null")
+    if settings.get("max_epochs") == -1 and settings.get("max_steps", -1) == -1 and cfg.optimizer.schedule == "linear":
+        raise ConfigError(
+            "trainer.max_epochs=-1",
+            "optimizer.schedule=linear needs to know where it ends",
+            "set trainer.max_epochs or trainer.max_steps, or use optimizer.schedule=constant",
+        )
+    try:
+        return make(cfg.trainer, **kwargs)
+    except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError("trainer", reason, "correct that key under trainer.*") from error
