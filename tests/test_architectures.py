@@ -1,16 +1,12 @@
 """Every arm of every architecture, from a model directory: built, saved, trained for two steps, and its errors."""
 
 from functools import cache
-from math import isfinite
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.fourier.filters import FilterSettings
-from fourier_lightning.instruments import FilterGrid, View
 from fourier_lightning.models.arms import ModelSettings, initialise, network_config, parameter_table
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.decoder import Decoder
@@ -18,7 +14,8 @@ from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.models.sizes import sized_config
 from fourier_lightning.optim import OptimizerSettings, build_optimizer
-from fourier_lightning.run import prepare
+from fourier_lightning.record.runs import read_run
+from fourier_lightning.run import prepare, train
 from tests.tiny_models import SIZES, TIED, tiny_model
 
 BODY = {"name": "", "n_layer": 3, "width": 16, "n_head": 2, "body": "random", "dropout": 0.0}
@@ -127,30 +124,16 @@ def test_a_pretrained_body_under_a_table_that_is_not_its_own_is_refused(local):
     torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-def test_every_instrument_measures_it(local):
-    module = build(local, "fine-tuned")
-    view = View.of(module.decoder, data())
-    found = {name: instrument(view) for name, instrument in instruments().items()}
-    rows = [row for findings in found.values() for table in findings.tables.values() for row in table]
-    assert len(found) == 8 and all(findings.tables for findings in found.values())
-    assert all(isfinite(value) for row in rows for value in row.values() if isinstance(value, float))
-    examples = data().examples("val")[0]
-    with torch.no_grad():
-        logits = module(examples.prompt)
-    intact = found["filter_ablation"].tables["filter_ablation"][0]
-    assert intact["removed"] == "none"
-    loss = F.cross_entropy(logits, module.numbers[examples.answer]).item()
-    assert intact["loss"] == pytest.approx(loss, rel=1e-4)
-    among_numbers = F.cross_entropy(logits[:, module.numbers], examples.answer).item()
-    assert found["logit_lens"].tables["lens_accuracy"][-1]["loss"] == pytest.approx(among_numbers, rel=1e-4)
-
-
-@cache
-def instruments():
-    """All of them, on fewer examples and draws."""
-    found = dict(prepare(load_config(["data.max_operand=20", "filter.draws=2"])).instruments)
-    grid = FilterGrid(FilterSettings(cutoff=5, draws=2))
-    return {**found, "filter_grid": grid}
+@pytest.mark.parametrize("local", ["gpt_neox"], indirect=True)
+def test_a_whole_run_from_a_directory(local, tiny, tmp_path):
+    options = ["backbone=local", f"backbone.path={local.path}", "logger=none", "trainer.max_epochs=1"]
+    sizes = [f"model.{name}=null" for name in ("n_layer", "width", "n_head")]
+    result = train(tiny(*options, "model=pretrained", *sizes, "embedding.tie=false"))
+    trained, checkpoint = result["module"], tmp_path / "checkpoints" / "last.ckpt"
+    again = AdditionModule.load_from_checkpoint(checkpoint, weights_only=True)
+    for name, weight in trained.net.state_dict().items():
+        assert again.net.state_dict()[name].equal(weight), name
+    assert result["metrics"]["train/loss"] > 0 and read_run(tmp_path).table("lens_accuracy")
 
 
 def saved(tmp_path, name, **settings):

@@ -117,14 +117,14 @@ def test_every_instrument_measures_every_architecture(name, tokenizer):
     found = {key: instrument(view) for key, instrument in EVERY.items()}
     assert {path.stem for path in (CONF_DIR / "instruments").glob("*.yaml")} - {"default", "none"} == set(found)
     with torch.no_grad():
-        right = [
-            view.decoder.net(batch["prompt"]).logits[:, -1, view.numbers].argmax(dim=1) == batch["answer"]
-            for batch in LogitLens().batches(view)
-        ]
-    accuracy = pytest.approx(torch.cat(right).float().mean().item(), abs=1e-6)
+        (batch,) = LogitLens().batches(view)
+        logits = view.decoder.net(batch["prompt"]).logits[:, -1, view.numbers]
+    accuracy = pytest.approx((logits.argmax(dim=1) == batch["answer"]).float().mean().item(), abs=1e-6)
+    loss = pytest.approx(torch.nn.functional.cross_entropy(logits, batch["answer"]).item(), rel=1e-5)
     lens = found["logit_lens"].tables["lens_accuracy"]
     assert [(row["layer"], row["after"]) for row in lens] == [(-1, "embed"), *((i, m) for i in (0, 1) for m in MODULES)]
     assert lens[-1]["within_2"] >= lens[-1]["accuracy"] == accuracy
+    assert lens[-1]["loss"] == loss  # Gemma's bend of the logits included
     ablation = found["filter_ablation"].tables["filter_ablation"]
     assert ablation[0]["removed"] == "none" and len(ablation) == 13
     assert found["layer_spectrum"].arrays["layer_component_mlp"].shape == (2, 20)
