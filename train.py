@@ -1,4 +1,4 @@
-"""Train a GPT-2-style model to add: the same as `fourier-lightning train`. `python train.py --help` tells more."""
+"""Train a language model to add: the same as `fourier-lightning train`. `python train.py --help` tells more."""
 
 import sys
 

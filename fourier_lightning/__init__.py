@@ -1,4 +1,4 @@
-"""fourier_lightning: train, dissect and causally test how GPT-2-style language models add numbers."""
+"""fourier_lightning: train, dissect and causally test how language models add numbers."""
 
 import time
 
