@@ -1,0 +1,231 @@
+"""What a record holds, as data: every table, array, metric and entry of run.json.
+
+    python -m fourier_lightning.record.schema > docs/record.md
+
+Types are JSON's: int, float, str, bool, list, object; a "?" after one allows null.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table, or an entry of run.json."""
+
+    name: str
+    kind: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the node of the instrument that writes it, what a row is, and its columns after step and epoch."""
+
+    writer: str
+    row: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array: who writes it, its axes (see ``AXES``), what its numbers are."""
+
+    writer: str
+    axes: tuple[str, ...]
+    meaning: str
+
+
+def cols(*columns: tuple[str, str, str]) -> tuple[Column, ...]:
+    """Columns from (name, kind, meaning)."""
+    return tuple(Column(*column) for column in columns)
+
+
+WEIGHTS = cols(
+    ("step", "int", "optimizer steps before the weights that the row is about, less one (0 before any)"),
+    ("epoch", "int", "their epoch, from 0"),
+)
+METRICS = {
+    "loss": "cross-entropy, nats", "accuracy": "share of exact answers",
+    **{f"mod_{n}": f"share that is right modulo {n}" for n in (2, 5, 10)},
+    **{f"within_{n}": f"share at most {n} off" for n in (2, 10)}, "mae": "mean distance from the answer, numbers",
+}  # fmt: skip
+PERIOD = cols(("period", "float", "T, numbers"))
+WAVE = cols(("component", "int", "k, waves over the number line"), ("period", "float", "T = p / k, numbers"))
+EITHER = cols(("component", "int?", "k of the basis; null for an exact T"), ("period", "float", "T, numbers"))
+ERROR = cols(("error", "int", "prediction less answer (on a circle, the short way)"), ("count", "int", "examples"))
+METHOD = cols(("method", "str", "`readout` or `projection`"))
+POSITIONS = cols(("positions", "str", "positions that are filtered: `last` or `all`"))
+BASIS = cols(("basis", "str", "`orthonormal` or `naive`"))
+
+
+def filtered(null: str = "?") -> tuple[Column, ...]:
+    """Columns of a filter's size and side effects."""
+    return cols(
+        ("rank", f"int{null}", "directions of the residual stream that the removed waves read"),
+        ("left", f"float{null}", "share of the removed waves' power that passes"),
+        ("lost", f"float{null}", "share of the other waves' power that goes with them"),
+    )
+
+
+def measured(names: Iterable[str] = METRICS, null: str = "") -> tuple[Column, ...]:
+    """Columns of metrics."""
+    return cols(*((name, f"float{null}", METRICS[name]) for name in names))
+
+
+def controls(names: Iterable[str] = METRICS, null: str = "?") -> tuple[Column, ...]:
+    """Columns of what random filters of equal rank do."""
+    words = {"mean": "mean", "std": "sample standard deviation"}
+    each = [(name, stat) for name in names for stat in words]
+    return cols(*((f"control_{n}_{s}", f"float{null}", f"{n} with random filters: {words[s]}") for n, s in each))
+
+
+TRIAL = (*filtered(), *measured(null="?"), *controls(), *cols(
+    ("control_draws", "int", "random filters; 0 where nothing is removed"),
+    ("refused", "str?", "why there is no such filter; then the numbers are null"),
+))  # fmt: skip
+POWER = cols(
+    ("power", "float", "sum of squares that the wave explains"), ("share", "float", "its part of the centred power"),
+    ("z", "float", "against the permutation null, standard deviations"),
+    ("p_value", "float", "against it, corrected for the waves looked at"), ("p_single", "float", "uncorrected"),
+    ("z_random_init", "float", "against random initialisation"), ("p_value_random_init", "float", "corrected"),
+    ("z_gaussian", "float", "against random directions of equal norm"), ("p_value_gaussian", "float", "corrected"),
+    ("z_detrended", "float?", "against the power above the cut-off alone; null for the trend's own periods"),
+    ("p_value_detrended", "float?", "corrected"), ("significant", "bool", "beyond all three nulls at 5 %"),
+)  # fmt: skip
+LINE = cols(("line", "str", "`numbers` (answers' rows), `operands` (prompts'), `unembedding` (where untied)"))
+WHERE = cols(
+    ("modules", "str", "`none`, `attn`, `mlp`, `attn_mlp`"), ("removed", "str", "`none`, `low` or `high` waves")
+)
+
+TABLES: dict[str, Table] = {
+    "embedding_periods": Table("embedding_spectrum", "a period asked for, at each measurement", LINE + PERIOD + POWER),
+    "embedding_components": Table("embedding_spectrum", "a component, of the final weights", LINE + WAVE + POWER),
+    "lens_accuracy": Table("logit_lens", "a place in the residual stream", cols(
+        ("layer", "int", "from 0; -1 is the embedding"), ("after", "str", "`embed`, `attn` or `mlp`"),
+    ) + measured()),
+    "layer_periods": Table("layer_spectrum", "a period in what a module writes", cols(
+        ("module", "str", "`attn` or `mlp`"), ("layer", "int", "from 0")) + PERIOD + cols(
+        ("share", "float", "its part of the power over the number line"),
+        ("expected", "float", "the same of random directions, states of the same covariance"),
+        ("z", "float", "against these, standard deviations"), ("p_value", "float", "against these, one-sided"),
+        ("z_permutation", "float", "against a shuffled number line"),
+        ("p_value_permutation", "float", "against it, corrected"),
+    )),
+    "final_logit_waves": Table("final_logits", "a strong wave of a prompt's final logits", cols(
+        ("a", "int", "first operand"), ("b", "int", "second operand"), ("answer", "int", "the right number"),
+        ("predicted", "int", "the model's"), ("band", "str", "`all`, `low` (k < cut-off) or `high`"),
+        ("rank", "int", "from 1, by amplitude within the band")) + WAVE + cols(
+        ("amplitude", "float", "of the wave, logits"), ("peak", "float", "where it is highest next to the answer"),
+        ("value", "float", "the wave at the answer, logits"),
+    )),
+    "filter_ablation": Table("filter_ablation", "a row of Table 1 by one method", WHERE + cols(
+        ("cutoff", "int", "k from which waves are high")) + METHOD + POSITIONS + BASIS + cols(
+        ("fold_ln", "bool", "whether the final norm's gain is part of the unembedding")) + TRIAL),
+    "error_histogram": Table("filter_ablation", "an error under one such filter", WHERE + METHOD + ERROR),
+    "filter_grid": Table("filter_grid", "a filter", cols(
+        ("keep", "str", "`low`, `high`, `band`, `components`, `periods`, `notch` or `all`"),
+        ("cutoff", "int", "k between low and high"), ("modules", "str", "`attn`, `mlp` or `attn_mlp`"),
+    ) + METHOD + POSITIONS + BASIS + TRIAL),
+    "single_component": Table("single_component", "a wave kept alone", EITHER + METHOD + POSITIONS + TRIAL),
+    "single_component_errors": Table("single_component", "an error with it", EITHER + METHOD + ERROR),
+    "knock_out": Table("knock_out", "a component removed from all modules", WAVE + cols(
+        ("power", "float", "mean squared magnitude in the unfiltered final logits")) + filtered("")
+        + measured(("loss", "accuracy", "mod_10", "within_10")) + cols(
+        ("loss_increase", "float", "loss less the unfiltered model's"),
+        ("z", "float", "of the loss, against random directions, standard deviations"),
+    ) + controls(("loss", "accuracy"), null="") + METHOD),
+}  # fmt: skip
+
+AXES = {"n": "prompts", "L": "layers", "K": "components k = 1..K", "p": "numbers 0..p-1", "d": "width"}
+BEYOND = "magnitude from which a component is beyond the null at 5 %, corrected (orthonormal basis)"
+SPECTRA = {"": "magnitudes of the number rows' waves", "_limit": BEYOND}
+MAPS = {
+    "": "mean magnitude over the examples", "_of_mean": "magnitude of the mean contribution",
+    "_rms": "root mean square over the examples", "_limit": BEYOND.replace("magnitude", "root mean square"),
+}  # fmt: skip
+ARRAYS: dict[str, Array] = {
+    **{f"embedding_spectrum{end}": Array("embedding_spectrum", ("K",), words) for end, words in SPECTRA.items()},
+    "number_embedding": Array("embedding_spectrum", ("p", "d"), "the answers' rows of the input table"),
+    **{f"layer_component_{module}{end}": Array("layer_spectrum", ("L", "K"), f"what {module} adds to logits: {words}")
+       for module in ("attn", "mlp") for end, words in MAPS.items()},
+    "final_logits": Array("final_logits", ("n", "p"), "logits of the numbers"),
+    "final_logits_topk_sum": Array("final_logits", ("n", "p"), "the sum of their strongest waves"),
+    **{f"heatmap_{module}": Array("final_logits", ("n", "L", "p"), f"what each layer's {module} adds to them")
+       for module in ("attn", "mlp")},
+}  # fmt: skip
+LINES = ("_operands", "_unembedding")  # ends of further ``embedding_spectrum`` arrays, of number lines of their own
+
+SCALARS: dict[str, str] = {  # of metrics.jsonl, beside step and epoch
+    "<train|val|test>/<metric>": "; ".join(f"{name}: {words}" for name, words in METRICS.items()),
+    "train/lr": "learning rate at the end of the epoch",
+    "embedding[/<line>]/period_<T>/<power|z>": "`embedding_periods`, other lines named",
+    "embedding[/<line>]/top_10_share": "share of the power in the ten strongest components",
+    "layers/<attn|mlp>/period_<T>/share": "`layer_periods`, the largest over the layers",
+    "lens/layer_<l>/<attn|mlp>/<metric>": "`lens_accuracy`",
+    "ablation/<attn|mlp|attn_mlp>/<low|high>_removed/<metric>": "`filter_ablation` by `filter.method`, with controls",
+    "single/<period_T|k_k>/<metric>": "`single_component`",
+    "knock_out/<largest_loss_increase|component>": "the costliest component of `knock_out`",
+    "filter/<metric>": "`filter_grid` of one filter, with controls",
+}  # fmt: skip
+
+RUN = cols(
+    ("status", "str", "`running` (or killed), `finished`, `failed`, `interrupted`"),
+    ("started", "str", "UTC, ISO 8601"), ("name", "str", "of the run"), ("seed", "int", "of the run"),
+    ("overrides", "list", "of the command line"), ("id", "str", "12 hexadecimal characters, of this run alone"),
+    ("task", "object", "name, p, cyclic, commutative"), ("p", "int", "length of the number line"),
+    ("arm", "object", "of the model: body, table, frozen, keep, control, trained"),
+    ("model", "object", "the model that is measured: id and seed of the run that trained it, step of the weights (of a "
+     "training run that has not finished, where it began), arm, and the configuration that it was trained with"),
+    ("metrics", "object", "final metrics by name; empty unless finished"),
+    ("versions", "object", "of the libraries"), ("git", "str?", "commit of the code, `+changes` if it differs"),
+    ("config", "object", "the resolved configuration of this run"),
+    ("parameters", "list", "part, parameters, trainable"), ("rows", "object", "examples of each split"),
+    ("leaked_rows", "int", "rows of val and test whose mirror is trained on"), ("device", "str", "in words"),
+    ("fit_seconds", "float", "of the fit"), ("train_seconds", "float", "of it, without the instruments"),
+    ("analysis_seconds", "float", "of the instruments"),
+    ("first_step_seconds", "float?", "from the start of the process; null without a fit"),
+    ("total_seconds", "float", "of the process so far"), ("steps", "int", "optimizer steps"),
+    ("error", "str", "why it failed; only then"),
+)  # fmt: skip
+
+
+def markdown() -> str:
+    """docs/record.md."""
+    text = [INTRO, "## run.json\n", *grid(("entry", "type", "meaning"), rows_of(RUN))]
+    text += ["\n## metrics.jsonl\n", "A line a step or epoch: `step`, `epoch` (where known), and any of these.\n"]
+    text += grid(("name", "meaning"), [(f"`{name}`".replace("|", "\\|"), words) for name, words in SCALARS.items()])
+    text += ["\n## Tables\n", "Every row begins with:\n", *grid(("column", "type", "meaning"), rows_of(WEIGHTS))]
+    for name, table in TABLES.items():
+        text += [f"\n### {name}\n", f"`callbacks.{table.writer}`. A row: {table.row}.\n"]
+        text += grid(("column", "type", "meaning"), rows_of(table.columns))
+    axes = "; ".join(f"{axis}: {words}" for axis, words in AXES.items())
+    ends = " or ".join(f"`{end}`" for end in LINES)
+    text += ["\n## Arrays\n", f"float32, of the latest weights that were looked at. {axes}. Of further number lines "
+             f"there are `embedding_spectrum` arrays whose names end in {ends}.\n"]  # fmt: skip
+    arrays = [(f"`{n}`", f"({', '.join(a.axes)})", f"`{a.writer}`", a.meaning) for n, a in ARRAYS.items()]
+    return "\n".join([*text, *grid(("array", "shape", "written by", "meaning"), arrays), ""])
+
+
+def rows_of(columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    """Columns as cells."""
+    return [(f"`{column.name}`", column.kind.replace("?", " or null"), column.meaning) for column in columns]
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+INTRO = """# The record
+
+<!-- made by python -m fourier_lightning.record.schema -->
+
+What a run leaves in `RUN_DIR/record`: `run.json`, `metrics.jsonl`, `tables/NAME.jsonl` (a row a line) and
+`arrays/NAME.safetensors` (one tensor, called NAME). `record.runs.read_run(RUN_DIR)` opens it: `.table(NAME)` gives the
+rows of the latest weights, `.rows(NAME)` all of them, `.array(NAME)` an array. `record.models.models` joins the runs
+of `find_runs` by the model that they are about: evaluations of a checkpoint count for the run that trained it.
+"""
+
+if __name__ == "__main__":
+    print(markdown(), end="")
