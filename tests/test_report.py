@@ -9,8 +9,10 @@ import pytest
 
 from fourier_lightning.cli import main
 from fourier_lightning.record.runs import find_runs
+from fourier_lightning.report import sections
+from fourier_lightning.report.blocks import DataTable, Plot
 from fourier_lightning.report.page import build
-from fourier_lightning.report.sections import table_1
+from fourier_lightning.report.sections import all_sections, table_1
 from fourier_lightning.report.summary import arm_table, periods_table, spread, winner
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -128,6 +130,30 @@ def test_numbers_of_the_summary(tiny_runs):
     runs[2].info["metrics"]["test/accuracy"] = 0.85
     assert "seeds of the first two overlap" in winner(runs)[0]
     assert spread([]) == "-" and spread([0.5]) == "50.00 %"
+
+
+def test_evaluations_and_filter_jobs_of_a_checkpoint_are_its_model(offline_run, filtered_run, tiny_runs):
+    runs = find_runs([offline_run.dir, filtered_run.dir, tiny_runs / "2"])
+    trained, filtered, scratch = runs
+    assert trained.label == filtered.label != scratch.label
+    made = {section.name: section.blocks for section in all_sections(runs, [])}
+    (tried,) = [block for block in made["filters"] if getattr(block, "heading", "") == "Filters tried one by one"]
+    assert [(row["arm"], row["cut-off"], row["seeds"]) for row in tried.rows] == [(trained.label, 5, 1)]
+    table = next(block.rows for block in made["glance"] if isinstance(block, DataTable))
+    assert {row["arm"]: row["seeds"] for row in table} == {trained.label: 1, scratch.label: 1}
+    assert "filter/accuracy" in filtered.metrics and len(made["runs"][0].rows) == 3
+
+
+def test_plots_go_to_the_arms_that_have_data(tiny_runs, monkeypatch):
+    runs = find_runs([tiny_runs])[:4]
+    for run in runs[:2]:  # the best arm lost its tables
+        run.info["metrics"]["test/accuracy"] = 1.0
+        run._read |= {f"tables/{name}": [] for name in run.names("tables")}
+        run._read |= {f"arrays/{name}": None for name in run.names("arrays")}
+    monkeypatch.setattr(sections, "MOST", 1)
+    for make in (sections.layers, sections.filters):
+        plots = [block.heading for block in make(runs).blocks if isinstance(block, Plot)]
+        assert plots and all(heading.startswith("scratch, seed 0: ") for heading in plots)
 
 
 def test_tables_are_means_over_seeds(tiny_runs):

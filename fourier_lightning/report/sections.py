@@ -84,8 +84,7 @@ def gallery(name: str, title: str, intro: str, figures: Sequence[str], unfolded:
         blocks: list[Block] = []
         if len(shown) > MOST:
             blocks.append(Notice(f"Plots of {MOST} of {len(shown)} arms: {', '.join(shown[:MOST])}."))
-        bare = [label for label in groups if label not in shown]
-        for index, label in enumerate([*shown[:MOST], *bare[: MOST - len(shown[:MOST])]]):
+        for index, label in enumerate(sorted(groups, key=lambda label: label not in shown)[:MOST]):
             members = groups[label]
             missing = []
             for figure in figures:
@@ -135,8 +134,9 @@ errors = gallery("errors", "Where wrong answers go",
 def filters(runs: Sequence[Run]) -> Section:
     """Table 1 with controls, averaged over seeds, and its plot."""
     blocks: list[Block] = []
-    for index, (label, members) in enumerate(list(grouped(finished(runs)).items())[:MOST]):
-        seeds = measured_once(members)
+    groups = {label: measured_once(members) for label, members in grouped(finished(runs)).items()}
+    for index, label in enumerate(sorted(groups, key=lambda label: not groups[label])[:MOST]):  # those with data first
+        seeds = groups[label]
         if not seeds:
             blocks.append(Notice(f"{label}: nothing to show; the record has no tables/filter_ablation."))
             continue
