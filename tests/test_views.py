@@ -5,30 +5,24 @@ from typing import ClassVar
 import pytest
 import torch
 
-from fourier_lightning.config import CONF_DIR, load_config
+from fourier_lightning.config import load_config
 from fourier_lightning.data.addition import addition_data
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.filters import FilterSettings
 from fourier_lightning.instruments import (
     EmbeddingSpectrum,
     FilterAblation,
-    FilterGrid,
-    FinalLogits,
     Findings,
     Instrument,
     KnockOut,
     LayerSpectrum,
     LogitLens,
-    SingleComponent,
     View,
 )
 from fourier_lightning.models.hooks import capture
 from fourier_lightning.record.runs import read_run
 from fourier_lightning.run import build_module, prepare, train
 from tests.conftest import TINY
-from tests.tiny_models import SIZES, tiny_model
-
-MODULES = ("attn", "mlp")
 
 
 @pytest.fixture(scope="module")
@@ -96,42 +90,6 @@ def test_looking_changes_nothing(pretrained, data):
         assert all(weight.equal(before[name]) for name, weight in pretrained.state_dict().items())
     finally:
         pretrained.eval()
-
-
-EVERY = {
-    "embedding_spectrum": EmbeddingSpectrum([2, 5], draws=20),
-    "layer_spectrum": LayerSpectrum([2, 5], draws=20),
-    "logit_lens": LogitLens(),
-    "filter_ablation": FilterAblation(FilterSettings(draws=1)),
-    "filter_grid": FilterGrid(FilterSettings(draws=1)),
-    "single_component": SingleComponent(FilterSettings(draws=1), periods=[2]),
-    "knock_out": KnockOut(FilterSettings(), components=[3], draws=2),
-    "final_logits": FinalLogits(),
-}
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_every_instrument_measures_every_architecture(name, tokenizer):
-    """The intact rows agree with the model's own answers; the embedding and all contributions are the logits."""
-    view = View.of(tiny_model(name), addition_data(tokenizer, templates=["format"], max_operand=20))
-    found = {key: instrument(view) for key, instrument in EVERY.items()}
-    assert {path.stem for path in (CONF_DIR / "instruments").glob("*.yaml")} - {"default", "none"} == set(found)
-    with torch.no_grad():
-        (batch,) = LogitLens().batches(view)
-        logits = view.decoder.net(batch["prompt"]).logits[:, -1, view.numbers]
-    accuracy = pytest.approx((logits.argmax(dim=1) == batch["answer"]).float().mean().item(), abs=1e-6)
-    loss = pytest.approx(torch.nn.functional.cross_entropy(logits, batch["answer"]).item(), rel=1e-5)
-    lens = found["logit_lens"].tables["lens_accuracy"]
-    assert [(row["layer"], row["after"]) for row in lens] == [(-1, "embed"), *((i, m) for i in (0, 1) for m in MODULES)]
-    assert lens[-1]["within_2"] >= lens[-1]["accuracy"] == accuracy
-    assert lens[-1]["loss"] == loss  # Gemma's bend of the logits included
-    ablation = found["filter_ablation"].tables["filter_ablation"]
-    assert ablation[0]["removed"] == "none" and len(ablation) == 13
-    assert found["layer_spectrum"].arrays["layer_component_mlp"].shape == (2, 20)
-    assert found["single_component"].tables["single_component"][0]["period"] == 2
-    assert found["knock_out"].tables["knock_out"][0]["component"] == 3
-    maps = found["final_logits"].arrays
-    assert maps["heatmap_attn"].shape == maps["heatmap_mlp"].shape == (1, 2, view.p)
 
 
 def test_what_does_not_fit_is_refused(pretrained, data):
