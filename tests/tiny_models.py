@@ -11,6 +11,7 @@ SIZES = {
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "gptj": {"rotary_dim": 4},
     "gpt_neox": {"intermediate_size": 48},
+    "llama": {"intermediate_size": 48, "num_key_value_heads": 2},
     "mistral": {"intermediate_size": 48, "num_key_value_heads": 2},
     "qwen2": {"intermediate_size": 48, "num_key_value_heads": 2},
     "phi": {"intermediate_size": 48},

@@ -106,6 +106,9 @@ ARCHITECTURES = {
         norm="layer",
         parallel="use_parallel_residual",
     ),
+    "llama": Architecture(
+        blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms"
+    ),
     "mistral": Architecture(
         blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms"
     ),
