@@ -19,10 +19,15 @@ SITES = [Site(name) for name in NAMES if name not in PER_LAYER] + [Site(n, i) fo
 MATRIX = torch.eye(WIDTH) + 0.1 * torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(scope="module", params=[*SIZES, "gpt_neox one after the other"])
+VARIANTS = {
+    "gpt_neox, one after the other": {"use_parallel_residual": False},
+    "mistral, a window of 4": {"sliding_window": 4},
+}
+
+
+@pytest.fixture(scope="module", params=[*SIZES, *VARIANTS])
 def decoder(request):
-    name, *variant = request.param.split(" ", 1)
-    return Decoder(tiny_model(name, **({"use_parallel_residual": False} if variant else {})))
+    return Decoder(tiny_model(request.param.partition(",")[0], **VARIANTS.get(request.param, {})))
 
 
 ORACLE = {"embed": "blocks.0.hook_resid_pre", **{name: f"blocks.{{}}.hook_{name}" for name in PER_LAYER}}

@@ -169,6 +169,7 @@ class Decoder:
     def prefix(self, prompt: Int[Tensor, "B L"]) -> Any:
         """Keys and values of every block at all positions but the last, for ``answer_logits``."""
         past = DynamicCache(config=self.config)
+        past.activate_past_recording()  # a layer with a window would forget what a second continuation needs
         if prompt.shape[1] > 1:
             self.net(prompt[:, :-1], past_key_values=past, logits_to_keep=1, use_cache=True)
         return past
