@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNS ?= $(wildcard outputs multirun)
 
-.PHONY: help setup run test bench report claims lint clean
+.PHONY: help setup run test quicktest mutants bench report claims lint clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## Install into .venv with the pinned versions of constraints.txt
 
@@ -24,6 +24,18 @@ run: $(STAMP) ## Train the default job: a random GPT-2 with a pretrained number 
 
 test: $(STAMP) ## Run the whole test suite
 	$(BIN)/python -m pytest
+
+# Maths, data, readings, figures and verdicts: the files that no training is needed for, less what takes seconds.
+QUICK := $(addprefix tests/test_,$(addsuffix .py,ablation arm basis claims figures filtering filters metrics number_rows \
+	one_row readings selection spectrum tasks thresholds tokens))
+
+quicktest: $(STAMP) ## The part of the suite that answers within a minute
+	$(BIN)/python -m pytest -q -m "not trains" $(QUICK)
+
+mutants: $(STAMP) ## An hour: change the code line by line; how many of the changes do the tests notice?
+	rm -rf mutants
+	OMP_NUM_THREADS=1 $(BIN)/python -m mutmut run $(MUTANTS)
+	$(BIN)/python -m scripts.mutants
 
 bench: $(STAMP) ## Measure training speed, memory, start-up and the instruments' cost; writes bench*.json
 	$(BIN)/python -m scripts.bench
@@ -41,4 +53,4 @@ lint: $(STAMP) ## ruff, and mypy on the pure-maths floor
 	$(BIN)/mypy
 
 clean: ## Remove the environment and caches (never outputs/ or multirun/)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) mutants .pytest_cache .ruff_cache .mypy_cache

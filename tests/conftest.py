@@ -12,7 +12,7 @@ from fourier_lightning.config import asset_path, load_config
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.run import train
-from tests.committed import write_dissected
+from tests.committed import write_dissected, write_trained
 from tests.wandb_files import Offline
 
 # A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.
@@ -27,6 +27,16 @@ TINY = [
     "optimizer.warmup_steps=2",
     "~callbacks.progress_bar",
 ]
+
+
+# Fixtures that train: a test that asks for one of them waits for it, so `make quicktest` leaves it out.
+TRAINING = {"tiny_runs", "offline_run", "filtered_run", "tiny", "command_line"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not TRAINING.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("trains")
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +93,12 @@ def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dissected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Records of the nine committed dissections, rebuilt from their rows and arrays."""
     return write_dissected(tmp_path_factory.mktemp("dissected"))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of the committed quick runs (0 to 4 with the pretrained table, 5 to 9 from scratch) and others."""
+    return write_trained(tmp_path_factory.mktemp("trained"))
 
 
 @dataclass

@@ -78,14 +78,14 @@ def test_no_verdict_without_a_finished_record():
         assert verdict.outcome == "not measured" and verdict.value is None and verdict.why
 
 
-def test_a_run_that_did_not_learn_says_nothing(tiny_runs):
+def test_a_run_that_did_not_learn_says_nothing():
     found = runs(1)
     found[0].info["metrics"] = {"train/accuracy": 0.1}
     (verdict,) = judge(claim([Measured(0.9)]), found)
     assert verdict.outcome == "not measured" and "did not learn" in verdict.why
 
 
-def test_a_missing_package_costs_one_claim(tiny_runs):
+def test_a_missing_package_costs_one_claim():
     def needy(run, peers):
         raise ImportError("no", name="sklearn")
 
@@ -123,10 +123,18 @@ def test_intervals_against_references():
     np.testing.assert_allclose(wilson(p, n), (centre - half, centre + half))
 
 
+def contrast(trained) -> list[Run]:
+    """Two seeds with the pretrained table, and two from scratch."""
+    runs = find_runs([trained])
+    return [runs[index] for index in (0, 1, 5, 6)]
+
+
 @pytest.fixture
-def planted(tiny_runs) -> Run:
-    """A real run whose tables a test may overwrite in memory."""
-    return find_runs([tiny_runs / "0"])[0]
+def planted(dissected) -> Run:
+    """A committed record whose tables a test may overwrite in memory, as if of a number line of 41."""
+    run = find_runs([dissected / "4"])[0]
+    run.info["p"] = 41
+    return run
 
 
 def put(run: Run, **tables) -> Run:
@@ -269,23 +277,60 @@ def test_a_line_on_a_trend_stands_out_and_noise_does_not():
     assert waves.lines(np.ones(21), 43)[0][2.0] == 1  # an odd largest operand: T = 2 is past the last component
 
 
-def test_contrasts_compare_the_same_task(tiny_runs):
-    found = find_runs([tiny_runs])[:4]
+def test_contrasts_compare_the_same_task(trained):
+    found = contrast(trained)
     for run, accuracy in zip(found, (0.9, 0.8, 0.3, 0.5), strict=True):
         run.info["metrics"] = {"test/accuracy": accuracy}
     gains = [measures.advantage("scratch")(run, found).value for run in found[:2]]
     np.testing.assert_allclose(gains, [0.6, 0.3])  # each against the scratch run of its own seed
-    found[2].config["data"]["train_fraction"] = 0.2
+    found[2].config["data"]["train_fraction"] = 0.5
     assert measures.advantage("scratch")(found[0], found).value == pytest.approx(0.4)  # only seed 1 is left
     found[3].info["p"] = 61
     assert measures.advantage("scratch")(found[0], found) is None
-    found = find_runs([tiny_runs])[:4]
+    found = contrast(trained)
     for run, curve in zip(found, ([0.1, 0.6], [0.1, 0.2], [0.1, 0.2], [0.6, 0.7]), strict=True):
         run._read["metrics"] = [{"epoch": e, "val/accuracy": value} for e, value in enumerate(curve)]
     faster = measures.speed("scratch")
     assert [faster(run, found).value for run in found[:2]] == [1.0, 1.0]
     found[0]._read["metrics"][0]["val/accuracy"] = 0.5
     assert faster(found[0], found).value == 0.5 and "never in 2" in faster(found[0], found).detail
+    found[0]._read["metrics"] = [{"epoch": 0, "val/accuracy": 0.9}]
+    assert faster(found[0], found) is None  # one epoch is no curve
+    assert measures.speed("fine_tuned")(found[1], found) is None  # nobody to compare with
+    for run in found:
+        run._read["metrics"] = [{"epoch": e, "val/accuracy": 0.1} for e in range(3)]
+    assert faster(found[0], found) is None  # neither ever gets there
+    assert measures.speed("scratch", level=0.1)(found[0], found).detail == "1 epochs; the other 1"
+    found[2]._read["metrics"][1]["val/accuracy"] = 0.5
+    assert (faster(found[0], found).value, faster(found[0], found).detail) == (1.0, "never reaches 50%")
+
+
+def test_a_contrast_says_what_else_differs(trained):
+    found = contrast(trained)
+    for run, accuracy in zip(found, (0.9, 0.8, 0.3, 0.5), strict=True):
+        run.info["metrics"] = {"test/accuracy": accuracy}
+    assert measures.advantage("scratch")(found[0], found).detail == "90.00% against 30.00%"
+    for group, key, value in (("model", "width", 7), ("model", "n_layer", 7), ("optimizer", "lr", 7.0),
+                              ("trainer", "max_epochs", 7), ("model", "body", "other")):  # fmt: skip
+        before = found[0].config[group][key]
+        found[0].config[group][key] = value
+        detail = measures.advantage("scratch")(found[0], found).detail
+        assert detail == "90.00% against 30.00%, of another body or recipe", key
+        found[0].config[group][key] = before
+    for key, value in (("templates", ["plain"]), ("pairs", "ordered")):
+        other = contrast(trained)
+        other[0].config["data"][key] = value
+        assert measures.matching(other[0], other, "scratch") == []
+    del found[0].info["metrics"]["test/accuracy"]
+    assert measures.advantage("scratch")(found[0], found) is None
+
+
+def test_a_metric_is_a_proportion_of_its_splits_rows(planted):
+    planted.info |= {"metrics": {"test/accuracy": 0.9}, "rows": {"test": 100, "val": 7}}
+    assert measures.metric("test/accuracy")(planted, []) == Measured(0.9, n=100)
+    assert measures.metric("val/accuracy")(planted, []) is None
+    del planted.info["rows"]
+    assert measures.metric("test/accuracy")(planted, []) == Measured(0.9)
 
 
 def test_near_misses_are_of_the_wrong_answers(planted):
