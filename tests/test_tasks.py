@@ -12,6 +12,7 @@ from fourier_lightning.claims.verdict import judge
 from fourier_lightning.config import check_config, load_config
 from fourier_lightning.data.addition import Addition
 from fourier_lightning.data.modular import ModularAddition
+from fourier_lightning.data.subtraction import Subtraction
 from fourier_lightning.data.task import Task
 from fourier_lightning.data.tokens import encode_template
 from fourier_lightning.errors import ConfigError
@@ -25,6 +26,7 @@ from tests.conftest import TINY
 TASKS = [
     (Addition(max_operand=20), lambda a, b: len([None] * a + [None] * b)),
     (ModularAddition(modulus=23), lambda a, b: a + b if a + b < 23 else a + b - 23),
+    (Subtraction(max_operand=20), lambda a, b: (a - 20) + (20 - b)),
 ]
 every_task = pytest.mark.parametrize(("task", "right"), TASKS, ids=[task.name for task, _ in TASKS])
 Right = Callable[[int, int], int]
