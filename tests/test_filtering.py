@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from fourier_lightning.data.tokens import Vocabulary
-from fourier_lightning.fourier.filters import Filter
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.filters import Filter, FilterSettings
 from fourier_lightning.instruments.base import View
-from fourier_lightning.instruments.filtering import Variant, evaluate, filter_modules
+from fourier_lightning.instruments.filtering import Variant, check_components, evaluate, filter_modules
 from fourier_lightning.models.decoder import Decoder
 
 P, WIDTH = 11, 8
@@ -62,3 +63,13 @@ def test_a_filter_is_its_matrix_times_what_a_module_adds(view, positions):
         error = logits.argmax(dim=1) - answers
         assert means["accuracy"] == pytest.approx((error == 0).float().mean().item())
         assert tally.histogram() == {int(e): int((error == e).sum()) for e in error.unique()}
+
+
+@pytest.mark.parametrize(("basis", "most"), [("orthonormal", 21), ("paper", 20)])
+def test_components_are_those_of_the_basis(basis, most):
+    settings = FilterSettings(basis=basis)
+    check_components([1, most], 42, settings, "components")
+    for wrong in (0, most + 1):
+        said = rf"components=\[{wrong}\]: no component k={wrong} with p=42; use 1 to {most}"
+        with pytest.raises(ConfigError, match=said):
+            check_components([wrong], 42, settings, "components")
