@@ -19,8 +19,8 @@ P, WIDTH = 11, 8
 
 @pytest.fixture(scope="module")
 def view():
-    """One block of random weights, large ones, so that every part matters."""
-    shape = GPT2Config(vocab_size=P, n_embd=WIDTH, n_layer=1, n_head=2, n_positions=3, bos_token_id=None,
+    """Two blocks of random weights, large ones, so that every part matters."""
+    shape = GPT2Config(vocab_size=P, n_embd=WIDTH, n_layer=2, n_head=2, n_positions=3, bos_token_id=None,
                        eos_token_id=None)  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -49,14 +49,18 @@ def test_a_filter_is_its_matrix_times_what_a_module_adds(view, positions):
     batches = [{"prompt": prompt[rows], "answer": answers[rows]} for rows in (slice(20), slice(20, 40))]
     found = evaluate(view, batches, variants, positions)
     net, head = view.decoder.net.transformer, view.decoder.net.lm_head
-    block = net.h[0]
-    with_none = torch.eye(WIDTH)
+
+    def filtered(name, added):
+        """What a module adds (B, T, d), its matrix applied where it is asked for."""
+        whole = torch.einsum("ij,btj->bti", on.get(name, torch.eye(WIDTH)), added)
+        return whole if positions == "all" else torch.cat([added[:, :-1], whole[:, -1:]], dim=1)
+
     for tally, variant in zip(found, variants, strict=True):
         on = {name: chosen.matrix.float() for name, chosen in variant.filters.items()}
         state = net.wte(prompt) + net.wpe.weight[:3]
-        attention = block.attn(block.ln_1(state))[0]
-        state = state + torch.einsum("ij,btj->bti", on.get("attn_out", with_none), attention)
-        state = state + torch.einsum("ij,btj->bti", on.get("mlp_out", with_none), block.mlp(block.ln_2(state)))
+        for block in net.h:
+            state = state + filtered("attn_out", block.attn(block.ln_1(state))[0])
+            state = state + filtered("mlp_out", block.mlp(block.ln_2(state)))
         logits = net.ln_f(state[:, -1]) @ head.weight.T
         means = tally.means()
         assert means["loss"] == pytest.approx(F.cross_entropy(logits, answers).item(), rel=1e-4)
