@@ -47,10 +47,11 @@ report: $(STAMP) ## One HTML file about the runs in RUNS (default: outputs/ and 
 claims: $(STAMP) ## Which of the paper's claims hold in the runs in RUNS?
 	$(BIN)/fourier-lightning claims $(RUNS)
 
-lint: $(STAMP) ## ruff, and mypy on the pure-maths floor
+lint: $(STAMP) ## ruff, mypy on the pure-maths floor, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean: ## Remove the environment and caches (never outputs/ or multirun/)
-	rm -rf $(VENV) mutants .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) mutants .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
