@@ -147,8 +147,5 @@ def test_a_cyclic_task_goes_through_every_instrument(tmp_path, tiny_runs):
     assert {row["error"] for row in found.table("single_component_errors")} <= set(range(-11, 12))
     for row in found.table("final_logit_waves"):
         assert row["answer"] == (row["a"] + row["b"]) % 23
-    assert (
-        found.label.split(", ")[1::2] == ["modular addition", "data.modulus=23"]
-        and "data.max_operand=20" in others[0].label
-    )
+    assert found.label.split(", ")[1] == "modular addition" and others[0].label.split(", ")[1] == "addition"
     assert all(verdict.value is None for claim in CLAIMS for verdict in judge(claim, [found]))  # none is about it

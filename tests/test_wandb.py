@@ -69,8 +69,8 @@ def test_charts_show_what_was_measured(offline_run):
     ablation = {row["modules"]: row for row in table if row["removed"] in ("low", "none")}
     bars = dict(shown("ablation_accuracy"))
     assert len(bars) == 7 + 6 and bars["no filter"] == ablation["none"]["accuracy"]  # each filter and its controls
-    assert bars["no low waves in MLPs"] == ablation["mlp"]["accuracy"]
-    assert bars["no low waves in MLPs (random control)"] == ablation["mlp"]["control_accuracy_mean"]
+    assert bars["no low waves in MLPs, readout"] == ablation["mlp"]["accuracy"]
+    assert bars["no low waves in MLPs, readout (random control)"] == ablation["mlp"]["control_accuracy_mean"]
     lens = [row for row in shown("lens_accuracy") if row[2] == "exact"]
     assert [row[0] for row in lens] == [0, 0.5, 1]  # the embedding, after attention, after the MLP
     assert lens[-1][1] == read_table(offline_run.dir, "lens_accuracy")[-1]["accuracy"]
