@@ -51,6 +51,9 @@ def adopt(cfg: DictConfig, overrides: Sequence[str], default: DictConfig) -> Non
         return
     there, here = flat(there_config), flat(plain(cfg))
     given = given_keys(here, overrides, flat(plain(default)))
+    if "data._target_" in given and here["data._target_"] != there["data._target_"]:
+        task = there["data._target_"].rpartition(".")[2].removesuffix("_data")
+        raise ConfigError("data", f"the checkpoint's task is {task}", "leave it out")
     may_change = {*FREE, *ASKED} - {"model.name", "embedding.name"}
     problems = [
         ConfigError(f"{key}={here.get(key)}", f"the checkpoint has {key}={there.get(key)}", "leave it out")
@@ -76,6 +79,7 @@ def given_keys(here: dict[str, Any], overrides: Sequence[str], default: dict[str
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
         given |= {key, f"{key}.name"} & here.keys()
+        given |= {"data._target_"} if key == "data" else set()
         given |= set(SIZES) if key == "size" else set()
     return given
 

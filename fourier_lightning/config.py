@@ -5,6 +5,7 @@ reported all at once, each under its command-line key, before a directory is mad
 """
 
 import inspect
+import logging
 import math
 import types
 import typing
@@ -122,6 +123,10 @@ def check_config(cfg: DictConfig) -> None:
     for node in (values.get("callbacks") or {}).values():
         if isinstance(node, dict) and node.get("filter") == shared:
             del node["filter"]  # filter: ${filter} is checked where it stands
+    for node in (values.get("logger") or {}).values():
+        for key in RUN_SETTINGS.keys() & (node if isinstance(node, dict) else {}):
+            if node[key] == values.get(key):  # so are a run's name, group and tags
+                del node[key]
     problems = [*_run_problems(values), *_node_problems("", values)]
     if problems:
         raise problems[0] if len(problems) == 1 else ConfigErrors(*problems)
@@ -156,9 +161,12 @@ def _node_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
 
 def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
     try:
+        logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it would print the error, too
         target = get_object(node["_target_"])
     except Exception as error:  # hydra wraps whatever the import raised
-        yield ConfigError(f"{prefix}._target_={node['_target_']}", "can't be imported", f"correct it ({error})")
+        yield ConfigError(
+            f"{prefix}._target_={node['_target_']}", "can't be imported", f"correct it ({' '.join(str(error).split())})"
+        )
         return
     function = target.__init__ if inspect.isclass(target) else target
     parameters = inspect.signature(function).parameters

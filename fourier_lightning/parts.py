@@ -76,6 +76,8 @@ def make_data(cfg: DictConfig, backbone: Backbone) -> ArithmeticDataModule:
 
 def check_directory(cfg: DictConfig) -> None:
     """Refuse a directory that holds a run, unless it is that run which goes on."""
+    if not cfg.paths.output_dir.strip():
+        raise ConfigError("hydra.run.dir=", "empty", "name a directory, or leave it out")
     where = Path(cfg.paths.output_dir).resolve()
     resumed = cfg.fit and cfg.ckpt_path is not None and where in Path(cfg.ckpt_path).resolve().parents
     if (where / "record" / "run.json").is_file() and not resumed:
@@ -126,6 +128,8 @@ def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
     for key, least in (("gradient_clip_val", 0), ("check_val_every_n_epoch", 1), ("log_every_n_steps", 0)):
         if (settings.get(key) if settings.get(key) is not None else least) < least:
             raise ConfigError(f"trainer.{key}={settings[key]}", "too small", f"use {least} or more, or null")
+    if settings.get("val_check_interval") == 0:
+        raise ConfigError("trainer.val_check_interval=0", "too small", "use a share of an epoch, or a number of steps")
     if settings.get("max_epochs") == -1 and settings.get("max_steps", -1) == -1 and cfg.optimizer.schedule == "linear":
         raise ConfigError(
             "trainer.max_epochs=-1",

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,26 @@ MISTAKES = {
     "data.batch_size=true": "data.batch_size=True: bool is not allowed here; use int",
     "seed=true": "seed=True: bool is not allowed here; use int",
     "trainer.devices=2": "trainer.devices=2: a run uses one device",
+    "+trainer.val_check_interval=0": "trainer.val_check_interval=0: too small; use a share of an epoch",
+    "+callbacks.x={_target_:no.such}": "callbacks.x._target_=no.such: can't be imported; correct it (Error loading",
+    "name=null": "name=None: NoneType is not allowed here; use str",
+    "tags=foo": "tags=foo: str is not allowed here; use list[str]",
+    "instruments=foo": "instruments=foo: no such choice; choose from default, embedding_spectrum, filter_ablation",
+    "size=foo": "size=foo: no such choice; choose from backbone, small",
+    "split=foo": "split=foo: str is not allowed here; use one of train, val, test",
+    "backbone=local": "backbone.path: Missing mandatory value: path; give it a value",
+    "ckpt_path=conf": "ckpt_path=conf: no such file",
+    "data.max_operand=-5": "data.max_operand=-5: negative; use 1 or more",
+    "data.max_operand=1000000000": "data.max_operand: 2000000001 numbers, but the backbone has 2224 tokens; lower",
+    "hydra/launcher=foo": "hydra/launcher=foo: no such choice; see",
+    "hydra.run.dir=": "hydra.run.dir=: empty; name a directory, or leave it out",
+    "-m hydra.sweep.dir=": "hydra.sweep.dir=: empty; name a directory, or leave it out",
+    "data=subtraction data.pairs=ordered": "data.pairs: not in the configuration that these choices make; leave it out",
+    "data=subtraction +data.pairs=ordered": "data.pairs=ordered: no such setting",
+    "data=modular_addition data.max_operand=9": "data.max_operand: not in the configuration that these choices make",
+    "data=modular_addition data.modulus=1000000": "data.modulus: 1000000 numbers, but the backbone has 2224 tokens",
+    "optimizer=adamw optimizer.muon_lr=1": "optimizer.muon_lr: not in the configuration that these choices make",
+    "logger=none logger.wandb.mode=offline": "logger.wandb.mode: not in the configuration that these choices make",
     "trainer.max_epochs=-7": "trainer: `max_epochs` must be",
     "trainer.accelerator=tpu": "trainer: ",
     "hydra.run.dir=/dev/null/x": "hydra.run.dir or hydra.sweep.dir: [Errno 20] Not a directory",
@@ -66,7 +87,7 @@ MISTAKES = {
 def test_a_mistake_is_one_line_with_exit_code_2_and_nothing_is_written(command_line, tmp_path, monkeypatch, mistake):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").mkdir()  # a directory that is no model
-    done = command_line(mistake)
+    done = command_line(*shlex.split(mistake))
     assert done.code == 2
     assert done.err.startswith(f"error: {MISTAKES[mistake]}"), done.err
     assert done.err.count("\n") == 1 and "Traceback" not in done.err and not done.out.strip()
@@ -79,9 +100,15 @@ OTHER_MISTAKES = {
     "reprot": "reprot: no such command; did you mean report?",
     "xyz": "xyz: no such command; choose from train, report, figures, claims, dashboard",
     "train --multirum": "--multirum: no such option; did you mean --multirun?",
+    "train --cfg foo": "--cfg/-c: invalid choice: 'foo' (choose from 'job', 'hydra', 'all'); see fourier",
+    "train --config-name": "--config-name/-cn: expected one argument; see fourier-lightning train --help",
+    "train --config-name foo": "command line: Cannot find primary config 'foo'",
     "report": "DIR: not given; see fourier-lightning report --help",
     "report x --ouput y": "--ouput: no such option; did you mean --output?",
     "figures x --format gif": "--format: invalid choice: 'gif'",
+    "claims x --from y": "--from: given beside directories; give verdicts or runs, not both",
+    "claims x --output .": "--output .: a directory; name a file",
+    "claims --from /dev/null": "--from /dev/null: holds no verdicts; give a file that --output wrote",
     "claims --from": "--from: expected one argument; see fourier-lightning claims --help",
 }
 

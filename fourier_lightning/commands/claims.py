@@ -27,6 +27,10 @@ def main(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     if args.source is None and not args.runs:
         raise ConfigError("DIR", "no directory", "give run or sweep directories, e.g. outputs/DATE/TIME")
+    if args.source and args.runs:
+        raise ConfigError("--from", "given beside directories", "give verdicts or runs, not both")
+    if args.output and args.output.is_dir():
+        raise ConfigError(f"--output {args.output}", "a directory", "name a file, e.g. claims.jsonl")
     from fourier_lightning.claims.table import markdown, print_ledger, replace_between
     from fourier_lightning.record.files import write_jsonl
 
@@ -51,8 +55,11 @@ def verdicts_of(args: argparse.Namespace) -> list["Verdict"]:
 
     if args.source:
         try:
-            return [Verdict(**row) for row in read_jsonl(args.source)]
+            verdicts = [Verdict(**row) for row in read_jsonl(args.source)]
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"--from {args.source}", str(error), "give a file that --output wrote") from error
+        if not verdicts:
+            raise ConfigError(f"--from {args.source}", "holds no verdicts", "give a file that --output wrote")
+        return verdicts
     runs = find_runs(args.runs)
     return [verdict for claim in CLAIMS for verdict in judge(claim, runs)]

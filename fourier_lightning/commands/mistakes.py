@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from hydra._internal.utils import get_args_parser
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from fourier_lightning.commands.parser import raise_complaint
 from fourier_lightning.config import CONF_DIR, load_config, suggestion
 from fourier_lightning.errors import ConfigError
 
 
 def check_options(argv: Sequence[str]) -> None:
     """Refuse an option that Hydra has not: its own parser would print its usage."""
-    options = get_args_parser()._option_string_actions
+    parser = get_args_parser()
+    options = parser._option_string_actions
     for word in argv:
         option = word.partition("=")[0]
         if option.startswith("-") and option not in options:
@@ -25,6 +27,8 @@ def check_options(argv: Sequence[str]) -> None:
                 f"did you mean {near[0]}?" if near else "settings are KEY=VALUE, see fourier-lightning train --help"
             )
             raise ConfigError(option, "no such option", remedy)
+    parser.error = lambda message: raise_complaint(message, "fourier-lightning train --help")  # type: ignore[method-assign]
+    parser.parse_args(argv)
 
 
 def explain(error: Exception) -> ConfigError:
@@ -45,17 +49,18 @@ def explain(error: Exception) -> ConfigError:
         options = [
             str(path.relative_to(CONF_DIR / group).with_suffix("")) for path in (CONF_DIR / group).rglob("*.yaml")
         ]
-        remedy = f"choose from {', '.join(sorted(options))}" if group else "see fourier-lightning train --help"
+        some = group and options
+        remedy = f"choose from {', '.join(sorted(options))}" if some else "see fourier-lightning train --help"
         return ConfigError(f"{group}={option}", "no such choice", remedy)
     if "Could not override" in text or "Could not delete" in text or "not in struct" in text:
         key = text.split("'")[1]
-        if takes(key):
-            return ConfigError(key, "not in the configuration, but its target takes it", f"add it with +{key}=VALUE")
         known = known_keys()
         if key in known:  # the default has it, what was chosen here has not
             return ConfigError(key, "not in the configuration that these choices make", "leave it out")
+        if takes(key):
+            return ConfigError(key, "not in the configuration, but its target takes it", f"add it with +{key}=VALUE")
         return ConfigError(key, "no such setting", suggestion(key, known))
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
         return ConfigError("hydra.run.dir or hydra.sweep.dir", text, "choose a directory that can be written")
     return ConfigError("command line", text or type(error).__name__, "see fourier-lightning train --help")
 

@@ -31,7 +31,12 @@ class CommandParser(argparse.ArgumentParser):
             word = unknown.split()[0].partition("=")[0]
             near = get_close_matches(word, self._option_string_actions, n=1)
             raise ConfigError(word, "no such option", f"did you mean {near[0]}?" if near else f"see {self.prog} --help")
-        what, _, which = message.removeprefix("argument ").partition(": ")
-        if what == "the following arguments are required":
-            what, which = which, "not given"
-        raise ConfigError(what, which or "wrong", f"see {self.prog} --help")
+        raise_complaint(message, f"{self.prog} --help")
+
+
+def raise_complaint(message: str, help_command: str) -> NoReturn:
+    """Raise an error message of argparse as a ConfigError."""
+    what, _, which = message.removeprefix("argument ").partition(": ")
+    if what == "the following arguments are required":
+        what, which = which, "not given"
+    raise ConfigError(what, which or "wrong", f"see {help_command}")

@@ -53,7 +53,15 @@ class Lifecycle(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Remember where the sweep lies: its summary is written also when a job fails."""
-        _session.sweep_dir = Path(config.hydra.sweep.dir)
+        where = Path(config.hydra.sweep.dir)
+        try:
+            if not config.hydra.sweep.dir.strip():
+                raise ConfigError("hydra.sweep.dir=", "empty", "name a directory, or leave it out")
+            if (where / "record" / "run.json").is_file():
+                raise ConfigError(f"hydra.sweep.dir={where}", "holds a run already", "choose another")
+        except ConfigError as error:
+            raise SystemExit(fail(error)) from error
+        _session.sweep_dir = where
 
 
 def job(cfg: DictConfig) -> float | None:

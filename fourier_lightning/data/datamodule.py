@@ -62,11 +62,11 @@ class ArithmeticDataModule(pl.LightningDataModule):
         self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
         self.redraw_order, self.split_seed = redraw_order and task.unordered, split_seed
 
+        numbers = number_ids(tokenizer, task.p, number_style, task.size_key)  # first: it bounds the rows
         self.operands = task.operands()  # (rows, 2)
         _check_split(len(self.operands), train_fraction, task.size_key)
         parts = split_indices(len(self.operands), train_fraction, split_seed)
         self.split = dict(zip(("train", "val", "test"), parts, strict=True))
-        numbers = number_ids(tokenizer, task.p, number_style, task.size_key)
         values = range(task.smallest, task.largest + 1)
         encoded = [encode_template(tokenizer, task.templates[name], values, task.size_key) for name in templates]
         self.vocabulary: Vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact")

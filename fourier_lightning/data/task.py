@@ -88,8 +88,10 @@ def check_range(smallest: int, largest: int) -> None:
     """Refuse an empty range of operands.
 
     Raises:
-        ConfigError: naming ``data.min_operand``.
+        ConfigError: naming ``data.min_operand`` or ``data.max_operand``.
     """
+    if largest < 0:
+        raise ConfigError(f"data.max_operand={largest}", "negative", "use 1 or more")
     if not 0 <= smallest <= largest:
         raise ConfigError(
             f"data.min_operand={smallest}", "not in 0..data.max_operand", f"use a value from 0 to {largest}"

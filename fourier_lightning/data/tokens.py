@@ -57,6 +57,9 @@ def number_ids(tokenizer: Any, count: int, style: NumberStyle, size_key: str) ->
     Raises:
         ConfigError: some of them are not single tokens; the line lists them.
     """
+    if count > len(tokenizer):
+        problem = f"{count} numbers, but the backbone has {len(tokenizer)} tokens"
+        raise ConfigError(f"data.{size_key}", problem, f"lower data.{size_key}")
     texts = [f" {n}" if style == "space" else str(n) for n in range(count)]
     encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
     offenders = [repr(text) for text, ids in zip(texts, encoded, strict=True) if len(ids) != 1]
