@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP) ## Train the default job: a random GPT-2 with a pretrained number embedding
 	$(BIN)/python train.py
 
-test: $(STAMP) ## Run the whole test suite
-	$(BIN)/python -m pytest
+test: $(STAMP) ## Run the whole test suite, a file at a time on each of two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Maths, data, readings, figures and verdicts: the files that no training is needed for, less what takes seconds.
 QUICK := $(addprefix tests/test_,$(addsuffix .py,ablation arm basis claims figures filtering filters metrics number_rows \
