@@ -233,15 +233,16 @@ def test_waves_of_the_final_logits_add_up(finished):
     assert all(abs(row["peak"] - row["answer"]) <= row["period"] / 2 + 1e-6 for row in rows)
 
 
-def test_a_resumed_run_keeps_its_earlier_rows_and_a_new_one_clears_them(tiny, tmp_path):
+def test_a_resumed_run_keeps_its_earlier_rows_and_a_new_one_is_refused(tiny, tmp_path):
     options = ["logger=none", "optimizer.schedule=constant"]
     train(tiny(*options, "trainer.max_epochs=1"))
     checkpoint = tmp_path / "checkpoints" / "last.ckpt"
-    train(tiny(*options, "trainer.max_epochs=3", f"ckpt_path={checkpoint}"))
+    train(tiny(*options, "trainer.max_epochs=3", f"ckpt_path={checkpoint}", run_dir=tmp_path))
     path = tmp_path / "record" / "tables" / "embedding_periods.jsonl"
     assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
-    train(tiny(*options, "trainer.max_epochs=1", *NO_INSTRUMENTS))
-    assert not list((tmp_path / "record").glob("*/*"))
+    with pytest.raises(ConfigError, match="holds a run already"):
+        train(tiny(*options, "trainer.max_epochs=1", run_dir=tmp_path))
+    assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
 
 
 def test_a_diverged_run_says_so_in_a_line(tiny, tmp_path):
