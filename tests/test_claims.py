@@ -370,7 +370,7 @@ def test_the_command_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, comman
         (["{tmp}"], "no run in it or below"),
         (["--from", "{tmp}/none.jsonl"], "--from"),
         (["{runs}", "--readme", "{tmp}/plain.md"], "it lacks the lines <!-- claims --> and <!-- /claims -->"),
-        (["{runs}", "--output", "{runs}"], "--output or --readme"),
+        (["{runs}", "--output", "{runs}"], "a directory; name a file"),
     ],
 )
 def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, said):

@@ -212,7 +212,7 @@ def test_a_sweep_with_a_failing_job(command_line, tmp_path):
     """Each job has its own W&B run in one group; the bad one leaves the others alone; the summary is written."""
     sweep = tmp_path / "sweep-12-34"
     jobs = ["model=scratch,scratch_pretrained_emb", "seed=0,1", "model.n_head=2,3"]  # 3 heads don't divide width 16
-    done = command_line("-m", *TINY, *jobs, f"hydra.sweep.dir={sweep}")
+    done = command_line("-m", *TINY, *jobs, "instruments=none", f"hydra.sweep.dir={sweep}")
     assert done.code != 0
     lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 4 and all("model.width=16: not divisible by model.n_head=3" in line for line in lines)
@@ -235,7 +235,7 @@ def test_a_sweep_with_a_failing_job(command_line, tmp_path):
 def test_a_sweep_with_a_crash_shows_it_and_goes_on(command_line, tmp_path):
     sweep = tmp_path / "s"
     crash = ["+callbacks.fails._target_=tests.test_run.Fails", "+callbacks.fails.error=crash,none"]
-    done = command_line("-m", *TINY, *crash, f"hydra.sweep.dir={sweep}")
+    done = command_line("-m", *TINY, *crash, "instruments=none", f"hydra.sweep.dir={sweep}")
     assert done.code == 1 and "error: RuntimeError: boom" in done.err
     assert "RuntimeError: boom" in (sweep / "0" / "train.log").read_text()
     runs = [json.loads((sweep / job / "record" / "run.json").read_text()) for job in ("0", "1")]
@@ -257,7 +257,7 @@ def test_a_sweep_that_cannot_be_composed_leaves_nothing(command_line, tmp_path):
 
 
 def test_a_clean_sweep_ends_with_0(command_line, tmp_path):
-    done = command_line("-m", *TINY, "logger=none", "seed=0,1", f"hydra.sweep.dir={tmp_path / 's'}")
+    done = command_line("-m", *TINY, "logger=none", "instruments=none", "seed=0,1", f"hydra.sweep.dir={tmp_path / 's'}")
     assert done.code == 0, done.err
     runs = [json.loads(path.read_text()) for path in sorted(Path(tmp_path).glob("s/*/record/run.json"))]
     (row,) = json.loads((tmp_path / "s" / "summary.json").read_text())
