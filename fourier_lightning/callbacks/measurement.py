@@ -70,7 +70,7 @@ class Measurement(pl.Callback):
         if final and isinstance(trainer.progress_bar_callback, EpochProgressBar):
             trainer.progress_bar_callback.measuring(type(self.instrument).__name__)
         began = time.perf_counter()
-        found = self.instrument(View.of(module.decoder, trainer.datamodule, self.split, final))
+        found = self.instrument.look(View.of(module.decoder, trainer.datamodule, self.split, final))
         self._write(records[0], trainer.loggers, found, final, *self._when(trainer))
         self.seconds += time.perf_counter() - began
         self._final_at = trainer.global_step if final else None

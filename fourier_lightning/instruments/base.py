@@ -163,6 +163,10 @@ class Instrument:
             ConfigError: the settings can't work with this task and width.
         """
         self.check(view.task, view.decoder.width)
+        return self.look(view)
+
+    def look(self, view: View) -> Findings:
+        """The same for a run, which has checked its settings before it began."""
         with at_rest(view.decoder.net, self.needs_grad):
             return self.measure(view)
 

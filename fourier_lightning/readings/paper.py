@@ -12,4 +12,3 @@ TABLE_1 = {  # validation loss and accuracy by (modules, removed); GPT-2-XL, fin
 SHORT = (2.0, 2.5, 5.0, 10.0)  # the outliers of its spectra
 LABELLED = (2.0, 2.5, 10 / 3, 5.0, 10.0)  # with multiplication's, which its figures name too
 MLP_PERIODS, ATTENTION_PERIODS = (2.0,), (5.0, 10.0)  # what figure 2 shows of one MLP, and of one attention
-CUTOFF, LENGTH = 50, 521  # k that parts long waves from short ones, and the number line it is of

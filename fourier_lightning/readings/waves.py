@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import component_near, period_probes, prominence
 from fourier_lightning.readings.filters import same
-from fourier_lightning.readings.paper import CUTOFF, LABELLED, LENGTH, SHORT
+from fourier_lightning.readings.paper import LABELLED, SHORT
 from fourier_lightning.record.runs import Run
 
 LEVEL = 0.05
@@ -80,7 +81,7 @@ def low_share(run: Run, module: str) -> float | None:
 def cutoff_of(run: Run) -> int:
     """The cut-off of the run's ablation table, in k; the paper's period where there is none."""
     rows = run.table("filter_ablation")
-    return int(rows[0]["cutoff"]) if rows else round(CUTOFF * run.p / LENGTH)
+    return int(rows[0]["cutoff"]) if rows else Selection().cutoff_at(run.p)
 
 
 def embedding_lines(run: Run) -> tuple[dict[float, float], float, list[float]] | None:
