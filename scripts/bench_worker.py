@@ -10,7 +10,6 @@ import resource
 import sys
 import time
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 QUIET = ["logger=none", "~callbacks.progress_bar", "~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]
@@ -31,7 +30,7 @@ def our_config(shape: str, optimizer: str, precision: str = "32-true") -> Any:
     sizes = SHAPES[shape]["config"]
     training = [f"optimizer={optimizer}", "data.train_fraction=0.8", "trainer.max_epochs=1000", "model.dropout=0.0"]
     training += ["trainer.accelerator=cpu", f"trainer.precision={precision}"]
-    return load_config(["model=scratch", *sizes, *training, *QUIET, "trainer.limit_val_batches=0"], mkdtemp())
+    return load_config(["model=scratch", *sizes, *training, *QUIET, "trainer.limit_val_batches=0"])
 
 
 def peak_mb() -> float:
