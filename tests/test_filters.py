@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.fourier.filters import METHODS, FilterMaker, FilterSettings, random_rows
+from fourier_lightning.fourier.controls import random_rows
+from fourier_lightning.fourier.filters import METHODS, FilterMaker, FilterSettings
 from fourier_lightning.fourier.selection import Selection, complement
 from tests.test_selection import selections
 

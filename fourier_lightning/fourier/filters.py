@@ -25,6 +25,7 @@ from torch import Tensor
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import Basis, BasisKind, fourier_basis
+from fourier_lightning.fourier.controls import random_rows
 from fourier_lightning.fourier.selection import Keep, Period, Selection, ordered_basis
 
 Method = Literal["projection", "readout"]
@@ -186,10 +187,3 @@ class FilterMaker:
             left=float(passing.square().sum() / power) if rank else 0.0,
             lost=float((gone.square().sum() - (rows @ gone).square().sum()) / others) if rank else 0.0,
         )
-
-
-def random_rows(p: int, count: int, seed: int) -> Float[Tensor, "count p"]:
-    """Random directions of the number line: orthonormal rows, orthogonal to the constant too."""
-    rng = torch.Generator().manual_seed(seed)
-    gaussian = torch.randn(count, p, generator=rng, dtype=torch.float64).T
-    return torch.linalg.qr(gaussian - gaussian.mean(dim=0)).Q.T
