@@ -108,7 +108,9 @@ def test_what_trains_is_counted_once():
     ("overrides", "key"),
     [
         (["model.width=129"], "model.width=129: not divisible by model.n_head=2"),
-        (["model.width=400"], "model.width=400: the pretrained table"),
+        (["embedding.rank=129"], "embedding.rank=129: the stream has 128 dimensions"),
+        (["embedding.rank=390", "model.width=400"], "embedding.rank=390: the stream has 400 dimensions, and the pre"),
+        (["model=pretrained", "embedding.rank=99"], "embedding.rank=99: a pretrained body reads the table as it is"),
         (["model.n_layer=0"], "model.n_layer=0"),
         (["model.dropout=1.0"], "model.dropout=1.0"),
         (["model=pretrained", "model.n_layer=3"], "model.n_layer=3: a pretrained body"),

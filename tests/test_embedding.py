@@ -69,6 +69,27 @@ def test_narrowing_keeps_the_leading_principal_directions(rows):
     torch.testing.assert_close(narrow @ narrow.T, best @ best.T, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("rank", [5, None])
+def test_a_wider_stream_holds_the_table_isometrically(pretrained, rank):
+    """Inner products of every row with the number rows stay; beyond the table's directions the stream is empty."""
+    kept = "null" if rank is None else str(rank)
+    small = ["data.max_operand=20", "embedding.scale=raw", "model.n_layer=1", "model.n_head=1"]
+    small.append(f"embedding.rank={kept}")
+    wide = build(*small, "model.width=400", "embedding.positions=pretrained").net.transformer
+    table = wide.wte.weight.detach().double()
+    directions = 384 if rank is None else rank
+    assert table.shape == (43, 400) and wide.wpe.weight.shape[1] == 400
+    assert not table[:, directions:].any() and not wide.wpe.weight[:, directions:].any()
+    data = prepare(load_config(["data.max_operand=20"])).data
+    rows = pretrained.transformer.wte.weight[data.vocabulary.token_ids].double()
+    rows = rows - rows[:41].mean(dim=0)
+    u, s, vh = torch.linalg.svd(rows[:41], full_matrices=False)
+    best = u[:, :rank] * s[:rank] @ vh[:rank]
+    torch.testing.assert_close(table @ table[:41].T, rows @ best.T, atol=1e-5, rtol=0)
+    narrow = build(*small[:-1], "model.width=30").net.transformer.wte.weight[:41].double()  # the width is the rank
+    torch.testing.assert_close(narrow @ narrow.T, u[:, :30] * s[:30] ** 2 @ u[:, :30].T, atol=1e-5, rtol=0)
+
+
 def test_shuffled_rows_keep_the_vectors_and_lose_the_order():
     ordered, shuffled = table(), table("embedding=shuffled_rows")
     assert not shuffled.equal(ordered)
@@ -181,6 +202,8 @@ def test_centring_a_pretrained_model_does_not_change_its_function(tie):
         {"scale": 0},
         {"source": "random", "centre": True},
         {"source": "random", "control": "shuffled_rows"},
+        {"source": "random", "rank": 5},
+        {"rank": 0},
     ],
 )
 def test_impossible_settings_name_their_key(bad):

@@ -68,18 +68,29 @@ def network_config(
     config = sized_config(
         backbone, model.n_layer, model.width, model.n_head, model.dropout, embedding.tie, vocabulary_size
     )
-    if embedding.needs_backbone and config.hidden_size > base.hidden_size:
-        raise ConfigError(
-            f"model.width={config.hidden_size}",
-            f"the pretrained table of backbone={backbone.name} has only {base.hidden_size} columns",
-            f"use at most {base.hidden_size}, or model=scratch",
-        )
+    _check_rank(embedding, config.hidden_size, base.hidden_size, model.body)
     if prompt_length > base.max_position_embeddings:
         problem = f"prompts of {prompt_length} tokens exceed {base.max_position_embeddings}"
         raise ConfigError("data.templates", problem, "use shorter ones")
     if model.body == "pretrained":
         _check_pretrained(base, embedding)
     return config
+
+
+def _check_rank(embedding: EmbeddingSettings, width: int, columns: int, body: str) -> None:
+    """Refuse a rank that the stream can't hold, the pretrained table hasn't, or a pretrained body wasn't made for.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if embedding.rank is None:
+        return
+    key = f"embedding.rank={embedding.rank}"
+    if body == "pretrained":
+        raise ConfigError(key, "a pretrained body reads the table as it is", "leave it null, or use model=scratch")
+    if embedding.rank > min(width, columns):
+        problem = f"the stream has {width} dimensions, and the pretrained table {columns} columns"
+        raise ConfigError(key, problem, f"use at most {min(width, columns)}")
 
 
 def _check_pretrained(base: Any, embedding: EmbeddingSettings) -> None:

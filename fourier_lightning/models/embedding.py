@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.errors import ConfigError
@@ -48,12 +49,16 @@ class EmbeddingSettings:
             in a random order. ``random_same_spectrum``: each wave keeps its power and gets a random direction.
             ``phase_scrambled``: each column's waves keep their amplitudes and get random phases.
             ``gaussian_same_norm``: a random direction for each number.
+        rank: leading principal directions of the pretrained number rows that the table keeps, at most the model's and
+            the backbone's width; null: as many as there are.
         name: how run names call it.
 
     Operand rows of another style than the answer's (" 15" beside "15") have a number line of their own and are
     treated alike on it, cut-offs at the same periods.
 
-    A model narrower than its backbone gets the table's leading principal directions over the number rows.
+    A model of another width than its backbone's gets the table's leading principal directions over the number rows. A
+    stream that is wider than the table's rank holds it isometrically: what is left of the stream is free for work that
+    the number logits never see, as in GPT-2-XL (d 1600, p 521). There alone a filter is a fair question.
     """
 
     source: Literal["pretrained", "random", "fourier"]
@@ -67,9 +72,15 @@ class EmbeddingSettings:
     upper: int | None = None
     periods: list[Period] = field(default_factory=list)
     control: Literal["none", "shuffled_rows", "random_same_spectrum", "phase_scrambled", "gaussian_same_norm"] = "none"
+    rank: int | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
+        if self.rank is not None and self.rank < 1:
+            raise ConfigError(f"embedding.rank={self.rank}", "too small", "use 1 or more, or null")
+        if self.rank is not None and self.source != "pretrained":
+            raise ConfigError(f"embedding.rank={self.rank}", f"a {self.source} table has no principal directions",
+                              "leave it null, or use embedding=frozen")  # fmt: skip
         if not isinstance(self.scale, str) and self.scale <= 0:
             raise ConfigError(f"embedding.scale={self.scale}", "not positive", "use raw, init or a number above 0")
         if self.source == "random" and self.centre:
@@ -108,12 +119,22 @@ class EmbeddingSettings:
         return "pretrained" in (self.source, self.positions)
 
 
-def narrow_to(table: Tensor, positions: Tensor, numbers: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Project table (V, d) and positions (T, d) on the leading ``width`` principal directions of the number rows."""
-    if width == table.shape[1]:
+def fit_to(
+    table: Tensor, positions: Tensor, numbers: Tensor, width: int, rank: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Table (V, d) and positions (T, d) in a stream of another width, on the number rows' leading principal directions.
+
+    Args:
+        numbers: (p,) rows of the table whose directions they are.
+        width: of the stream. Columns beyond the directions are zero.
+        rank: how many of the directions; None: as many as there are.
+    """
+    if width == table.shape[1] and rank is None:
         return table, positions
-    directions = principal_directions(table[numbers])[:, :width].to(table.dtype)
-    return table @ directions, positions @ directions
+    kept = min(width, table.shape[1]) if rank is None else rank
+    directions = principal_directions(table[numbers])[:, :kept].to(table.dtype)
+    table, positions = (pad(rows @ directions, (0, width - kept)) for rows in (table, positions))
+    return table, positions
 
 
 def install_table(
@@ -131,7 +152,7 @@ def install_table(
     scaled with it if it is pretrained too; beside a random table they keep their own size.
 
     Args:
-        net: the model that is being built, randomly initialised; its width may be smaller than the source's.
+        net: the model that is being built, randomly initialised; its width may be another than the source's.
         source: the pretrained backbone, if the settings need it; of the same architecture.
         vocabulary: which rows ``net`` holds.
         body_is_pretrained: keep the model's function when centring.
@@ -145,7 +166,7 @@ def install_table(
             mean = rows[numbers].mean(dim=0)
             rows = rows - mean
             places = places + mean if body_is_pretrained else places
-        rows, places = narrow_to(rows, places, numbers, net.width)
+        rows, places = fit_to(rows, places, numbers, net.width, settings.rank)
         table = rows if settings.source == "pretrained" else table
         positions = places if settings.positions == "pretrained" else positions
     if settings.scale != "raw":
