@@ -155,10 +155,15 @@ def test_lens_shows_every_module_in_order(tiny_runs):
 
 
 def test_number_vectors_fall_into_the_planted_clusters():
+    from sklearn.cluster import KMeans
+
     rng = np.random.default_rng(0)
     centres = 10 * np.eye(10)[np.arange(60) // 6]
     found = clusters(centres + 0.01 * rng.standard_normal((60, 10)))
     assert len(set(found)) == 10 and all(len(set(found[6 * c : 6 * c + 6])) == 1 for c in range(10))
+    unclear = rng.standard_normal((40, 2))  # another start ends elsewhere
+    assert clusters(unclear).tolist() == KMeans(10, n_init=10, random_state=0).fit_predict(unclear).tolist()
+    assert len(set(clusters(unclear[:7]))) == 7
     chart = vectors.number_map(centres + 0.01 * rng.standard_normal((60, 10)))
     *groups, names = chart.panels[0].marks
     assert sum(len(group.x) for group in groups) == 60 and list(names.text) == ["0", "10", "20", "30", "40", "50"]

@@ -126,11 +126,21 @@ def test_an_empty_null_space_is_refused_with_the_ranks():
     with pytest.raises(ConfigError, match=r"the null space is empty: 32 rows are removed.* rank 16 \(d=16\)"):
         narrow.make(Selection("low", 5), "projection")
     assert narrow.make(Selection("low", 5), "readout").rank == 16
-    settings = FilterSettings(method="projection")
-    with pytest.raises(ConfigError, match="422 rows are removed"):  # the embedded backbone, before there are weights
-        settings.check_null_space(Selection("low"), p=521, width=384)
-    settings.check_null_space(Selection("high"), p=521, width=384)
-    settings.check_null_space(Selection("low"), p=201, width=384)
+
+
+@pytest.mark.parametrize("fold_ln", [True, False])
+def test_a_projection_needs_more_directions_than_it_removes(fold_ln):
+    """Before there are weights: six rows go (k = 3, 4, 5), and the LayerNorm's centring takes a direction too."""
+    chosen, width = Selection("low", 3), 6 + fold_ln
+    settings = FilterSettings(method="projection", fold_ln=fold_ln)
+    settings.check_null_space(chosen, p=11, width=width + 1)
+    FilterSettings(fold_ln=fold_ln).check_null_space(chosen, p=11, width=2)
+    with pytest.raises(ConfigError) as refused:
+        settings.check_null_space(chosen, p=11, width=width)
+    assert str(refused.value) == (
+        "filter.method=projection: the null space is empty: 6 rows are removed, and the unembedding has rank 6 "
+        f"(d={width}); use filter.method=readout, or remove less"
+    )
 
 
 def test_controls_of_a_band_limited_table_have_the_filters_rank():
@@ -203,6 +213,17 @@ def test_controls_have_the_rank_of_their_filter_and_another_direction(method, re
     if method == "readout":
         constant = torch.linalg.pinv(filters.unembedding) @ torch.ones(41, dtype=torch.float64)
         torch.testing.assert_close(controls[0].matrix @ constant, constant, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_control_is_the_filter_of_random_rows_by_the_same_method(method):
+    filters = FilterMaker(unembedding(41, 64), fourier_basis(41), seed=5)
+    rows, weights = random_rows(41, 4, seed=7), filters.unembedding
+    seen = rows @ weights
+    gone = torch.linalg.pinv(seen) @ seen if method == "projection" else torch.linalg.pinv(weights) @ rows.T @ seen
+    control = filters.control(4, method, draw=2)
+    torch.testing.assert_close(control.matrix, torch.eye(64, dtype=torch.float64) - gone, atol=1e-10, rtol=0)
+    assert filters.control(4, method, draw=2) is control
 
 
 @settings(deadline=None, max_examples=20)

@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.fourier.basis import fourier_basis, period_waves, span
 from fourier_lightning.fourier.nulls import (
     NULLS,
+    Against,
     null_shares,
     rotated,
     significant,
@@ -113,8 +115,49 @@ def test_a_trend_hides_a_short_wave_from_the_other_nulls_and_not_from_the_detren
         assert found.p_value[2] <= 0.05
         false += bool((test_detrended(noise(101, 24, seed) + trend, probes, low, 39, seed).p_value <= 0.05).any())
     assert false <= 7  # 99.7 % of Binomial(40, 0.05)
-    with pytest.raises(ValueError, match="in the trend"):
+    with pytest.raises(ValueError, match=r"^a period lies in the trend altogether$"):
         test_detrended(noise(101, 4, 0), component_probes(fourier_basis(101)), low, 39, 0)
+
+
+def test_detrended_shares_by_hand():
+    """By numpy: what of T = 10 and T = 5 is left beside k = 1..4, as a share of what is left of the table."""
+    low, table = fourier_basis(41).rows[1:9], noise(41, 6, 0) + 5
+    found = test_detrended(table, period_probes([10, 5, 2], 41), low, 19, 0)
+    trend = np.concatenate([np.ones((1, 41)) / np.sqrt(41), low.numpy()])
+    rest = table.numpy() - trend.T @ (trend @ table.numpy())
+    for index, period in enumerate((10, 5, 2)):
+        waves = period_waves([period], 41).numpy()
+        waves = waves - waves @ trend.T @ trend
+        fit = np.linalg.pinv(waves, rcond=1e-9) @ waves @ rest
+        assert found.share[index].item() == pytest.approx((fit**2).sum() / (rest**2).sum())
+    assert found.expected.tolist() == pytest.approx([2 / 32, 2 / 32, 1 / 32])  # of 41 - 1 - 8 dimensions
+
+
+def test_rotation_by_hand():
+    """States that are read through W Q: shares of each draw, and those of W itself as what is expected."""
+    reader, states, probes = noise(41, 6, 0), noise(6, 6, 1), period_probes([10, 5], 41)
+    turned = rotated(reader.float(), 19, 3)
+    found = test_rotation(reader.float(), turned, states.float(), probes)
+
+    def share(table):
+        centred = table - table.mean(dim=0)
+        powers = [(span(period_waves([t], 41)) @ table).square().sum() for t in (10, 5)]
+        return torch.stack(powers) / centred.square().sum()
+
+    torch.testing.assert_close(found.share, share(reader @ states), rtol=1e-5, atol=0)
+    torch.testing.assert_close(found.expected, share(reader), rtol=1e-5, atol=0)
+    draws = torch.stack([share(turn @ states) for turn in turned])
+    assert found.p_single.tolist() == pytest.approx(((1 + (draws >= found.share).sum(dim=0)) / 20).tolist())
+    torch.testing.assert_close(turned[0] @ turned[0].T, reader @ reader.T, rtol=1e-5, atol=1e-5)
+    assert len(turned) == 19 and not turned[0].equal(turned[1])
+    assert turned[1].equal(rotated(reader.float(), 2, 3)[1]) and not turned[1].equal(rotated(reader.float(), 2, 4)[1])
+
+
+def test_significant_is_beyond_every_null_at_the_level():
+    results = {null: Against(*[torch.tensor(p)] * 6) for null, p in (("permutation", [0.05, 0.05, 0.01]),
+                                                                    ("gaussian", [0.05, 0.06, 0.04]))}  # fmt: skip
+    assert significant(results).tolist() == [True, False, True]
+    assert significant(results, 0.04).tolist() == [False, False, True]
 
 
 def test_gpus_are_not_reseeded(monkeypatch):
@@ -166,5 +209,5 @@ def test_scale_and_mean_do_not_matter():
 
 
 def test_a_null_needs_draws():
-    with pytest.raises(ValueError, match="draws=1"):
+    with pytest.raises(ValueError, match=r"^draws=1: a null needs 2 or more$"):
         test_against(noise(41, 4, 0), period_probes([5], 41), "permutation", 1, 0)

@@ -56,43 +56,107 @@ def test_keeping_exact_periods_keeps_them():
 def test_default_cutoff_is_the_papers_period_at_any_p():
     assert Selection().cutoff_at(521) == 50 and Selection().cutoff_at(201) == 19 and Selection().cutoff_at(5) == 1
     assert Selection(cutoff=7).cutoff_at(521) == 7
-    assert Selection("low").at_length(261, 521).cutoff == 25
-    assert Selection("band", 10, 20).at_length(261, 521).upper == 10
+    assert Selection("low").at_length(261, 521) == Selection("low", 25)
+    assert Selection("band", 10, 20).at_length(261, 521) == Selection("band", 5, 10)
+
+
+def test_a_band_on_a_shorter_line_has_its_periods_and_a_component_at_least():
+    short = Selection("band", 10, 11).at_length(100, 521)
+    assert (short.cutoff, short.upper) == (2, 3)
+    assert Selection("low", 1).at_length(20, 521) == Selection("low", 1)
+    assert (selection := Selection("low")).at_length(521, 521) is selection
+
+
+@pytest.mark.parametrize(
+    ("selection", "kept"),
+    [
+        (Selection(), "12345"),
+        (Selection("low", 3), "12"),
+        (Selection("high", 3), "345"),
+        (Selection("low"), ""),  # the paper's period is longer than this line
+        (Selection("band", 2, 4), "23"),
+        (Selection("components", components=[1, 4]), "14"),
+        (Selection("notch", components=[1, 4]), "235"),
+    ],
+)
+def test_what_is_kept_is_what_was_asked_for_and_the_rest_goes_in_order(selection, kept):
+    basis = fourier_basis(11)
+    assert "".join(str(k + 1) for k in selection.keeps(basis).nonzero().flatten().tolist()) == kept
+    gone = [k for k in range(1, 6) if str(k) not in kept]
+    order = gone[::-1] if selection.keep == "low" else gone  # the furthest from the kept first
+    rows = torch.cat([basis.rows[:0], *(basis.rows[2 * k - 1 : 2 * k + 1] for k in order)])
+    assert selection.removed_rows(basis).equal(rows)
+
+
+def test_a_notch_takes_components_and_exact_periods_together():
+    basis = fourier_basis(41)
+    rows = Selection("notch", components=[7], periods=["10/3"]).removed_rows(basis)
+    waves = torch.cat([basis.rows[13:15], period_waves([10 / 3], 41)])
+    waves = waves - waves.mean(dim=1, keepdim=True)
+    assert len(rows) == 4 == len(Selection("notch", periods=[7, "10/3"]).removed_rows(basis))
+    torch.testing.assert_close(waves @ rows.T @ rows, waves)
+
+
+A_LIST = "needs a list; e.g. 'filter"
+A_PERIOD = "not a period of 2 or more; use numbers such as 2, 2.5, 10/3"
+A_SEED = "out of range; use 0 or a positive integer below 2^32"
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"keep": "band", "cutoff": 3}, "filter.upper=null: a band has two ends"),
-        ({"keep": "band", "cutoff": 3, "upper": 3}, "filter.upper=3: not above filter.cutoff=3"),
-        ({"keep": "periods"}, "filter.periods=.*needs a list"),
-        ({"keep": "components"}, "filter.components=.*needs a list"),
-        ({"keep": "notch"}, "a notch needs a list"),
-        ({"keep": "periods", "periods": [1.9]}, "filter.periods=1.9: not a period of 2 or more"),
-        ({"keep": "periods", "periods": ["x"]}, "filter.periods=x"),
-        ({"draws": -1}, "filter.draws=-1"),
-        ({"seed": -1}, "filter.seed=-1"),
+        ({"keep": "band", "cutoff": 3}, "upper=null: a band has two ends; set filter.cutoff and filter.upper"),
+        ({"keep": "band", "upper": 3}, "upper=3: a band has two ends; set filter.cutoff and filter.upper"),
+        ({"keep": "band", "cutoff": 3, "upper": 3}, "upper=3: not above filter.cutoff=3; use a larger value"),
+        ({"keep": "periods"}, f"periods=[]: filter.keep=periods {A_LIST}.periods=[5,10]'"),
+        ({"keep": "components"}, f"components=[]: filter.keep=components {A_LIST}.components=[5,10]'"),
+        ({"keep": "notch"}, "components=[]: a notch needs a list; set filter.components or .periods"),
+        ({"keep": "periods", "periods": [5, 1.9]}, f"periods=1.9: {A_PERIOD}"),
+        ({"periods": ["x"]}, f"periods=x: {A_PERIOD}"),
+        ({"periods": ["1/0"]}, f"periods=1/0: {A_PERIOD}"),
+        ({"periods": [float("inf")]}, f"periods=inf: {A_PERIOD}"),
+        ({"draws": -1}, "draws=-1: negative; use 3 or more, or 0 for no control"),
+        ({"seed": -1}, f"seed=-1: {A_SEED}"),
+        ({"seed": 2**32}, f"seed={2**32}: {A_SEED}"),
     ],
 )
 def test_bad_settings_are_named(settings, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError) as refused:
         FilterSettings(**settings)
+    assert str(refused.value) == f"filter.{message}"
+
+
+def test_the_edges_of_what_settings_may_be():
+    FilterSettings(draws=0, seed=2**32 - 1, keep="band", cutoff=2, upper=3, periods=[2])
+    with pytest.raises(ConfigError, match=r"^embedding.upper=null: .*; set embedding.cutoff and embedding.upper$"):
+        Selection("band", 3, group="embedding")
 
 
 @pytest.mark.parametrize(
-    "selection",
+    ("selection", "said"),
     [
-        {"keep": "low", "cutoff": 21},
-        {"keep": "high", "cutoff": 0},
-        {"keep": "components", "components": [3, 99]},
-        {"keep": "notch", "components": [0]},
-        {"keep": "all", "cutoff": 999},  # the ablation uses it all the same
-        {"keep": "band", "cutoff": 3, "upper": 22},
+        ({"keep": "low", "cutoff": 21}, "cutoff=21: no component k=21"),
+        ({"keep": "high", "cutoff": 0}, "cutoff=0: no component k=0"),
+        ({"keep": "components", "components": [3, 99]}, "components=[3, 99]: no component k=99"),
+        ({"keep": "notch", "components": [0]}, "components=[0]: no component k=0"),
+        ({"keep": "all", "cutoff": 999}, "cutoff=999: no component k=999"),  # the ablation uses it all the same
+        ({"keep": "band", "cutoff": 3, "upper": 22}, "upper=22: no component k=22"),
     ],
 )
-def test_components_that_are_not_there_are_refused(selection):
-    with pytest.raises(ConfigError, match="use 1 to 20"):
+def test_components_that_are_not_there_are_refused(selection, said):
+    with pytest.raises(ConfigError) as refused:
         FilterSettings(**selection).selection.check(fourier_basis(41))
+    assert str(refused.value) == f"filter.{said} with p=41; use 1 to 20"
+    Selection("band", 1, 21, components=[1, 20]).check(fourier_basis(41))
+
+
+@pytest.mark.parametrize("keep", ["periods", "notch"])
+def test_periods_of_more_than_two_lines_are_refused(keep):
+    Selection(keep, periods=[82]).check(fourier_basis(41))
+    Selection("low", periods=[83]).check(fourier_basis(41))  # which does not use them
+    with pytest.raises(ConfigError) as refused:
+        Selection(keep, periods=[5, "165/2"], group="embedding").check(fourier_basis(41))
+    assert str(refused.value) == "embedding.periods=82.5: the number line has 41 numbers; use periods from 2 to 82"
 
 
 def test_periods_in_words():

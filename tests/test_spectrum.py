@@ -14,9 +14,11 @@ from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.spectrum import (
     centred_power,
     coefficients,
+    component_near,
     component_probes,
     magnitudes,
     period_probes,
+    prominence,
     strongest_waves,
     table_spectrum,
     top_share,
@@ -103,3 +105,21 @@ def test_top_share():
     assert top_share(torch.tensor([4.0, 0.0, 1.0, 3.0, 2.0]), 2) == pytest.approx(0.7)
     assert top_share(torch.ones(10), 3) == pytest.approx(0.3)
     assert top_share(torch.ones(3), 10) == 1
+    two = torch.tensor([[4.0, 0.0, 1.0, 3.0, 2.0], [0.0, 5.0, 5.0, 0.0, 0.0]])
+    assert top_share(two, 2).tolist() == pytest.approx([0.7, 1])
+
+
+def test_some_probes_are_asked_alone_in_their_order():
+    rows, probes = table(41, 3), period_probes([2, 5, 10], 41)
+    some = probes.some([2, 0])
+    torch.testing.assert_close(some.power(rows), probes.power(rows)[[2, 0]])
+    assert some.size == 2 and some.counts().tolist() == [2, 1] and probes.counts().tolist() == [1, 2, 2]
+
+
+def test_the_component_nearest_to_a_period():
+    found = [component_near(t, p) for t, p in ((10, 521), (2, 521), (2.0, 520), (10 / 3, 521), (5000, 521), (1, 41))]
+    assert found == [52, 260, 260, 156, 1, 20]
+
+
+def test_prominence_over_silence_is_finite():
+    assert prominence(torch.eye(1, 9, dtype=torch.float64)[0] * 5)[0] == pytest.approx(5e30)

@@ -8,18 +8,17 @@ from fourier_lightning.readings.waves import clusters
 COLOURS = (*OTHERS, *(colour for arm, colour in ARM_COLOURS.items()))
 
 
-def number_map(table: np.ndarray, seed: int = 0) -> Chart:
+def number_map(table: np.ndarray) -> Chart:
     """t-SNE of the number vectors, coloured by k-means in the full space; multiples of 10 are named (figure 5b).
 
     Args:
         table: (p, d) number rows.
-        seed: of k-means; t-SNE starts from the principal components.
     """
     from sklearn.manifold import TSNE  # seconds to import, and the figure is drawn by hand
 
     centred = table - table.mean(axis=0)
-    plane = TSNE(perplexity=min(30, (len(table) - 1) / 3), init="pca", random_state=seed).fit_transform(centred)
-    cluster = clusters(table, seed=seed)
+    plane = TSNE(perplexity=min(30, (len(table) - 1) / 3), init="pca", random_state=0).fit_transform(centred)
+    cluster = clusters(table)
     marks = [
         Points(plane[cluster == c, 0], plane[cluster == c, 1], f"{numbers.min()} to {numbers.max()}, median "
                f"{int(np.median(numbers))}", COLOURS[c % len(COLOURS)], size=3)

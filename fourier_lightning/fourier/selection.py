@@ -50,7 +50,12 @@ class Selection:
                 raise self._error(key, f"{self.group}.keep={key} needs a list", f"e.g. '{self.group}.{key}=[5,10]'")
         if self.keep == "notch" and not (self.components or self.periods):
             raise self._error("components", "a notch needs a list", f"set {self.group}.components or .periods")
-        parse_periods(self.periods, f"{self.group}.periods")
+        _ = self.exact
+
+    @property
+    def exact(self) -> list[float]:
+        """The listed periods as numbers."""
+        return parse_periods(self.periods, f"{self.group}.periods")
 
     def _error(self, key: str, problem: str, remedy: str) -> ConfigError:
         value = getattr(self, key)
@@ -64,8 +69,8 @@ class Selection:
         """The selection with cut-offs, given for a number line of length p, at the same periods on one of length q."""
         if q == p:
             return self
-        cutoff, upper = (k and max(1, round(k * q / p)) for k in (self.cutoff_at(p), self.upper))
-        return replace(self, cutoff=cutoff, upper=upper if upper is None else max(upper, (cutoff or 0) + 1))
+        cutoff = max(1, round(self.cutoff_at(p) * q / p))
+        return replace(self, cutoff=cutoff, upper=self.upper and max(cutoff + 1, round(self.upper * q / p)))
 
     def check(self, basis: Basis) -> None:
         """Refuse components that the basis does not have.
@@ -79,7 +84,7 @@ class Selection:
                 if value is not None and not 1 <= value <= most + (key == "upper"):
                     raise self._error(key, f"no component k={value} with p={basis.p}", f"use 1 to {most}")
         if self.keep in ("periods", "notch"):
-            check_range(parse_periods(self.periods, f"{self.group}.periods"), basis.p, f"{self.group}.periods")
+            check_range(self.exact, basis.p, f"{self.group}.periods")
 
     def keeps(self, basis: Basis) -> Bool[Tensor, " K"]:
         """Which components k = 1..K of the basis are kept; for every ``keep`` but those with exact periods."""
@@ -97,15 +102,13 @@ class Selection:
         For ``low`` and ``high`` the k furthest from the kept come first, so that the rows of a smaller removal are
         the first rows of a larger one: nested cut-offs.
         """
-        exact = period_waves(parse_periods(self.periods, f"{self.group}.periods"), basis.p) if self.periods else None
         if self.keep == "periods":
-            assert exact is not None
-            return complement(span(exact))
+            return complement(span(period_waves(self.exact, basis.p)))
         removed = (~self.keeps(basis)).nonzero().flatten() + 1
         order = removed.flip(0) if self.keep == "low" else removed
         rows = [basis.rows[basis.component == k] for k in order.tolist()]
-        if self.keep == "notch" and exact is not None:
-            return span(torch.cat([*rows, exact]))
+        if self.keep == "notch" and self.periods:
+            return span(torch.cat([*rows, period_waves(self.exact, basis.p)]))
         stacked = torch.cat(rows) if rows else basis.rows[:0]
         return stacked if basis.kind == "orthonormal" else ordered_basis(stacked)[0]
 
@@ -147,9 +150,7 @@ def period_name(period: float) -> str:
 
 def complement(kept: Float[Tensor, "r p"]) -> Float[Tensor, "s p"]:
     """Orthonormal rows that span all that is orthogonal to these orthonormal rows and to the constant."""
-    p = kept.shape[1]
-    constant = torch.full((1, p), p**-0.5, dtype=torch.float64)
-    full, _ = torch.linalg.qr(torch.cat([constant, kept]).T, mode="complete")
+    full, _ = torch.linalg.qr(torch.cat([kept.new_ones(1, kept.shape[1]), kept]).T, mode="complete")
     return full.T[1 + len(kept) :]
 
 

@@ -176,12 +176,11 @@ def strongest_periods(run: Run, count: int) -> list[float]:
     return [row["period"] for row in run.table("final_logit_waves") if row["band"] == "all"][:count]
 
 
-def clusters(table: np.ndarray, count: int = 10, seed: int = 0) -> np.ndarray:
-    """k-means cluster of each number vector: (p, d) to (p,)."""
+def clusters(table: np.ndarray) -> np.ndarray:
+    """k-means cluster of each number vector, ten of them, the best of ten starts: (p, d) to (p,)."""
     from sklearn.cluster import KMeans  # seconds to import
 
-    centred = table - table.mean(axis=0)
-    return KMeans(min(count, len(table)), n_init=10, random_state=seed).fit_predict(centred)
+    return KMeans(min(10, len(table)), n_init=10, random_state=0).fit_predict(table)
 
 
 def cluster_order(run: Run) -> tuple[float, float] | None:
