@@ -14,8 +14,8 @@ from tests.test_run import run_json
 from tests.wandb_files import wandb_run
 
 TABLES = {
-    "embedding_components", "embedding_periods", "error_histogram", "filter_ablation", "final_logit_waves", "knock_out",
-    "layer_periods", "lens_accuracy", "single_component", "single_component_errors",
+    "answer_phase", "embedding_components", "embedding_periods", "error_histogram", "filter_ablation",
+    "final_logit_waves", "knock_out", "layer_periods", "lens_accuracy", "single_component", "single_component_errors",
 }  # fmt: skip
 ARRAYS = {
     "embedding_spectrum", "embedding_spectrum_limit", "final_logits", "final_logits_topk_sum", "heatmap_attn",
@@ -23,8 +23,8 @@ ARRAYS = {
     *(f"layer_component_{m}{s}" for m in ("attn", "mlp") for s in ("", "_of_mean", "_rms", "_limit")),
 }  # fmt: skip
 INSTRUMENTS = [
-    "embedding_spectrum", "layer_spectrum", "logit_lens", "filter_ablation", "single_component", "knock_out",
-    "final_logits",
+    "answer_phase", "embedding_spectrum", "layer_spectrum", "logit_lens", "filter_ablation", "single_component",
+    "knock_out", "final_logits",
 ]  # fmt: skip
 NO_INSTRUMENTS = [f"~callbacks.{name}" for name in INSTRUMENTS]
 
@@ -59,6 +59,7 @@ def test_a_plain_run_leaves_every_table_and_array(finished):
         "knock_out": "component period power left lost loss_increase control_loss_mean control_loss_std",
         "error_histogram": "modules removed method error count",
         "single_component_errors": "component period method error count",
+        "answer_phase": "module layer period alignment amount limit p_value p_value_answers p_value_directions",
         "layer_periods": "module layer period share expected z p_value z_permutation",
     }
     for name, columns in wanted.items():

@@ -10,6 +10,7 @@ from fourier_lightning.data.addition import addition_data
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.filters import FilterSettings
 from fourier_lightning.instruments import (
+    AnswerPhase,
     EmbeddingSpectrum,
     FilterAblation,
     Findings,
@@ -84,7 +85,8 @@ def test_looking_changes_nothing(pretrained, data):
     state = torch.get_rng_state()
     pretrained.train()
     try:
-        for instrument in (LogitLens(), LayerSpectrum([2, 5]), KnockOut(FilterSettings(), components=[1, 2])):
+        knock_out = KnockOut(FilterSettings(), components=[1, 2])
+        for instrument in (LogitLens(), LayerSpectrum([2, 5]), AnswerPhase(), knock_out):
             instrument(View.of(pretrained, data))
         assert pretrained.training and torch.get_rng_state().equal(state)
         assert all(weight.equal(before[name]) for name, weight in pretrained.state_dict().items())

@@ -143,6 +143,15 @@ def check_range(periods: list[float], p: int, key: str) -> None:
             raise ConfigError(f"{key}={period_name(period)}", problem, f"use periods from 2 to {2 * p}")
 
 
+def usual_periods(p: int) -> list[float]:
+    """Periods to ask for where none are named: the paper's 2, 2.5, 5, 10 and p - 1, and 3 and 7.
+
+    Written numbers have no reason for 3 and 7: they are negative controls. None is longer than the number line.
+    """
+    periods = dict.fromkeys([2.0, 2.5, 5.0, 10.0, p - 1.0, 3.0, 7.0])
+    return [period for period in periods if 2 <= period <= p]
+
+
 def period_name(period: float) -> str:
     """A period in metric names and tables: 2, 2.5, 3.33333."""
     return f"{period:g}"

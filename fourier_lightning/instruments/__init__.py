@@ -1,5 +1,6 @@
 """Instruments: what can be measured of a model. In a notebook: ``LogitLens()(View.of(model, data)).tables``."""
 
+from fourier_lightning.instruments.answer_phase import AnswerPhase
 from fourier_lightning.instruments.base import Findings, Instrument, View
 from fourier_lightning.instruments.embedding_spectrum import EmbeddingSpectrum
 from fourier_lightning.instruments.filter_ablation import FilterAblation
@@ -11,6 +12,6 @@ from fourier_lightning.instruments.logit_lens import LogitLens
 from fourier_lightning.instruments.single_component import SingleComponent
 
 __all__ = [
-    "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits", "Findings", "Instrument", "KnockOut",
-    "LayerSpectrum", "LogitLens", "SingleComponent", "View",
+    "AnswerPhase", "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits", "Findings", "Instrument",
+    "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
 ]  # fmt: skip

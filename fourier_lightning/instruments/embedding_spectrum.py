@@ -141,13 +141,13 @@ class EmbeddingSpectrum(Instrument):
         return rows, (first.limit * total).sqrt()
 
 
-def check_draws(draws: int, seed: int) -> None:
+def check_draws(draws: int, seed: int, key: str = "draws") -> None:
     """Refuse numbers of draws that make no null, and seeds that torch has not.
 
     Raises:
         ConfigError: naming the key.
     """
     if draws < 20:
-        raise ConfigError(f"draws={draws}", "too few for a level of 5 %", "use 20 or more")
+        raise ConfigError(f"{key}={draws}", "too few for a level of 5 %", "use 20 or more")
     if not 0 <= seed < 2**32:
         raise ConfigError(f"seed={seed}", "out of range", "use 0 or a positive integer below 2^32")

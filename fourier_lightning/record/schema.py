@@ -112,6 +112,16 @@ TABLES: dict[str, Table] = {
         ("z_permutation", "float", "against a shuffled number line"),
         ("p_value_permutation", "float", "against it, corrected"),
     )),
+    "answer_phase": Table("answer_phase", "a period in what a module writes, against the answer's phase", cols(
+        ("module", "str", "`embed`, `attn`, `mlp`; `resid` is the stream after a layer"),
+        ("layer", "int", "from 0; -1 is the embedding")) + PERIOD + cols(
+        ("alignment", "float", "1: the wave always peaks at the answer (mean over prompts removed)"),
+        ("amount", "float", "mean height of the wave at the answer, logits"),
+        ("limit", "float", "alignment above which p_value_answers is at most 5 %"),
+        ("p_value", "float", "the larger of the two"),
+        ("p_value_answers", "float", "of the alignment, against permuted answers; corrected for modules and periods"),
+        ("p_value_directions", "float", "of the amount, against states in random directions; corrected likewise"),
+    )),
     "final_logit_waves": Table("final_logits", "a strong wave of a prompt's final logits", cols(
         ("a", "int", "first operand"), ("b", "int", "second operand"), ("answer", "int", "the right number"),
         ("predicted", "int", "the model's"), ("band", "str", "`all`, `low` (k < cut-off) or `high`"),
@@ -162,6 +172,7 @@ SCALARS: dict[str, str] = {  # of metrics.jsonl, beside step and epoch
     "embedding[/<line>]/period_<T>/<power|z>": "`embedding_periods`, other lines named",
     "embedding[/<line>]/top_10_share": "share of the power in the ten strongest components",
     "layers/<attn|mlp>/period_<T>/share": "`layer_periods`, the largest over the layers",
+    "phase/<attn|mlp>/period_<T>/alignment": "`answer_phase`, the largest over the layers (T = 2, 10, p - 1)",
     "lens/layer_<l>/<attn|mlp>/<metric>": "`lens_accuracy`",
     "ablation/<attn|mlp|attn_mlp>/<low|high>_removed/<metric>": "`filter_ablation` by `filter.method`, with controls",
     "single/<period_T|k_k>/<metric>": "`single_component`",

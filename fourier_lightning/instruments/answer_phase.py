@@ -1,0 +1,153 @@
+"""Which module writes which wave of the answer: phases of contributions against the answer's own."""
+
+import torch
+from torch import Tensor
+
+from fourier_lightning.data.task import Task
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.phase import ROUNDING, Phases, answer_phases, test_phases, wave_readers
+from fourier_lightning.fourier.selection import Period, check_range, parse_periods, period_name, usual_periods
+from fourier_lightning.instruments.base import Findings, Instrument, Row, View
+from fourier_lightning.instruments.embedding_spectrum import check_draws
+from fourier_lightning.models.hooks import capture
+
+
+class Sums:
+    """Running sums of one contribution over the prompts, in float64.
+
+    Args:
+        reads: (r, d) directions that read coefficients off states.
+    """
+
+    def __init__(self, reads: Tensor) -> None:
+        width = reads.shape[1]
+        self.state, self.scaled = reads.new_zeros(width), reads.new_zeros(width)
+        self.moment = torch.zeros_like(reads)  # scaled states times the answers' phases
+        self.power = reads.new_zeros(())
+        self.coefs: list[Tensor] = []  # (r, B)
+
+    def add(self, states: Tensor, scale: Tensor, reads: Tensor, phases: Tensor) -> None:
+        """A batch: states (B, d), scale (B, 1), phases (r, B)."""
+        states = states.double()
+        scaled = states / scale
+        self.state += states.sum(dim=0)
+        self.scaled += scaled.sum(dim=0)
+        self.moment += phases @ scaled
+        self.power += scaled.square().sum()
+        self.coefs.append(reads @ scaled.T)
+
+    def free_of_mean(self, reads: Tensor, inverse: Tensor, phases: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Coefficients (r, n) and moments (r, d) without what all prompts share, and the states' size ().
+
+        The mean state goes before the scale: divided by the scale of every prompt it varies, and says nothing.
+
+        Args:
+            inverse: (n,) 1 / scale. phases: (r, n), all prompts.
+        """
+        n, mean = len(inverse), self.state / len(inverse)
+        coefs = torch.cat(self.coefs, dim=1) - (reads @ mean)[:, None] * inverse
+        rest = self.scaled / n - mean * inverse.mean()
+        moment = self.moment / n - (phases @ inverse / n)[:, None] * mean - phases.mean(dim=1)[:, None] * rest
+        return coefs - coefs.mean(dim=1, keepdim=True), moment, (self.power / n).sqrt()
+
+
+class AnswerPhase(Instrument):
+    """Whether the waves that modules add to the number logits have their tops on the answer (see ``fourier.phase``).
+
+    Of the embedding, each attention and MLP, and the residual stream after each layer, at the last position, with the
+    final norm frozen: the contribution W (x - mean over prompts) / scale. It decides "this module writes T", where
+    power can't: it is blind to what W shows of any state.
+
+    Writes the table ``answer_phase``: module, layer, period, alignment (1: every wave peaks at the answer), amount (the
+    height of the wave at the answer, logits), limit (alignment above which p_value_answers is at most 5 %),
+    p_value_answers (permuted answers), p_value_directions (random directions read through the same W), both corrected
+    over all modules and periods, and p_value, the larger of the two. A table by heart has all periods aligned:
+    look at T = 3 and 7 before you believe T = 10. On a cyclic task a T that does not divide p is that of the written
+    numbers. Logs ``phase/<attn|mlp>/period_<T>/alignment``, the largest over the layers, for T = 2, 10 and p - 1.
+
+    Args:
+        periods: T's; null for 2, 2.5, 5, 10, p - 1, and 3, 7.
+        draws: permutations of the answers.
+        rotations: random directions.
+        seed: of the draws.
+        every_n_epochs, limit_batches, batch_size: see ``Instrument``.
+    """
+
+    def __init__(
+        self,
+        periods: list[Period] | None = None,
+        draws: int = 100,
+        rotations: int = 40,
+        seed: int = 0,
+        every_n_epochs: int = 0,
+        limit_batches: int | None = None,
+        batch_size: int = 512,
+    ) -> None:
+        super().__init__(every_n_epochs, limit_batches, batch_size)
+        self.periods = None if periods is None else parse_periods(periods, "periods")
+        if self.periods == []:
+            raise ConfigError("periods=[]", "nothing to look for", "list periods, or null for the usual ones")
+        check_draws(draws, seed)
+        check_draws(rotations, seed, "rotations")
+        self.draws, self.seed = (draws, rotations), seed
+
+    def check(self, task: Task, width: int) -> None:
+        check_range(self.periods or [], task.p, "periods")
+
+    def measure(self, view: View) -> Findings:
+        periods = self.periods or usual_periods(view.p)
+        places, found = self._phases(view, periods)
+        rows: list[Row] = []
+        for s, (module, layer) in enumerate(places):
+            for m, period in enumerate(periods):
+                answers, directions = float(found.p_answers[s, m]), float(found.p_directions[s, m])
+                rows.append({
+                    "module": module, "layer": layer, "period": period,
+                    "alignment": float(found.alignment[s, m]), "amount": float(found.amount[s, m]),
+                    "limit": found.limit, "p_value": max(answers, directions),
+                    "p_value_answers": answers, "p_value_directions": directions,
+                })  # fmt: skip
+        scalars = {
+            f"phase/{module}/period_{period_name(period)}/alignment": max(
+                row["alignment"] for row in rows if (row["module"], row["period"]) == (module, period)
+            )
+            for module in ("attn", "mlp")
+            for period in periods
+            if period in (2.0, 10.0, view.p - 1.0)
+        }
+        return Findings({"answer_phase": rows}, scalars=scalars)
+
+    def _phases(self, view: View, periods: list[float]) -> tuple[list[tuple[str, int]], Phases]:
+        """Where was looked, and what was seen there."""
+        decoder, sites = view.decoder, view.decoder.contributions()
+        unembedding = decoder.unembedding(view.numbers, fold=True)
+        readers = wave_readers(periods, view.p)
+        shape = readers.shape[:2]
+        reads = readers.flatten(0, 1).to(view.device) @ unembedding  # (2m, d)
+        sums = {site: Sums(reads) for site in sites}
+        inverse, answers = [], []
+        with capture(decoder, [*sites, decoder.final]) as seen:
+            for batch in self.batches(view):
+                decoder.answer_logits(batch["prompt"])
+                scale = decoder.norm_scale(seen[decoder.final])  # (B, 1)
+                phases = answer_phases(batch["answer"], periods).flatten(0, 1)
+                for site, total in sums.items():
+                    total.add(seen[site], scale, reads, phases)
+                inverse.append(1 / scale[:, 0])
+                answers.append(batch["answer"])
+        phases = answer_phases(torch.cat(answers), periods)
+        parts = [s.free_of_mean(reads, torch.cat(inverse), phases.flatten(0, 1)) for s in sums.values()]
+        places, groups = [("embed", -1)], [[0]]
+        for layer in range(decoder.n_layer):
+            attn = 1 + 2 * layer
+            places += [("attn", layer), ("mlp", layer), ("resid", layer)]
+            groups += [[attn], [attn + 1], list(range(attn + 2))]
+        coefs, moments, size = (
+            torch.stack([torch.stack([parts[i][k] for i in group]).sum(dim=0) for group in groups]).cpu()
+            for k in range(3)
+        )
+        floor = ROUNDING * size[:, None] * float(unembedding.norm()) * readers.flatten(1).norm(dim=1)
+        n = coefs.shape[-1]
+        by_wave = coefs.reshape(-1, *shape, n), moments.reshape(len(groups), *shape, -1)
+        waves = reads.reshape(*shape, -1).cpu()
+        return places, test_phases(*by_wave, waves, phases.cpu(), floor, self.draws, self.seed)
