@@ -98,7 +98,7 @@ def test_a_claim(written, tiny_runs, monkeypatch, capsys):
         Path(f"RUN_OR_SWEEP/{seed}/record/run.json").write_text(json.dumps(info))
     run_script(command, monkeypatch)
     (said,) = capsys.readouterr().out.splitlines()
-    assert re.match(r"(supported|contradicted|undecided) -?\d\.\d+ scratch \+ frozen pretrained table", said)
+    assert re.match(r"(supported|not here|undecided|not comparable) -?\d\.\d+ scratch \+ frozen pretrained table", said)
 
 
 def run_script(command, monkeypatch):

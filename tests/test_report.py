@@ -111,7 +111,7 @@ def test_it_has_what_a_reader_looks_for(page, tiny_runs):
     assert not re.search(r'(src|href)="(?!#|data:)', text.split("<script>")[0])
     for wanted in ("Which arm wins?", "Which periods carry the answer", "What do filters break?",
                    "What disagrees with the paper?", "python train.py model=scratch seed=0", "optimizer.lr=1e9",
-                   "no null space", "Supported or contradicted"):  # fmt: skip
+                   "no null space", "Supported or not here"):  # fmt: skip
         assert wanted in text, wanted
     assert len(text) < 8e6
 

@@ -202,9 +202,9 @@ def test_the_bound_of_a_claim_has_two_sides(run, claim):
     limit, outside = claim.bound.limit, -E if claim.bound.side == "above" else E
 
     def outcome(value, control=None):
-        return decide(claim, "x", [(run, Measured(value, control=control))]).outcome
+        return decide(claim, "x", [(run, Measured(value, control=control))] * 2).outcome
 
-    assert outcome(limit) == "supported" and outcome(limit + outside) == "contradicted"
+    assert outcome(limit) == "supported" and outcome(limit + outside) == "not here"
     assert outcome(limit, limit) == ("undecided" if claim.bound.specific else "supported")
     assert outcome(limit, limit + outside) == "supported"
 
@@ -221,7 +221,7 @@ BELOW = {"few_waves", "scratch_embedding_plain", "scratch_layers_plain", "scratc
 
 
 def test_the_bounds_are_those_that_were_written_down():
-    """Of the rows of Table 1: tests/test_claims.py."""
+    """Of the rows of Table 1: tests/test_measures.py."""
     found = {claim.name: claim.bound for claim in CLAIMS if claim.bound and not claim.name.startswith("table_1")}
     assert {name: bound.limit for name, bound in found.items()} == BOUNDS
     assert {name for name, bound in found.items() if bound.side == "below"} == BELOW

@@ -21,15 +21,23 @@ class Measured:
         value: what is tested.
         control: the same of the control, mean over its draws; None if there is none, or if it is in the value already
             (a p-value, a difference).
+        control_std: sample standard deviation over its draws, in the value's units; None where it has none.
+        draws: of the control.
         n: examples that a proportion is of; None for anything else.
+        tested: whether the number counts what passed tests of its own (nulls, corrected): then seeds agree or don't.
         blunt: why a number on the wrong side would say nothing here; "" if it would.
+        incomparable: why the number can't decide anything here, whichever side it is on; "" if it can.
         detail: what a reader should know of how it came about.
     """
 
     value: float
     control: float | None = None
+    control_std: float | None = None
+    draws: int = 0
     n: int | None = None
+    tested: bool = False
     blunt: str = ""
+    incomparable: str = ""
     detail: str = ""
 
 

@@ -11,7 +11,13 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.errors import ConfigError
 
-MARKS = {"supported": "green", "contradicted": "red", "undecided": "yellow", "not measured": "dim"}
+MARKS = {
+    "supported": "green",
+    "not here": "magenta",
+    "undecided": "yellow",
+    "not comparable": "cyan",
+    "not measured": "dim",
+}
 
 
 def number(verdict: Verdict) -> str:
@@ -54,7 +60,8 @@ def one_line(verdict: Verdict) -> str:
     if not verdict.seeds:
         return f"{verdict.outcome}: {verdict.why}"
     seeds = f"seed{'s' if len(verdict.seeds) > 1 else ''} {', '.join(map(str, verdict.seeds))}"
-    return f"**{verdict.outcome}**: {number(verdict)}; {verdict.model}; {seeds}"
+    why = f" ({verdict.why})" if verdict.outcome == "not comparable" else ""
+    return f"**{verdict.outcome}**{why}: {number(verdict)}; {verdict.model}; {seeds}"
 
 
 def replace_between(path: Path, name: str, text: str) -> None:
@@ -80,5 +87,6 @@ def print_ledger(verdicts: Sequence[Verdict], console: Console | None = None) ->
         for verdict in found[claim.name]:
             seeds = f"; seeds {', '.join(map(str, verdict.seeds))}" if verdict.seeds else ""
             model = f"{number(verdict)}  {verdict.model}{seeds}" if verdict.seeds else verdict.why
-            console.print(f"  [{MARKS[verdict.outcome]}]{verdict.outcome:13}[/] {escape(model)}", soft_wrap=True)
+            model += f"; {verdict.why}" if verdict.outcome == "not comparable" else ""
+            console.print(f"  [{MARKS[verdict.outcome]}]{verdict.outcome:14}[/] {escape(model)}", soft_wrap=True)
     console.print(count(verdicts))

@@ -1,17 +1,21 @@
-"""From numbers to verdicts: intervals over seeds, and what they say about a claim."""
+"""From numbers to verdicts: intervals over seeds, controls, what can be compared, and how often a rule errs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from fourier_lightning.claims.calibrated import ERRS, error_rate
+from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.measures import Measure, Measured
-from fourier_lightning.readings.seeds import bootstrap, finished, wilson
+from fourier_lightning.readings.learning import unfit, without_mechanism
+from fourier_lightning.readings.seeds import finished
+from fourier_lightning.readings.tables import distinct
 from fourier_lightning.record.runs import Run, by_label
 
-LEARNED = 0.5  # accuracy on the training split below which a run says nothing about its arm
-Outcome = Literal["supported", "contradicted", "undecided", "not measured"]
+Outcome = Literal["supported", "not here", "undecided", "not comparable", "not measured"]
+AGREEING = 3  # seeds that have to agree where each of them is counted by tests of its own
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Bound:
         limit: the number's bound.
         side: which side of it the claim is on; the bound itself belongs to the claim.
         words: the same in words, with the tolerance.
-        specific: whether the claim falls if its control passes too: then the number says nothing about waves.
+        specific: whether the number has to be beyond its control too, by an interval that holds the spread of both.
     """
 
     limit: float
@@ -50,6 +54,11 @@ class Claim:
         measure: the same as a function of a record; None if no instrument can measure it yet.
         bound: that the measurement has to keep.
         needs: what is missing, for claims that can't be measured.
+        about: what it speaks of: ``learning`` (how right a model is, how soon), ``mechanism`` (how it adds: no
+            question to a model that doesn't, or that only knows its training pairs) or ``table`` (the number rows:
+            seeds that share one table count as one).
+        fact: what it asserts of a model, e.g. "writes(mlp, 2)": models built to a known mechanism say whether that is
+            so, which is how its rule is calibrated; "" where no such model can tell.
     """
 
     name: str
@@ -62,6 +71,8 @@ class Claim:
     measure: Measure | None
     bound: Bound | None
     needs: str = ""
+    about: Literal["learning", "mechanism", "table"] = "mechanism"
+    fact: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,32 +104,28 @@ class Verdict:
 def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
     """A verdict for each model that the claim is about and that has the record for it; else one "not measured".
 
-    A run that is not finished gives no number, nor does one of another task than the paper's, nor one that did not
-    learn its own training pairs.
+    A run that is not finished gives no number, nor does one of another task than the paper's.
     """
     done = [run for run in finished(runs) if run.task["name"] == "addition"]
     measured: dict[Run, Measured] = {}
     candidates = [run for run in done if claim.of(run)] if claim.measure else []
-    learned = [run for run in candidates if run.metrics.get("train/accuracy", 1.0) >= LEARNED]
     absent = ""
-    for run in learned:
+    for run in candidates:
         try:
             found = claim.measure(run, done) if claim.measure else None
         except ImportError as error:  # one claim needs scikit-learn: the others stand without it
             found, absent = None, f"{error.name} is not installed"
         if found is not None:
             measured[run] = found
+    rate = error_rate(claim.name)
     verdicts = [
-        decide(claim, label, [(run, measured[run]) for run in members]) for label, members in by_label(measured).items()
+        judge_model(claim, label, {run: measured[run] for run in members}, rate)
+        for label, members in by_label(measured).items()
     ]
     if verdicts:
         return verdicts
-    if claim.needs:
-        why = claim.needs
-    elif absent:
-        why = absent
-    elif candidates and not learned:
-        why = "these runs did not learn their own training pairs: train longer"
+    if claim.needs or absent:
+        why = claim.needs or absent
     elif candidates:
         why = f"the records lack it: {claim.measurement}"
     else:
@@ -126,35 +133,95 @@ def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
     return [Verdict(claim.name, "not measured", "-", [], None, None, None, None, why, "")]
 
 
-def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]]) -> Verdict:
-    """The verdict on one model from its seeds' numbers."""
-    bound, numbers = claim.bound, [measured for _, measured in found]
-    assert bound is not None
-    values = [measured.value for measured in numbers]
-    controls = [measured.control for measured in numbers if measured.control is not None]
-    value, (low, high) = float(np.mean(values)), interval(numbers)
-    control = float(np.mean(controls)) if controls else None
-    ends = [bound.passes(end) for end in (value, low, high) if end is not None]
-    outcome: Outcome
-    if all(ends) and bound.specific and control is not None and bound.passes(control):
-        outcome, why = "undecided", f"within the bound ({bound.words}), but so is the control"
-    elif all(ends):
-        outcome, why = "supported", bound.words
-    elif not any(ends) and all(measured.blunt for measured in numbers):
-        outcome, why = "undecided", numbers[0].blunt
-    elif not any(ends):
-        outcome, why = "contradicted", f"not {bound.words}"
-    else:
-        outcome, why = "undecided", f"the interval covers the bound ({bound.words})"
-    run = found[0][0]
-    backbone = f" ({run.config['backbone']['name'].replace('_', '-')})" if run.arm.uses_backbone else ""
-    seeds = sorted(run.seed for run, _ in found if run.seed is not None)
-    return Verdict(claim.name, outcome, label + backbone, seeds, value, low, high, control, why, numbers[0].detail)
+def judge_model(claim: Claim, label: str, found: dict[Run, Measured], rate: float | None) -> Verdict:
+    """The verdict on one model; seeds that can't say anything are left out, and counted."""
+    barred = {run: why for run in found if (why := bars(claim, run))}
+    rest = [(run, measured) for run, measured in found.items() if run not in barred]
+    if not rest:
+        why = next(iter(barred.values()))
+        return decide(claim, label, [(run, replace(one, incomparable=why)) for run, one in found.items()])
+    verdict = decide(claim, label, rest, rate)
+    if not barred:
+        return verdict
+    out = f"{len(barred)} of {len(found)} seeds left out: {next(iter(barred.values()))}"
+    return replace(verdict, detail=f"{verdict.detail}; {out}" if verdict.detail else out)
 
 
-def interval(numbers: Sequence[Measured]) -> tuple[float | None, float | None]:
-    """95 % interval of the mean: bootstrap over seeds; of one seed's proportion, Wilson's over its examples."""
-    values = [measured.value for measured in numbers]
-    if len(values) > 1:
-        return bootstrap(values)
-    return (None, None) if numbers[0].n is None else wilson(values[0], numbers[0].n)
+def bars(claim: Claim, run: Run) -> str:
+    """Why a run can't say anything about a claim of this kind; "" if it can."""
+    if claim.about == "table" and (run.arm.frozen or not run.arm.trained):
+        return ""
+    return unfit(run) if claim.about == "learning" else without_mechanism(run)
+
+
+def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]], rate: float | None = None) -> Verdict:
+    """The verdict on one model from its seeds' numbers.
+
+    A model that nothing was trained of, and one table that all seeds share, are all there is of their kind: one number
+    decides. Of a trained model one seed decides nothing.
+
+    Args:
+        claim: whose bound it is.
+        label: of the model.
+        found: seeds and their numbers.
+        rate: share of models of known mechanism in which the claim's rule errs; None if that is not known.
+    """
+    assert claim.bound is not None
+    first, count = found[0][0], len(found)
+    alone, shared = not first.arm.trained, ""
+    counted = list(found)
+    if claim.about == "table" and count > 1:
+        counted = distinct(found)
+        alone = alone or len(counted) == 1
+        shared = f"one table, shared by {count} seeds" if len(counted) == 1 else ""
+    elif claim.about == "table" and first.arm.frozen:
+        alone = True
+    numbers = [measured for _, measured in counted]
+    low, high = interval(numbers, alone)
+    value = float(np.mean([one.value for one in numbers]))
+    controls = [one.control for one in numbers if one.control is not None]
+    outcome, why = outcome_of(claim.bound, numbers, alone, rate)
+    backbone = f" ({first.config['backbone']['name'].replace('_', '-')})" if first.arm.uses_backbone else ""
+    return Verdict(
+        claim.name, outcome, label + backbone, sorted(run.seed for run, _ in found if run.seed is not None),
+        value, low, high, float(np.mean(controls)) if controls else None, why,
+        "; ".join(filter(None, (numbers[0].detail, shared))),
+    )  # fmt: skip
+
+
+def outcome_of(bound: Bound, numbers: Sequence[Measured], alone: bool, rate: float | None) -> tuple[Outcome, str]:
+    """What some seeds' numbers say, and why.
+
+    Args:
+        bound: of the claim.
+        numbers: one a seed (or table).
+        alone: whether one of them is all there is.
+        rate: see ``decide``.
+    """
+    unlike = [one.incomparable for one in numbers if one.incomparable]
+    if unlike:
+        return "not comparable", unlike[0] if len(
+            numbers
+        ) == 1 else f"{unlike[0]} ({len(unlike)} of {len(numbers)} seeds)"
+    if rate is not None and rate > ERRS:
+        return "not comparable", f"its rule errs in {rate:.0%} of models of known mechanism"
+    if len(numbers) == 1 and not alone:
+        return "undecided", "one seed"
+    tested = all(one.tested for one in numbers)
+    if tested and not alone and len(numbers) < AGREEING:
+        return "undecided", f"{len(numbers)} seeds, of which each is tested by itself: {AGREEING} have to agree"
+    low, high = interval(numbers, alone)
+    middle = float(np.mean([one.value for one in numbers]))
+    ends = [one.value for one in numbers] if tested else [e for e in (middle, low, high) if e is not None]
+    passed = [bound.passes(end) for end in ends]
+    if not any(passed):
+        blunt = numbers[0].blunt if all(one.blunt for one in numbers) else ""
+        return ("undecided", blunt) if blunt else ("not here", f"not {bound.words}")
+    if not all(passed):
+        return (
+            "undecided",
+            f"seeds differ ({bound.words})" if tested else f"the interval covers the bound ({bound.words})",
+        )
+    if bound.specific and not beyond_control(numbers, bound.side):
+        return "undecided", f"within the bound ({bound.words}), but not beyond its control"
+    return "supported", bound.words

@@ -31,7 +31,7 @@ def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     blocks: list[Block] = [Notice(text) for text in troubles(runs)]
     winners = summary.winner(runs)
     blocks.append(Words("Which arm wins?", winners) if winners else Notice("No finished run was tested."))
-    note = "Mean ± standard deviation over seeds [95 % bootstrap interval: with two or three seeds, their range]."
+    note = "Mean ± standard deviation over seeds [95 % t interval of the mean]."
     blocks.append(DataTable(summary.arm_table(runs), note))
     periods, filtered = summary.periods_table(groups), summary.filters_table(once)
     blocks.append(
@@ -48,7 +48,7 @@ def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
                   "as many random directions of the number line.")
         if filtered else Notice("What do filters break? No arm that adds was measured with filter_ablation.")
     )  # fmt: skip
-    for outcome, title in (("contradicted", "What disagrees with the paper?"), ("supported", "What agrees with it?")):
+    for outcome, title in (("not here", "What does not hold here?"), ("supported", "What holds here?")):
         rows = summary.claims_of(verdicts, outcome)
         blocks.append(DataTable(rows, heading=title, folded=outcome == "supported") if rows
                       else Notice(f"{title} Nothing that these records can decide."))  # fmt: skip
@@ -203,8 +203,9 @@ def claims(verdicts: Sequence[Verdict]) -> Section:
                 "model": verdict.model + seeds,
                 "ours [95 %]": number(verdict), "verdict": verdict.outcome, "how it was decided": how,
             })  # fmt: skip
-    intro = (f"{count(verdicts)}. Supported or contradicted: for these models, at this size. "
-             "Undecided: the interval covers the bound, or a control does the same. The bounds are ours.")  # fmt: skip
+    intro = (f"{count(verdicts)}. Supported or not here: for these models, at this size. Undecided: the interval "
+             "covers the bound, or a control does the same. Not comparable: nothing that this model or filter could "
+             "tell. The bounds are ours.")  # fmt: skip
     table = DataTable(rows, long=("how it was decided",))
     return Section("claims", "The paper's claims", intro, [table])
 

@@ -27,7 +27,7 @@ TRIED = {
 
 
 def arm_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """A row for each label: seeds, and mean, standard deviation and bootstrap interval of the final metrics."""
+    """A row for each label: seeds, and mean, standard deviation and t interval of the final metrics."""
     groups, rows = by_label(seeds.finished(runs)), []
     used = {name for run in runs for name in METRICS if name in run.metrics}
     ranked = sorted(groups, key=lambda label: -seeds.best(groups[label]))
@@ -44,12 +44,13 @@ def arm_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def spread(values: Sequence[float]) -> str:
-    """ "99.51 ± 0.14 % [99.40, 99.61]": mean, standard deviation and bootstrap interval over seeds."""
+    """ "99.51 ± 0.14 % [99.40, 99.61]": mean, standard deviation and t interval over seeds."""
     found = seeds.spread(values)
     if found is None or found.deviation is None or found.low is None or found.high is None:
         return words.percent(found and found.mean)
     mean, deviation = 100 * found.mean, 100 * found.deviation
-    return f"{mean:.2f} ± {deviation:.2f} % [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+    low, high = 100 * max(found.low, 0.0), 100 * min(found.high, 1.0)
+    return f"{mean:.2f} ± {deviation:.2f} % [{low:.2f}, {high:.2f}]"
 
 
 def winner(runs: Sequence[Run]) -> list[str]:

@@ -1,96 +1,15 @@
-"""The ledger: verdicts follow from records, and from nothing else."""
-
-import json
-import shutil
-from dataclasses import replace
-from pathlib import Path
+"""The ledger's claims and the numbers that decide them, on records made for each side of a bound."""
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from fourier_lightning.claims import filtered, measures
 from fourier_lightning.claims import waves as wave_claims
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.measures import Measured
-from fourier_lightning.claims.table import markdown, number
-from fourier_lightning.claims.verdict import Bound, Claim, Verdict, judge
 from fourier_lightning.readings import waves
 from fourier_lightning.readings.paper import SHORT
-from fourier_lightning.readings.seeds import bootstrap, wilson
 from fourier_lightning.record.runs import Run, find_runs
-
-ROOT = Path(__file__).resolve().parents[1]
-ABOVE = Bound(0.5, "above", "at least half")
-
-
-def claim(values, test=ABOVE) -> Claim:
-    """A claim about every run; run i measures values[i]."""
-    found = iter(values)
-    return Claim("x", "", "", "", "any", lambda run: True, "m", lambda run, peers: next(found), test)
-
-
-def runs(count: int, status: str = "finished") -> list[Run]:
-    config = {"model": {"body": "random"}, "embedding": {"source": "random", "freeze": False}}
-    info = {"status": status, "config": config, "task": {"name": "addition"}, "p": 41}
-    made = [Run(Path(str(seed)), {**info, "seed": seed}) for seed in range(count)]
-    for run in made:
-        run.label = "scratch"
-    return made
-
-
-@pytest.mark.parametrize(
-    ("values", "outcome"),
-    [
-        ([Measured(0.9), Measured(0.8)], "supported"),
-        ([Measured(0.1), Measured(0.2)], "contradicted"),
-        ([Measured(0.9), Measured(0.2)], "undecided"),  # the interval covers the bound
-        ([Measured(0.9, control=0.8), Measured(0.9, control=0.9)], "undecided"),  # the control does the same
-        ([Measured(0.9, control=0.1), Measured(0.9, control=0.3)], "supported"),
-        ([Measured(0.1, control=0.9), Measured(0.1, control=0.9)], "contradicted"),
-        ([Measured(0.1, control=0.1)], "contradicted"),
-        ([Measured(0.1, control=0.1, blunt="any filter does")], "undecided"),
-        ([Measured(0.1, blunt="any filter does"), Measured(0.1)], "contradicted"),
-        ([Measured(0.9, blunt="any filter does")], "supported"),
-        ([Measured(0.55, n=20)], "undecided"),  # one seed: Wilson's interval of 11 in 20
-        ([Measured(0.55, n=20000)], "supported"),
-        ([Measured(0.55)], "supported"),
-    ],
-)
-def test_verdicts(values, outcome):
-    (verdict,) = judge(claim(values), runs(len(values)))
-    assert verdict.outcome == outcome and verdict.seeds == list(range(len(values)))
-    assert verdict.value == pytest.approx(np.mean([measured.value for measured in values]))
-
-
-def test_below_and_unspecific_claims():
-    below = Bound(0.5, "below", "at most half")
-    assert judge(claim([Measured(0.1)], below), runs(1))[0].outcome == "supported"
-    lenient = replace(ABOVE, specific=False)
-    assert judge(claim([Measured(0.9, control=0.9)], lenient), runs(1))[0].outcome == "supported"
-
-
-def test_no_verdict_without_a_finished_record():
-    assert judge(claim([Measured(0.9)]), runs(1, "failed"))[0].outcome == "not measured"
-    assert judge(claim([None, None]), runs(2))[0].outcome == "not measured"
-    for one in CLAIMS:
-        (verdict,) = judge(one, [])
-        assert verdict.outcome == "not measured" and verdict.value is None and verdict.why
-
-
-def test_a_run_that_did_not_learn_says_nothing():
-    found = runs(1)
-    found[0].info["metrics"] = {"train/accuracy": 0.1}
-    (verdict,) = judge(claim([Measured(0.9)]), found)
-    assert verdict.outcome == "not measured" and "did not learn" in verdict.why
-
-
-def test_a_missing_package_costs_one_claim():
-    def needy(run, peers):
-        raise ImportError("no", name="sklearn")
-
-    (verdict,) = judge(replace(claim([]), measure=needy), runs(1))
-    assert verdict.outcome == "not measured" and verdict.why == "sklearn is not installed"
 
 
 def test_the_ledger_is_complete():
@@ -107,20 +26,6 @@ def test_the_ledger_is_complete():
     }  # fmt: skip
     for name in ("multiplication_periods", "prompted_errors", "closed_errors"):
         assert any(one.name == name and one.needs for one in CLAIMS)
-
-
-def test_intervals_against_references():
-    values = [0.2, 0.5, 0.9, 0.4]
-    rng = np.random.default_rng(1)
-    means = rng.choice(values, (20000, 4)).mean(axis=1)
-    np.testing.assert_allclose(bootstrap(values), np.quantile(means, [0.025, 0.975]), atol=0.03)
-    assert bootstrap([0.3, 0.3]) == (0.3, 0.3)
-    z, n, p = stats.norm.ppf(0.975), 50, 0.3
-    centre, half = (
-        (p + z**2 / (2 * n)) / (1 + z**2 / n),
-        z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n * n)),
-    )
-    np.testing.assert_allclose(wilson(p, n), (centre - half, centre + half))
 
 
 def contrast(trained) -> list[Run]:
@@ -340,54 +245,3 @@ def test_near_misses_are_of_the_wrong_answers(planted):
     assert found.value == pytest.approx(0.8) and found.n == 10
     planted.info["metrics"] = {"test/accuracy": 1.0, "test/within_2": 1.0}
     assert measures.near_misses(planted, []) is None
-
-
-def test_the_command_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, command):
-    shutil.copytree(tiny_runs, tmp_path / "runs")
-    for path in (tmp_path / "runs").glob("*/record/run.json"):  # as if two epochs had been enough
-        info = json.loads(path.read_text())
-        path.write_text(json.dumps({**info, "metrics": {**info["metrics"], "train/accuracy": 1.0}}))
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- claims -->\nold\n<!-- /claims -->\nafter\n")
-    output = tmp_path / "new" / "claims.jsonl"
-    done = command("claims", tmp_path / "runs", "--output", output, "--readme", readme)
-    rows = [json.loads(line) for line in output.read_text().splitlines()]
-    by_claim = {row["claim"]: row for row in rows}
-    assert by_claim["rescue"]["seeds"] == [0, 1] and by_claim["rescue"]["outcome"] in ("contradicted", "undecided")
-    assert by_claim["multiplication_periods"]["outcome"] == "not measured"
-    assert {row["claim"] for row in rows} == {one.name for one in CLAIMS}
-    text = readme.read_text()
-    assert text.startswith("before\n<!-- claims -->\n| claim") and text.endswith("<!-- /claims -->\nafter\n")
-    assert "old" not in text and "38 claims" in text and "38 claims" in done.out
-    assert command("claims", "--from", output, "--readme", readme).code == 0
-    assert readme.read_text() == text
-
-
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        ([], "DIR: no directory"),
-        (["{tmp}"], "no run in it or below"),
-        (["--from", "{tmp}/none.jsonl"], "--from"),
-        (["{runs}", "--readme", "{tmp}/plain.md"], "it lacks the lines <!-- claims --> and <!-- /claims -->"),
-        (["{runs}", "--output", "{runs}"], "a directory; name a file"),
-    ],
-)
-def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, said):
-    (tmp_path / "plain.md").write_text("nothing\n")
-    done = command("claims", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args))
-    assert done.code == 2 and said in done.err and done.err.count("\n") == 1
-
-
-def test_numbers_in_words():
-    base = Verdict("x", "supported", "m", [0], 0.5, 0.4, 0.6, None, "", "")
-    assert number(base) == "0.5 [0.4, 0.6]"
-    assert number(replace(base, low=None, high=None, control=0.1)) == "0.5; control 0.1"
-    assert markdown([replace(base, claim=CLAIMS[0].name)]).count("**supported**") == 1
-
-
-def test_the_readme_shows_the_committed_verdicts():
-    verdicts = [Verdict(**json.loads(line)) for line in (ROOT / "docs/results/claims.jsonl").read_text().splitlines()]
-    assert {verdict.claim for verdict in verdicts} == {one.name for one in CLAIMS}
-    readme = (ROOT / "README.md").read_text()
-    assert readme.split("<!-- claims -->\n")[1].split("<!-- /claims -->")[0] == markdown(verdicts)

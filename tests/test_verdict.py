@@ -1,0 +1,292 @@
+"""Verdicts: how seeds, controls, nulls and calibration make an outcome of numbers."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fourier_lightning.claims import calibrated
+from fourier_lightning.claims.intervals import beyond_control, interval
+from fourier_lightning.claims.ledger import CLAIMS
+from fourier_lightning.claims.measures import Measured
+from fourier_lightning.claims.table import markdown, number
+from fourier_lightning.claims.verdict import Bound, Claim, Verdict, judge
+from fourier_lightning.readings.seeds import t_interval, wilson
+from fourier_lightning.record.runs import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+ABOVE = Bound(0.5, "above", "at least half")
+
+
+def claim(values, test=ABOVE, **more) -> Claim:
+    """A claim about every run; run i measures values[i]."""
+    found = iter(values)
+    return Claim("x", "", "", "", "any", lambda run: True, "m", lambda run, peers: next(found), test, **more)
+
+
+def runs(count: int, status: str = "finished", metrics=None, **arm) -> list[Run]:
+    """Seeds of a model from scratch, or of another arm."""
+    arm = {"body": "random", "table": "random", "frozen": False, **arm}
+    info = {"status": status, "config": {"backbone": {"name": "small"}}, "task": {"name": "addition"}, "p": 41}
+    made = [
+        Run(Path(str(seed)), {**info, "arm": arm, "seed": seed, "metrics": dict(metrics or {})})
+        for seed in range(count)
+    ]
+    for run in made:
+        run.label = "scratch"
+    return made
+
+
+def several(*values, **more) -> list[Measured]:
+    return [Measured(value, **more) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome", "why"),
+    [
+        (several(0.9, 0.8, 0.85), "supported", "at least half"),
+        (several(0.1, 0.2, 0.15), "not here", "not at least half"),
+        (several(0.9, 0.2, 0.8), "undecided", "the interval covers the bound"),
+        (several(0.9, 0.8), "undecided", "the interval covers the bound"),  # two seeds: t reaches 13 errors
+        (several(0.9), "undecided", "one seed"),
+        (several(0.55, n=20000), "undecided", "one seed"),  # of many examples: another seed may be another model
+        (several(0.9, 0.9, 0.9, control=0.89), "supported", "at least half"),
+        (several(0.9, 0.9, 0.9, control=0.9), "undecided", "not beyond its control"),
+        (several(0.9, 0.9, 0.9, control=0.8, control_std=0.1, draws=3), "undecided", "not beyond its control"),
+        (several(0.9, 0.9, 0.9, control=0.2, control_std=0.1, draws=3), "supported", "at least half"),
+        (several(0.1, 0.1, control=0.1), "not here", "not at least half"),
+        (several(0.1, 0.1, 0.1, control=0.1, blunt="any filter does"), "undecided", "any filter does"),
+        ([Measured(0.1, blunt="any filter does"), Measured(0.1)], "not here", "not at least half"),
+        (several(0.9, 0.9, blunt="any filter does"), "supported", "at least half"),
+        (several(0.9, 0.9, incomparable="no complement"), "not comparable", "no complement (2 of 2 seeds)"),
+        ([Measured(0.9, incomparable="collapse"), Measured(0.9)], "not comparable", "collapse (1 of 2 seeds)"),
+        (several(0.9, incomparable="collapse"), "not comparable", "collapse"),
+        (several(0.6, 1, 1, tested=True), "supported", "at least half"),  # each passed, whatever t reaches
+        (several(0.4, 1, 1, tested=True), "undecided", "seeds differ"),
+        (several(0.4, 0, 0, tested=True), "not here", "not at least half"),
+        (several(1, 1, tested=True), "undecided", "3 have to agree"),
+    ],
+)
+def test_verdicts(values, outcome, why):
+    (found,) = judge(claim(values), runs(len(values)))
+    assert (found.outcome, found.seeds) == (outcome, list(range(len(values)))) and why in found.why
+    assert found.value == pytest.approx(np.mean([measured.value for measured in values]))
+
+
+@pytest.mark.parametrize(
+    ("one", "outcome"),
+    [
+        (Measured(0.55, n=20), "undecided"),  # Wilson's interval of 11 in 20
+        (Measured(0.55, n=20000), "supported"),
+        (Measured(0.55), "supported"),
+        (Measured(0.45), "not here"),
+        (Measured(1, tested=True), "supported"),
+        (Measured(0.55, control=0.5, control_std=0.1, draws=3), "undecided"),
+        (Measured(0.55, control=0.5, control_std=0.001, draws=3), "supported"),
+        (Measured(0.55, control_std=0.1, draws=3), "undecided"),  # a difference to its control already
+        (Measured(0.55, control_std=0.001, draws=3), "supported"),
+    ],
+)
+def test_a_model_as_it_comes_is_all_there_is_of_it(one, outcome):
+    assert judge(claim([one]), runs(1, body="pretrained", table="pretrained", trained=False))[0].outcome == outcome
+
+
+def test_below_and_unspecific_claims():
+    below = Bound(0.5, "below", "at most half")
+    assert judge(claim(several(0.1, 0.1), below), runs(2))[0].outcome == "supported"
+    assert judge(claim(several(0.1, 0.1, control=0.05), below), runs(2))[0].outcome == "undecided"
+    assert judge(claim(several(0.1, 0.1, control=0.2), below), runs(2))[0].outcome == "supported"
+    lenient = replace(ABOVE, specific=False)
+    assert judge(claim(several(0.9, 0.9, control=0.9), lenient), runs(2))[0].outcome == "supported"
+
+
+def test_no_verdict_without_a_finished_record():
+    assert judge(claim([Measured(0.9)]), runs(1, "failed"))[0].outcome == "not measured"
+    assert judge(claim([None, None]), runs(2))[0].outcome == "not measured"
+    for one in CLAIMS:
+        (found,) = judge(one, [])
+        assert found.outcome == "not measured" and found.value is None and found.why
+
+
+@pytest.mark.parametrize(
+    ("about", "metrics", "why"),
+    [
+        ("learning", {"train/accuracy": 0.79}, "did not fit its training pairs (79%)"),
+        ("learning", {"train/accuracy": 0.8}, ""),
+        ("learning", {"train/accuracy": 1.0, "test/accuracy": 0.0}, ""),  # how little it learned is what is asked
+        ("mechanism", {"train/accuracy": 0.79, "test/accuracy": 0.9}, "did not fit"),
+        ("mechanism", {"train/accuracy": 1.0, "test/accuracy": 0.49}, "memorised its training pairs"),
+        ("mechanism", {"train/accuracy": 1.0, "test/accuracy": 0.5}, ""),
+        ("mechanism", {"train/accuracy": 1.0, "val/accuracy": 0.49}, "memorised"),
+        ("mechanism", {"train/accuracy": 1.0, "test/accuracy": 0.5, "val/accuracy": 0.49}, ""),
+        ("mechanism", {"val/accuracy": 0.49}, "it does not add"),
+        ("table", {"train/accuracy": 1.0, "test/accuracy": 0.1}, "memorised"),
+    ],
+)
+def test_a_run_that_did_not_learn_decides_nothing(about, metrics, why):
+    (found,) = judge(claim(several(0.9, 0.9), about=about), runs(2, metrics=metrics))
+    assert found.outcome == ("not comparable" if why else "supported") and why in found.why and found.value == 0.9
+
+
+def test_a_frozen_table_is_what_it_is_however_the_model_learned():
+    found = runs(2, table="pretrained", frozen=True, metrics={"train/accuracy": 0.1})
+    assert judge(claim(several(0.9, 0.9), about="table"), found)[0].outcome == "supported"
+
+
+def test_seeds_that_learned_nothing_are_left_out_and_counted():
+    found = runs(4, metrics={"train/accuracy": 1.0, "test/accuracy": 0.9})
+    found[3].info["metrics"]["test/accuracy"] = 0.1
+    (one,) = judge(claim([*several(0.9, 0.9, 0.9), Measured(0.0)]), found)
+    assert (one.outcome, one.value, one.seeds) == ("supported", pytest.approx(0.9), [0, 1, 2])
+    assert "1 of 4 seeds left out: it memorised" in one.detail
+
+
+def test_seeds_that_share_a_table_are_one():
+    """The nulls of one table decide; rotated and scaled it is the same one."""
+    rng = np.random.default_rng(0)
+    table, other = rng.standard_normal((2, 41, 8))
+    turned = 3 * table @ np.linalg.qr(rng.standard_normal((8, 8))).Q
+    wider = np.hstack([turned, np.zeros((41, 5))])
+    found, about = runs(3, table="pretrained", frozen=True), {"about": "table"}
+    for run, rows in zip(found, (table, turned, wider), strict=True):
+        run._read["arrays/number_embedding"] = rows.astype(np.float32)
+    (one,) = judge(claim(several(1, 1, 1, tested=True), **about), found)
+    assert (one.outcome, one.detail, one.low) == ("supported", "one table, shared by 3 seeds", None)
+    found[2]._read["arrays/number_embedding"] = other.astype(np.float32)
+    (one,) = judge(claim(several(1, 1, 1, tested=True), **about), found)
+    assert one.outcome == "undecided" and "3 have to agree" in one.why  # two tables
+    shuffled = table[rng.permutation(41)]
+    found[0]._read["arrays/number_embedding"] = shuffled.astype(np.float32)
+    assert judge(claim(several(1, 1, 1, tested=True), **about), found)[0].outcome == "supported"  # three
+    for run in found:
+        run._read["arrays/number_embedding"] = None  # of a frozen pretrained table the backbone says which it is
+    assert "one table" in judge(claim(several(1, 1, 1, tested=True), **about), found)[0].detail
+    assert "one table" not in judge(claim(several(1, 1, 1, tested=True), **about), runs(3))[0].detail
+
+
+def test_a_rule_that_errs_on_known_mechanisms_decides_nothing(tmp_path, monkeypatch):
+    rows = [{"claim": "x", "models": 20, "wrong": 1}, {"claim": "y", "models": 20, "wrong": 2},
+            {"claim": "z", "models": 19, "wrong": 19}]  # fmt: skip
+    path = tmp_path / "calibration.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert calibrated.rates(path) == {"x": 0.05, "y": 0.1} and calibrated.rates(tmp_path / "none") == {}
+    monkeypatch.setattr(calibrated, "CALIBRATION", path)
+    values = several(0.9, 0.9, 0.9)
+    assert judge(claim(values), runs(3))[0].outcome == "supported"
+    (found,) = judge(replace(claim(values), name="y"), runs(3))
+    assert (found.outcome, found.why) == ("not comparable", "its rule errs in 10% of models of known mechanism")
+    assert judge(replace(claim(values), name="z"), runs(3))[0].outcome == "supported"  # too few models to say
+
+
+def test_a_missing_package_costs_one_claim():
+    def needy(run, peers):
+        raise ImportError("no", name="sklearn")
+
+    (found,) = judge(replace(claim([]), measure=needy), runs(1))
+    assert found.outcome == "not measured" and found.why == "sklearn is not installed"
+
+
+def test_intervals_against_references():
+    values = [0.2, 0.5, 0.9, 0.4]
+    np.testing.assert_allclose(
+        t_interval(values), stats.t.interval(0.95, 3, np.mean(values), stats.sem(values)), rtol=1e-12
+    )
+    assert t_interval([0.3, 0.3]) == pytest.approx((0.3, 0.3))
+    with pytest.raises(ValueError, match="two of them"):
+        t_interval([0.3])
+    z, n, p = stats.norm.ppf(0.975), 50, 0.3
+    centre, half = (
+        (p + z**2 / (2 * n)) / (1 + z**2 / n),
+        z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n * n)),
+    )
+    np.testing.assert_allclose(wilson(p, n), (centre - half, centre + half))
+    assert interval(several(0.3, n=50), alone=True) == wilson(0.3, 50)
+    assert interval(several(0.3, n=50), alone=False) == interval(several(0.3), alone=True) == (None, None)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_interval_covers_the_mean_as_often_as_it_says(seeds):
+    draws = np.random.default_rng(seeds).normal(0.7, 0.1, (2000, seeds))
+    ends = np.array([t_interval(values) for values in draws])
+    assert np.mean((ends[:, 0] <= 0.7) & (ends[:, 1] >= 0.7)) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize(("seeds", "draws"), [(3, 3), (5, 3), (1, 5)])
+def test_what_is_a_draw_of_its_control_is_seldom_beyond_it(seeds, draws):
+    """No effect, draws shared by the seeds, little noise between seeds: at most 2.5 % may pass on one side."""
+    rng, passed = np.random.default_rng(0), []
+    for _ in range(1000):
+        drawn = rng.normal(0.5, 0.1, draws + 1)
+        numbers = [
+            Measured(drawn[0] + noise, control=drawn[1:].mean(), control_std=drawn[1:].std(ddof=1), draws=draws)
+            for noise in rng.normal(0, 0.01, seeds)
+        ]
+        passed.append(beyond_control(numbers, "above"))
+    assert np.mean(passed) <= 0.1  # pooled freedom of draws that the seeds share: a little too sure
+
+
+def test_the_spread_of_draws_and_of_seeds_add_up():
+    numbers = [Measured(v, control_std=s, draws=4) for v, s in ((0.2, 0.01), (0.4, 0.03))]
+    low, high = interval(numbers, alone=False)
+    seeds = np.subtract(*t_interval([0.2, 0.4])[::-1]) / 2
+    draws = stats.t.ppf(0.975, 6) * np.sqrt((0.01**2 + 0.03**2) / 2 * (1 + 1 / 4))
+    assert (low + high) / 2 == pytest.approx(0.3) and (high - low) / 2 == pytest.approx(np.hypot(seeds, draws))
+
+
+def test_the_command_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, command):
+    shutil.copytree(tiny_runs, tmp_path / "runs")
+    for path in (tmp_path / "runs").glob("*/record/run.json"):  # as if two epochs had been enough
+        info = json.loads(path.read_text())
+        path.write_text(json.dumps({**info, "metrics": {**info["metrics"], "train/accuracy": 1.0}}))
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- claims -->\nold\n<!-- /claims -->\nafter\n")
+    output = tmp_path / "new" / "claims.jsonl"
+    done = command("claims", tmp_path / "runs", "--output", output, "--readme", readme)
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    by_claim = {row["claim"]: row for row in rows}
+    assert by_claim["rescue"]["seeds"] == [0, 1] and by_claim["rescue"]["outcome"] in (
+        "not here",
+        "undecided",
+        "not comparable",
+    )
+    assert by_claim["multiplication_periods"]["outcome"] == "not measured"
+    assert {row["claim"] for row in rows} == {one.name for one in CLAIMS}
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- claims -->\n| claim") and text.endswith("<!-- /claims -->\nafter\n")
+    assert "old" not in text and "38 claims" in text and "38 claims" in done.out
+    assert command("claims", "--from", output, "--readme", readme).code == 0
+    assert readme.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "DIR: no directory"),
+        (["{tmp}"], "no run in it or below"),
+        (["--from", "{tmp}/none.jsonl"], "--from"),
+        (["{runs}", "--readme", "{tmp}/plain.md"], "it lacks the lines <!-- claims --> and <!-- /claims -->"),
+        (["{runs}", "--output", "{runs}"], "a directory; name a file"),
+    ],
+)
+def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, said):
+    (tmp_path / "plain.md").write_text("nothing\n")
+    done = command("claims", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args))
+    assert done.code == 2 and said in done.err and done.err.count("\n") == 1
+
+
+def test_numbers_in_words():
+    base = Verdict("x", "supported", "m", [0], 0.5, 0.4, 0.6, None, "", "")
+    assert number(base) == "0.5 [0.4, 0.6]"
+    assert number(replace(base, low=None, high=None, control=0.1)) == "0.5; control 0.1"
+    assert markdown([replace(base, claim=CLAIMS[0].name)]).count("**supported**") == 1
+
+
+def test_the_readme_shows_the_committed_verdicts():
+    verdicts = [Verdict(**json.loads(line)) for line in (ROOT / "docs/results/claims.jsonl").read_text().splitlines()]
+    assert {verdict.claim for verdict in verdicts} == {one.name for one in CLAIMS}
+    readme = (ROOT / "README.md").read_text()
+    assert readme.split("<!-- claims -->\n")[1].split("<!-- /claims -->")[0] == markdown(verdicts)
