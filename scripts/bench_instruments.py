@@ -50,7 +50,7 @@ def work(directory: str, overrides: list[str]) -> None:
 
 
 def beside_training(rounds: int) -> dict[str, Any]:
-    """The quick run with and without instruments, in turn."""
+    """The default run with and without instruments, in turn."""
     pairs = [(run(), run("instruments=none")) for _ in range(rounds)]
     measured = [a["analysis_seconds"] for a, _ in pairs]
     shares = [a["analysis_seconds"] / a["train_seconds"] for a, _ in pairs]
@@ -71,9 +71,9 @@ def ablation(rounds: int) -> list[dict[str, Any]]:
 
     quiet_libraries()
     cases = {
-        "quick model, a,b+": [],
-        "embedded backbone, a,b+": ["model=pretrained"],
-        "embedded backbone, sentences": ["model=pretrained", "data=addition"],
+        "quick model, a,b+": ["experiment=quick"],
+        "embedded backbone, a,b+": ["model=pretrained", "data.max_operand=260"],
+        "embedded backbone, sentences": ["model=pretrained", "data=addition", "data.max_operand=260"],
     }
     return [{"case": name, **_ablation(load_config(options), rounds)} for name, options in cases.items()]
 

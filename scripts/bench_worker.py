@@ -15,11 +15,18 @@ from typing import Any
 QUIET = ["logger=none", "~callbacks.progress_bar", "~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]
 SHAPES: dict[str, dict[str, Any]] = {
     "gpt2-small": {
-        "config": ["data=addition", "data.batch_size=64", "model.n_layer=12", "model.width=768", "model.n_head=12"],
+        "config": [
+            "data=addition",
+            "data.max_operand=260",
+            "data.batch_size=64",
+            "model.n_layer=12",
+            "model.width=768",
+            "model.n_head=12",
+        ],
         "batch": 64,
         "steps": 3,
     },
-    "quick": {"config": ["data=format", "data.batch_size=256"], "batch": 256, "steps": 20},
+    "quick": {"config": ["experiment=quick", "size=small"], "batch": 256, "steps": 20},
 }
 
 

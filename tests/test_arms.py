@@ -13,7 +13,8 @@ from fourier_lightning.run import build_module, prepare, train
 
 
 def build(*overrides):
-    cfg = load_config(list(overrides))
+    narrow = [] if "model=pretrained" in overrides else ["size=small"]
+    cfg = load_config(["data.max_operand=260", *narrow, *overrides])
     parts = prepare(cfg)
     return build_module(parts, cfg.seed), parts
 
@@ -118,7 +119,7 @@ def test_what_trains_is_counted_once():
 )
 def test_impossible_sizes_name_their_key(overrides, key):
     with pytest.raises(ConfigError) as error:
-        prepare(load_config(overrides))
+        prepare(load_config([*([] if "model=pretrained" in overrides else ["size=small"]), *overrides]))
     assert str(error.value).startswith(key)
 
 

@@ -26,7 +26,7 @@ def test_both_sides_train_the_same_body_on_the_same_texts():
         assert parts.data.batch_size == settings["batch"]
         assert len(parts.data.split["train"]) == 27_352
         assert cfg.model.dropout == 0.0 and cfg.trainer.limit_val_batches == 0
-    assert load_config().data.batch_size == bench_worker.SHAPES["quick"]["batch"]
+    assert load_config(["experiment=quick"]).data.batch_size == bench_worker.SHAPES["quick"]["batch"]
 
 
 def test_ceiling_is_a_rate_of_real_products(monkeypatch):

@@ -26,7 +26,7 @@ def test_every_experiment_passes_the_check_and_opens_with_its_command(experiment
     lines = text.splitlines()
     assert lines[0] == "# @package _global_"
     assert lines[1].startswith("# python train.py")
-    assert experiment == "quick" or lines[1].endswith(f"experiment={experiment}")
+    assert lines[1].endswith(f"experiment={experiment}")
     assert "Cost" in text or "Expected cost" in text
     assert re.search(r"The paper", text)
 
@@ -48,12 +48,15 @@ def test_the_papers_hyper_parameters(experiment):
     assert (cfg.data.max_operand, cfg.data.pairs, cfg.data.train_fraction) == (260, "unordered", 0.8)
 
 
-def test_quick_is_the_default():
-    assert load_config(output_dir="x") == load_config(["experiment=quick"], "x")
+def test_the_mechanism_is_the_default_and_the_rescue_has_a_name():
+    assert load_config(output_dir="x") == load_config(["experiment=mechanism"], "x")
     cfg = load_config()
     assert (cfg.model.name, cfg.data.train_fraction, list(cfg.data.templates)) == (
-        "scratch_pretrained_emb", 0.2, ["format"]
+        "scratch_pretrained_emb", 0.35, ["format"]
     )  # fmt: skip
+    assert 2 * cfg.data.max_operand + 1 < cfg.model.width  # the stream has room beside the number line
+    quick = load_config(["experiment=quick"])
+    assert (quick.data.max_operand, quick.model.width, quick.optimizer.weight_decay) == (260, 128, 0.0)
 
 
 def test_fine_tuning_has_its_recipe_unless_another_is_chosen():
@@ -64,9 +67,9 @@ def test_fine_tuning_has_its_recipe_unless_another_is_chosen():
     assert (cfg.model.n_layer, cfg.model.width, cfg.model.n_head) == (None, None, None)
     chosen = load_config(["model=pretrained", "optimizer=muon", "data.batch_size=8"])
     assert (chosen.optimizer.name, chosen.data.batch_size, chosen.trainer.max_epochs) == ("muon", 8, 50)
-    quick = load_config(["model=pretrained", "experiment=quick"])
+    quick = load_config(["model=pretrained", "experiment=quick", "size=backbone"])
     assert (quick.optimizer.name, quick.data.train_fraction, quick.trainer.max_epochs) == ("muon", 0.2, 40)
-    assert load_config(["model=scratch", "experiment=finetune"]).model.width == 128
+    assert load_config(["model=scratch", "experiment=finetune"]).model.width == 256
 
 
 @pytest.mark.parametrize("instruments", ["layer_spectrum", "[logit_lens,knock_out]", "none", "filter_grid"])

@@ -76,7 +76,7 @@ def test_operands_of_another_style_are_treated_on_their_own_number_line():
     module = build("data=addition", "embedding=low", "embedding.scale=raw", "embedding.centre=false", *FULL)
     weight = module.net.transformer.wte.weight.detach().double()
     plain = build("data=addition", "embedding.scale=raw", "embedding.centre=false", *FULL)
-    operands = prepare(load_config(["data=addition"])).data.vocabulary.operands
+    operands = prepare(load_config(["data=addition", "data.max_operand=260"])).data.vocabulary.operands
     assert len(operands) == 261
     before = table_spectrum(plain.net.transformer.wte.weight.detach()[operands].double(), fourier_basis(261))
     after = table_spectrum(weight[operands], fourier_basis(261))

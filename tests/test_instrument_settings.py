@@ -49,5 +49,5 @@ from fourier_lightning.run import prepare
 )
 def test_impossible_settings_are_one_line_before_anything_runs(setting, message):
     with pytest.raises(ConfigError) as error:
-        prepare(load_config(setting.split()))
+        prepare(load_config(["experiment=quick", *setting.split()]))
     assert str(error.value).startswith(message) and "\n" not in str(error.value)

@@ -50,7 +50,7 @@ class ModelSettings:
                 raise ConfigError(
                     f"model.{key}={value}",
                     "a pretrained body has the backbone's sizes",
-                    "leave it null, or use model=scratch or model=scratch_pretrained_emb",
+                    "use size=backbone, or model=scratch or model=scratch_pretrained_emb",
                 )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"model.dropout={self.dropout}", "not a probability", "use a value from 0 to 0.99")
