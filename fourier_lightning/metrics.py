@@ -44,19 +44,24 @@ class NumberMetrics(Metric):
             numbers: (p,) vocabulary rows of the numbers 0..p-1.
             loss: (B,) or scalar mean loss of these examples.
         """
-        exact = logits.argmax(dim=1) == numbers[answers]
-        difference = logits[:, numbers].argmax(dim=1) - answers
-        error = shorter_way(difference, self.cycle)
-        rows = [loss.detach().expand(len(answers)), exact]
-        rows += [error.abs() <= n for n in WITHIN]
-        rows += [difference % n == 0 for n in MODULI]
-        rows += [error.abs()]
-        self.sums += torch.stack([row.float() for row in rows]).sum(dim=1)
+        self.sums += scores(logits, answers, numbers, loss, self.cycle).sum(dim=1)
         self.count += len(answers)
 
     def compute(self) -> dict[str, Tensor]:
         """The means, by name."""
         return dict(zip(self.names, self.sums / self.count, strict=True))
+
+
+def scores(logits: Tensor, answers: Tensor, numbers: Tensor, loss: Tensor, cycle: int | None) -> Tensor:
+    """The metrics of each example (8, B), float32, in the order of ``NumberMetrics.names``; see its ``update``."""
+    exact = logits.argmax(dim=1) == numbers[answers]
+    difference = logits[:, numbers].argmax(dim=1) - answers
+    error = shorter_way(difference, cycle)
+    rows = [loss.detach().expand(len(answers)), exact]
+    rows += [error.abs() <= n for n in WITHIN]
+    rows += [difference % n == 0 for n in MODULI]
+    rows += [error.abs()]
+    return torch.stack([row.float() for row in rows])
 
 
 def shorter_way(difference: Tensor, cycle: int | None) -> Tensor:

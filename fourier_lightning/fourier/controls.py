@@ -6,9 +6,13 @@ number stand random rows that hold as much of the power: the ``energy`` of a fil
 of the actual contributions (or of the actual input rows) that lies in the rows that it removes.
 """
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from fourier_lightning.fourier.basis import fourier_basis
 
 
 def random_rows(p: int, count: int, seed: int) -> Float[Tensor, "count p"]:
@@ -49,5 +53,33 @@ def rows_of_energy(moment: Float[Tensor, "p p"], energy: float, seed: int) -> Fl
     """
     p = len(moment)
     rows = random_rows(p, p - 1, seed)
-    held = ((rows @ moment.cpu()) * rows).sum(dim=1).cumsum(dim=0) / moment.trace().cpu().clamp_min(1e-300)
-    return rows[: int((held - energy).abs().argmin()) + 1]
+    return rows[: leading_rows(rows, moment, [energy])[0]]
+
+
+def leading_rows(rotation: Float[Tensor, "m p"], moment: Float[Tensor, "p p"], energies: Sequence[float]) -> list[int]:
+    """How many leading rows of a rotation come nearest to each share of the centred power: at least one.
+
+    Args:
+        rotation: orthonormal rows, ``random_rows(p, p - 1, seed)``.
+        moment: ``centred_moment`` of what is filtered.
+        energies: shares, 0 to 1.
+    """
+    moment = moment.cpu()
+    held = ((rotation @ moment) * rotation).sum(dim=1).cumsum(dim=0) / moment.trace().clamp_min(1e-300)
+    return [int((held - energy).abs().argmin()) + 1 for energy in energies]
+
+
+def turned(rows: Float[Tensor, "r p"], draws: int, seed: int) -> Iterator[Float[Tensor, "r p"]]:
+    """Rows over the number line under random rotations of it that leave the constant alone, one a draw.
+
+    Angles between the rows stay: waves become as many directions of the number line that mean nothing.
+
+    Args:
+        rows: orthogonal to the constant.
+        draws: how many rotations.
+        seed: of the first; the next ones follow.
+    """
+    p = rows.shape[1]
+    across = rows @ fourier_basis(p).rows[1:].T  # (r, p - 1)
+    for draw in range(draws):
+        yield across @ random_rows(p, p - 1, seed + draw)

@@ -165,16 +165,30 @@ def compare(
         mine = counts == count
         spread[mine] = ratios[:, mine].square().mean().sqrt()
     z, largest = ratio / spread, (ratios / spread).max(dim=1).values
-    allowed = int(0.05 * (draws + 1))  # this many, the observation among them, may be as large
-    z_limit = largest.sort(descending=True).values[max(0, allowed - 1)]
+    p_value, z_limit = against_largest(z, largest)
     return Against(
         share=share,
         expected=expected,
         z=z,
         p_single=(1 + (shares >= share).double().sum(dim=0)) / (1 + draws),
-        p_value=(1 + (largest[:, None] >= z).double().sum(dim=0)) / (1 + draws),
+        p_value=p_value,
         limit=expected * (1 + spread * z_limit),
     )
+
+
+def against_largest(
+    observed: Float[Tensor, " size"], largest: Float[Tensor, " draws"]
+) -> tuple[Float[Tensor, " size"], float]:
+    """Observations held against the largest one of each draw: corrected for having looked at all of them.
+
+    Returns:
+        the p-values, exact ranks, of which the smallest is 1 / (draws + 1); and the value above which an observation
+        is beyond the null at 5 % (with fewer than 19 draws none is: then, the largest drawn).
+    """
+    draws = len(largest)
+    p_value = (1 + (largest[:, None] >= observed).double().sum(dim=0)) / (1 + draws)
+    allowed = int(0.05 * (draws + 1))  # this many, the observation among them, may be as large
+    return p_value, float(largest.sort(descending=True).values[max(0, allowed - 1)])
 
 
 def significant(results: dict[Null, Against], level: float = 0.05) -> Bool[Tensor, " size"]:

@@ -2,6 +2,7 @@
 
 from fourier_lightning.instruments.answer_phase import AnswerPhase
 from fourier_lightning.instruments.base import Findings, Instrument, View
+from fourier_lightning.instruments.direct_path import DirectPath
 from fourier_lightning.instruments.embedding_spectrum import EmbeddingSpectrum
 from fourier_lightning.instruments.filter_ablation import FilterAblation
 from fourier_lightning.instruments.filter_grid import FilterGrid
@@ -12,6 +13,6 @@ from fourier_lightning.instruments.logit_lens import LogitLens
 from fourier_lightning.instruments.single_component import SingleComponent
 
 __all__ = [
-    "AnswerPhase", "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits", "Findings", "Instrument",
-    "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
+    "AnswerPhase", "DirectPath", "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits", "Findings",
+    "Instrument", "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
 ]  # fmt: skip

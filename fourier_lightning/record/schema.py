@@ -73,11 +73,13 @@ def measured(names: Iterable[str] = METRICS, null: str = "") -> tuple[Column, ..
     return cols(*((name, f"float{null}", METRICS[name]) for name in names))
 
 
-def controls(names: Iterable[str] = METRICS, null: str = "?") -> tuple[Column, ...]:
-    """Columns of what random filters of equal rank do."""
+def controls(names: Iterable[str] = METRICS, null: str = "?", equal: str = "rank") -> tuple[Column, ...]:
+    """Columns of what random filters of equal rank, or of equal energy, do."""
     words = {"mean": "mean", "std": "sample standard deviation"}
+    prefix = "control" if equal == "rank" else f"control_{equal}"
+    told = "random filters" if equal == "rank" else f"random filters of equal {equal}"
     each = [(name, stat) for name in names for stat in words]
-    return cols(*((f"control_{n}_{s}", f"float{null}", f"{n} with random filters: {words[s]}") for n, s in each))
+    return cols(*((f"{prefix}_{n}_{s}", f"float{null}", f"{n} with {told}: {words[s]}") for n, s in each))
 
 
 TRIAL = (*filtered(), *measured(null="?"), *controls(), *cols(
@@ -96,6 +98,11 @@ POWER = cols(
 LINE = cols(("line", "str", "`numbers` (answers' rows), `operands` (prompts'), `unembedding` (where untied)"))
 WHERE = cols(
     ("modules", "str", "`none`, `attn`, `mlp`, `attn_mlp`"), ("removed", "str", "`none`, `low` or `high` waves")
+)
+DIRECT = cols(
+    ("modules", "str", "`none`, `attn`, `mlp`, `attn_mlp`"),
+    ("removed", "str", "`none`, `low`, `high`, `period` (one wave) or `all but period`"),
+    ("period", "float?", "T of the wave, numbers"),
 )
 
 TABLES: dict[str, Table] = {
@@ -145,6 +152,21 @@ TABLES: dict[str, Table] = {
         ("loss_increase", "float", "loss less the unfiltered model's"),
         ("z", "float", "of the loss, against random directions, standard deviations"),
     ) + controls(("loss", "accuracy"), null="") + METHOD),
+    "direct_path": Table("direct_path", "waves removed from what modules add to the final number logits", DIRECT + cols(
+        ("cutoff", "int", "k from which waves are high"), ("rank", "int", "rows of the number line that go"),
+        ("energy", "float", "their share of the centred power of what the modules add"),
+    ) + measured() + controls() + controls(equal="energy") + cols(
+        ("control_draws", "int", "random controls of each kind; 0 where nothing is removed"),
+        ("control_energy_rows", "float?", "random rows that equal energy takes, mean"),
+    )),
+    "direct_errors": Table("direct_path", "an error without the waves of Table 1, or with one alone", DIRECT + ERROR),
+    "direct_knock_out": Table("direct_path", "a component removed from what both modules add", WAVE + cols(
+        ("energy", "float", "its share of the centred power of what they add")) + measured(("loss",)) + cols(
+        ("loss_increase", "float", "loss less the whole model's, of the same examples"),
+    ) + measured(("accuracy", "mod_10", "within_10")) + cols(
+        ("limit", "float", "loss increase that the costliest of all components has in 5 % of random rotations"),
+        ("p_value", "float", "against these rotations, corrected for all components"),
+    )),
 }  # fmt: skip
 
 AXES = {"n": "prompts", "L": "layers", "K": "components k = 1..K", "p": "numbers 0..p-1", "d": "width"}
@@ -177,6 +199,7 @@ SCALARS: dict[str, str] = {  # of metrics.jsonl, beside step and epoch
     "ablation/<attn|mlp|attn_mlp>/<low|high>_removed/<metric>": "`filter_ablation` by `filter.method`, with controls",
     "single/<period_T|k_k>/<metric>": "`single_component`",
     "knock_out/<largest_loss_increase|component>": "the costliest component of `knock_out`",
+    "direct/attn_mlp/<low|high>_removed/<metric>": "`direct_path`",
     "filter/<metric>": "`filter_grid` of one filter, with controls",
 }  # fmt: skip
 
