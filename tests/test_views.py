@@ -14,6 +14,7 @@ from fourier_lightning.instruments import (
     EmbeddingSpectrum,
     FilterAblation,
     Findings,
+    InputWaves,
     Instrument,
     KnockOut,
     LayerSpectrum,
@@ -86,7 +87,7 @@ def test_looking_changes_nothing(pretrained, data):
     pretrained.train()
     try:
         knock_out = KnockOut(FilterSettings(), components=[1, 2])
-        for instrument in (LogitLens(), LayerSpectrum([2, 5]), AnswerPhase(), knock_out):
+        for instrument in (LogitLens(), LayerSpectrum([2, 5]), AnswerPhase(), InputWaves([2], draws=1), knock_out):
             instrument(View.of(pretrained, data))
         assert pretrained.training and torch.get_rng_state().equal(state)
         assert all(weight.equal(before[name]) for name, weight in pretrained.state_dict().items())

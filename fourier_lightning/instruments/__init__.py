@@ -7,6 +7,7 @@ from fourier_lightning.instruments.embedding_spectrum import EmbeddingSpectrum
 from fourier_lightning.instruments.filter_ablation import FilterAblation
 from fourier_lightning.instruments.filter_grid import FilterGrid
 from fourier_lightning.instruments.final_logits import FinalLogits
+from fourier_lightning.instruments.input_waves import InputWaves
 from fourier_lightning.instruments.knock_out import KnockOut
 from fourier_lightning.instruments.layer_spectrum import LayerSpectrum
 from fourier_lightning.instruments.logit_lens import LogitLens
@@ -14,5 +15,5 @@ from fourier_lightning.instruments.single_component import SingleComponent
 
 __all__ = [
     "AnswerPhase", "DirectPath", "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits", "Findings",
-    "Instrument", "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
+    "InputWaves", "Instrument", "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
 ]  # fmt: skip

@@ -129,6 +129,15 @@ TABLES: dict[str, Table] = {
         ("p_value_answers", "float", "of the alignment, against permuted answers; corrected for modules and periods"),
         ("p_value_directions", "float", "of the amount, against states in random directions; corrected likewise"),
     )),
+    "input_waves": Table("input_waves", "waves removed from the operands' input rows alone", cols(
+        ("line", "str", "`numbers` (operands are the answers' tokens) or `operands` (tokens of their own)"),
+        ("removed", "str", "`none`, `low`, `high`, `short` (T = 2, 2.5, 10/3, 5, 10 together) or `period`"),
+        ("period", "float?", "T of the wave, numbers"), ("rank", "int", "rows of the number line that go"),
+        ("energy", "float", "what goes, as a share of the operands' centred power"),
+    ) + measured() + controls() + controls(equal="energy") + cols(
+        ("control_draws", "int", "random controls of each kind; 0 where nothing is removed"),
+        ("control_energy_rows", "float?", "random rows that equal energy takes, mean"),
+    )),
     "final_logit_waves": Table("final_logits", "a strong wave of a prompt's final logits", cols(
         ("a", "int", "first operand"), ("b", "int", "second operand"), ("answer", "int", "the right number"),
         ("predicted", "int", "the model's"), ("band", "str", "`all`, `low` (k < cut-off) or `high`"),
@@ -200,6 +209,7 @@ SCALARS: dict[str, str] = {  # of metrics.jsonl, beside step and epoch
     "single/<period_T|k_k>/<metric>": "`single_component`",
     "knock_out/<largest_loss_increase|component>": "the costliest component of `knock_out`",
     "direct/attn_mlp/<low|high>_removed/<metric>": "`direct_path`",
+    "input/<low|high|short>_removed/<metric>": "`input_waves`",
     "filter/<metric>": "`filter_grid` of one filter, with controls",
 }  # fmt: skip
 
