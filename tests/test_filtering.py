@@ -33,9 +33,10 @@ def view():
 
 
 def some_filter(seed: int) -> Filter:
-    """Any matrix but a symmetric one."""
-    matrix = torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return Filter(matrix, removed=1, rank=1, control_rows=1, left=0.0, lost=0.0)
+    """Any map but a symmetric one, of few directions or of all."""
+    rank, rng = 2 if seed == 3 else WIDTH, torch.Generator().manual_seed(seed)
+    into, read = (torch.randn(*size, generator=rng, dtype=torch.float64) for size in ((WIDTH, rank), (rank, WIDTH)))
+    return Filter(into, read, removed=1, rank=1, control_rows=1, left=0.0, lost=0.0)
 
 
 @pytest.mark.parametrize("positions", ["last", "all"])

@@ -17,6 +17,7 @@ R^d would mostly miss what is read and be too weak a control.
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -49,7 +50,7 @@ class FilterSettings:
         fold_ln: read W through the linear part of the final LayerNorm (its gain and its centring). The default,
             because W x is then, up to the LayerNorm's scale, what x adds to the logits. The paper does not mention
             the LayerNorm: false takes the bare unembedding.
-        draws: random controls for each filter.
+        draws: random controls of each kind (equal rank, equal energy) for each filter.
         seed: of the controls.
     """
 
@@ -97,10 +98,10 @@ def empty_null_space(removed: int, rank: int, width: int) -> ConfigError:
 
 @dataclass(frozen=True)
 class Filter:
-    """A linear map of the residual stream.
+    """A linear map of the residual stream: x becomes x - into @ (read @ x).
 
     Attributes:
-        matrix: (d, d) float64; x becomes ``matrix @ x``.
+        into, read: (d, r) and (r, d) float64: what the filter reads of a state, and what it takes from it for that.
         removed: rows of the number line that were asked to go.
         rank: directions of the residual stream that these rows read.
         control_rows: how many random rows of the number line an equal-rank control removes: as many as ``removed``,
@@ -111,12 +112,18 @@ class Filter:
             readout in a narrow model does the opposite.
     """
 
-    matrix: Float[Tensor, "d d"]
+    into: Float[Tensor, "d r"]
+    read: Float[Tensor, "r d"]
     removed: int
     rank: int
     control_rows: int
     left: float
     lost: float
+
+    @cached_property
+    def matrix(self) -> Float[Tensor, "d d"]:
+        """The map as a matrix, float64."""
+        return torch.eye(len(self.into), dtype=torch.float64) - self.into @ self.read
 
 
 class FilterMaker:
@@ -126,14 +133,18 @@ class FilterMaker:
         unembedding: (p, d) rows of the number tokens, any device and precision; computed with in float64.
         basis: waves over its p numbers.
         seed: of the controls.
+
+    Attributes:
+        centred: (p, d) the unembedding without the mean of its rows: what tells numbers apart.
+        rank: of the unembedding.
     """
 
     def __init__(self, unembedding: Float[Tensor, "p d"], basis: Basis, seed: int = 0) -> None:
         self.unembedding, self.basis, self.seed = unembedding.double().cpu(), basis, seed
-        self._centred = self.unembedding - self.unembedding.mean(dim=0)
+        self.centred = self.unembedding - self.unembedding.mean(dim=0)
         u, sizes, vh = torch.linalg.svd(self.unembedding, full_matrices=False)
         # relative to what varies between numbers: a large mean row says nothing about the precision of the rest
-        self._floor = RANK_TOLERANCE * float(torch.linalg.matrix_norm(self._centred, 2))
+        self._floor = RANK_TOLERANCE * float(torch.linalg.matrix_norm(self.centred, 2))
         kept = sizes > self._floor
         self.rank = int(kept.sum())
         self._pinv = (vh[kept].T / sizes[kept]) @ u[:, kept].T  # (d, p)
@@ -164,26 +175,42 @@ class FilterMaker:
 
     def _directions(self, rows: Tensor) -> tuple[Tensor, list[int]]:
         """What rows of the number line read of the residual stream: one ordered QR serves all nested filters."""
-        return ordered_basis(rows @ self.unembedding, self._floor)
+        seen = rows @ self.unembedding
+        if self.rank == self.basis.p:  # independent rows read independent directions: none can be missing
+            return torch.linalg.qr(seen.T).Q.T, list(range(len(rows) + 1))
+        return ordered_basis(seen, self._floor)
+
+    def factors(self, rows: Float[Tensor, "r p"], method: Method) -> tuple[Tensor, Tensor, list[int]]:
+        """Filters that remove the first n of these rows, for every n: what their ``into`` and ``read`` begin with.
+
+        Returns:
+            into (d, m), read (m, d), and for n = 0..r how many of these m the filter of the first n rows takes; for
+            ``projection`` the stream's whole rank among them means that it would leave nothing.
+        """
+        if method == "readout":
+            return self._pinv @ rows.T, rows @ self.unembedding, list(range(len(rows) + 1))
+        directions, counts = self._directions(rows)
+        return directions.T, directions, counts
 
     def _filter(self, rows: Tensor, method: Method, directions: Tensor, counts: list[int]) -> Filter:
         """The filter that removes these rows; directions of the first of them, or of more."""
-        identity, rank = torch.eye(self.unembedding.shape[1], dtype=torch.float64), counts[len(rows)]
+        seen, rank = rows @ self.unembedding, counts[len(rows)]
         if method == "readout":
-            matrix = identity - (self._pinv @ rows.T) @ (rows @ self.unembedding)
+            into, read = self._pinv @ rows.T, seen
         else:
             if rank >= self.rank:
-                raise empty_null_space(len(rows), self.rank, len(identity))
-            matrix = identity - directions[:rank].T @ directions[:rank]
-        before = rows @ self.unembedding
-        passing, gone = before @ matrix, self._centred @ (identity - matrix)  # (r, d), (p, d)
-        power = before.square().sum()
-        others = (self._centred.square().sum() - power).clamp_min(self._floor**2)
+                raise empty_null_space(len(rows), self.rank, seen.shape[1])
+            into, read = directions[:rank].T, directions[:rank]
+        passing, gone = seen - (seen @ into) @ read, self.centred @ into  # (r, d), (p, m): what goes is gone @ read
+        others = gone - rows.T @ (rows @ gone)  # rows don't see the constant, so that this is centred
+        power = seen.square().sum()
+        rest = (self.centred.square().sum() - power).clamp_min(self._floor**2)
         return Filter(
-            matrix=matrix,
+            into=into,
+            read=read,
             removed=len(rows),
             rank=rank,
             control_rows=len(rows) if rank == min(len(rows), self.rank) else rank,
             left=float(passing.square().sum() / power) if rank else 0.0,
-            lost=float((gone.square().sum() - (rows @ gone).square().sum()) / others) if rank else 0.0,
+            lost=float(((others.T @ others) * (read @ read.T)).sum() / rest) if rank else 0.0,
         )

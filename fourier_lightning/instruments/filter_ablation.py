@@ -1,11 +1,12 @@
-"""What the model gets wrong without the low or the high waves: Table 1 of the paper, with controls of equal rank."""
+"""What the model gets wrong without the low or the high waves: Table 1 of the paper, with fair controls."""
 
 from fourier_lightning.data.task import Task
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import METHODS, FilterSettings
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.instruments.base import Findings, Instrument, View
-from fourier_lightning.instruments.filtering import error_rows, make_trial, try_trials
+from fourier_lightning.instruments.filtering import error_rows
+from fourier_lightning.instruments.trials import Trials
 
 # (modules, removed) of the paper's seven rows, in its order
 TABLE_1 = (
@@ -19,10 +20,13 @@ class FilterAblation(Instrument):
 
     Writes the table ``filter_ablation``: the paper's seven rows by each method; where a projection's null space is
     empty the row says so in ``refused`` and has no numbers. Columns: modules, removed, cutoff (k), method, positions,
-    basis, fold_ln, rank, left and lost (see ``filters.Filter``), the metrics, and ``control_<metric>_mean`` and
-    ``_std`` over the random controls. Table ``error_histogram``: modules, removed, method, error, count. Logs, for
-    ``filter.method``, ``ablation/<attn|mlp|attn_mlp>/<low|high>_removed/`` with accuracy, loss,
-    control_accuracy_mean and control_accuracy_std.
+    basis, fold_ln, rank, left and lost (see ``filters.Filter``), energy (share of the power of what the modules really
+    add that the filter changes), comparable (empty, or why this is no fair question to this model), the metrics, and
+    ``control_<metric>_mean`` and ``_std`` over random filters of equal rank, ``control_energy_...`` of equal energy
+    (``control_energy_rows`` random rows of the number line, on average). Table
+    ``error_histogram``: modules, removed, method, error, count. Logs, for ``filter.method``,
+    ``ablation/<attn|mlp|attn_mlp>/<low|high>_removed/`` with accuracy, loss, control_accuracy_mean and
+    control_accuracy_std.
 
     Args:
         filter: cut-off, basis, positions, LayerNorm, controls; ``keep`` and ``modules`` are the table's own.
@@ -39,7 +43,7 @@ class FilterAblation(Instrument):
         self.filter.selection.check(fourier_basis(task.p, self.filter.basis))
 
     def measure(self, view: View) -> Findings:
-        settings, maker = self.filter, view.filters(self.filter)
+        settings, bench = self.filter, Trials(self, view, self.filter)
         cutoff = Selection(cutoff=settings.cutoff).cutoff_at(view.p)
         trials = []
         for modules, removed in TABLE_1:
@@ -48,8 +52,8 @@ class FilterAblation(Instrument):
             for method in METHODS if removed != "none" else [settings.method]:
                 columns = {"modules": modules, "removed": removed, "cutoff": cutoff, "method": method}
                 columns |= {"positions": settings.positions, "basis": settings.basis, "fold_ln": settings.fold_ln}
-                trials.append(make_trial(maker, selection, modules, method, settings.draws, columns))
-        table, tallies = try_trials(self, view, settings, trials)
+                trials.append(bench.make(selection, modules, method, columns))
+        table, tallies = bench.run(trials)
         errors = error_rows(table, tallies, ("modules", "removed", "method"))
         scalars = {
             f"ablation/{row['modules']}/{row['removed']}_removed/{name}": row[name]

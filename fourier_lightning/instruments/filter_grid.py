@@ -8,14 +8,15 @@ from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import FilterSettings, Modules
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.instruments.base import Findings, Instrument, View
-from fourier_lightning.instruments.filtering import SHOWN, make_trial, try_trials
+from fourier_lightning.instruments.filtering import SHOWN
+from fourier_lightning.instruments.trials import Trials
 
 
 class FilterGrid(Instrument):
-    """Evaluates the filter of ``filter.*``, or every combination of the lists below, with equal-rank controls.
+    """Evaluates the filter of ``filter.*``, or every combination of the lists below, each with its controls.
 
-    Writes the table ``filter_grid``: keep, cutoff, modules, method, rank, left, lost, the metrics and the controls'
-    as in ``filter_ablation``. For a single filter logs ``filter/`` + the metrics and
+    Writes the table ``filter_grid``: keep, cutoff, modules, method, rank, left, lost, energy, comparable, the metrics
+    and the controls' as in ``filter_ablation``. For a single filter logs ``filter/`` + the metrics and
     ``filter/control_<metric>_{mean,std}``.
 
     Args:
@@ -61,14 +62,14 @@ class FilterGrid(Instrument):
             self.filter.check_null_space(selection, task.p, width)
 
     def measure(self, view: View) -> Findings:
-        settings, maker = self.filter, view.filters(self.filter)
+        settings, bench = self.filter, Trials(self, view, self.filter)
         trials = []
         for selection in self.selections():
             for modules in self.modules:
                 columns = {"keep": selection.keep, "cutoff": selection.cutoff_at(view.p), "modules": modules}
                 columns |= {"method": settings.method, "positions": settings.positions, "basis": settings.basis}
-                trials.append(make_trial(maker, selection, modules, settings.method, settings.draws, columns))
-        table, _ = try_trials(self, view, settings, trials)
+                trials.append(bench.make(selection, modules, settings.method, columns))
+        table, _ = bench.run(trials)
         found = Findings({"filter_grid": table})
         if len(table) == 1:
             names = [*SHOWN, *(f"control_{name}_{stat}" for name in SHOWN for stat in ("mean", "std"))]

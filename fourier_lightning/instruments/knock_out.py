@@ -6,41 +6,46 @@ from torch import Tensor
 from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.fourier.extremes import beyond_random
 from fourier_lightning.fourier.filters import FilterSettings, Method
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import coefficients, magnitudes
 from fourier_lightning.instruments.base import Findings, Instrument, Row, View
-from fourier_lightning.instruments.filtering import check_components, make_trial, try_trials
+from fourier_lightning.instruments.filtering import check_components
+from fourier_lightning.instruments.trials import Trials
 
 
 class KnockOut(Instrument):
     """Removes one component k at a time from all attention and MLP outputs: effect against power.
 
     A large peak can be causally inert. Writes the table ``knock_out``: component, period, power (mean squared
-    magnitude in the unfiltered final logits), rank, left, lost, loss, loss_increase, accuracy, mod_10 and within_10
-    without it, and mean and standard deviation of loss and accuracy when as many random directions of the number
-    line go instead; z is the loss against these controls. Logs ``knock_out/largest_loss_increase`` and its
+    magnitude in the unfiltered final logits), rank, left, lost, energy, comparable, loss, loss_increase, accuracy,
+    mod_10 and within_10 without it, and mean and standard deviation of loss and accuracy when two random directions of
+    the number line go instead; z is the loss against these. ``limit`` is the loss increase from which a component is
+    beyond random directions, ``p_value`` how often the largest of as many random ones would cost as much: both are
+    corrected for all components looked at (``fourier.extremes``). Logs ``knock_out/largest_loss_increase`` and its
     ``component``.
 
     Args:
         filter: basis, positions, LayerNorm, seed of the controls.
-        method: ``projection`` by default: it always exists for two rows and leaves nothing of the wave, where a narrow
-            model's ``readout`` may leave most of it (column ``left``).
+        method: ``readout`` by default: it takes from a state what the two rows hold of its number logits. A
+            ``projection`` takes the directions that the rows read, and those of two random rows are mostly W's largest,
+            the longest waves: beside such controls a long wave hardly stands out.
         components: k's; null for all.
-        draws: random controls, shared by all components.
+        draws: pairs of random rows, shared by all components.
         every_n_epochs, limit_batches, batch_size: see ``Instrument``. By default one batch: 260 components take
             as many passes.
     """
 
     CONTROLS = (("loss", "mean"), ("loss", "std"), ("accuracy", "mean"), ("accuracy", "std"))
-    KEPT = ("rank", "left", "lost", "loss", "accuracy", "mod_10", "within_10")
+    KEPT = ("rank", "left", "lost", "energy", "comparable", "loss", "accuracy", "mod_10", "within_10")
 
     def __init__(
         self,
         filter: FilterSettings,
-        method: Method = "projection",
+        method: Method = "readout",
         components: list[int] | None = None,
-        draws: int = 10,
+        draws: int = 20,
         every_n_epochs: int = 0,
         limit_batches: int | None = 1,
         batch_size: int = 128,
@@ -58,25 +63,24 @@ class KnockOut(Instrument):
         self.filter.selection.check(fourier_basis(task.p, self.filter.basis))
 
     def measure(self, view: View) -> Findings:
-        settings, maker = self.filter, view.filters(self.filter)
-        basis = view.basis(settings.basis)
-        method = self.method if maker.rank > 2 else "readout"  # a projection would leave nothing
+        bench, basis = Trials(self, view, self.filter), view.basis(self.filter.basis)
+        method = self.method if bench.maker.rank > 2 else "readout"  # a projection would leave nothing
         components = self.components or list(range(1, basis.n_components + 1))
-        whole = make_trial(maker, Selection("all"), "attn_mlp", method, 0, {})  # the model itself, beside the controls
-        whole.controls = [maker.control(2, method, draw) for draw in range(self.draws)]
-        (intact,), _ = try_trials(self, view, settings, [whole])
+        whole = bench.make(Selection("all"), "attn_mlp", method, {})  # the model itself, beside the controls
+        whole.controls = [bench.maker.control(2, method, draw) for draw in range(self.draws)]
+        trials = [bench.make(Selection("notch", components=[k]), "attn_mlp", method, {}, draws=0) for k in components]
+        # all on the same examples, so that losses can be compared
+        (intact, *tried), _ = bench.run([whole, *trials], share=False)
+        losses, power = bench.losses(whole), self._power(view)
+        increases = torch.tensor([row["loss"] - intact["loss"] for row in tried], dtype=torch.float64)
+        limit, p_values = beyond_random(torch.tensor(losses) - intact["loss"], increases, seed=self.filter.seed)
         shared = {f"control_{name}_{stat}": intact[f"control_{name}_{stat}"] for name, stat in self.CONTROLS}
-        power = self._power(view)
         table: list[Row] = []
-        for chunk in torch.tensor(components).split(16):  # a wide model's 260 matrices need not lie side by side
-            selections = [Selection("notch", components=[k]) for k in chunk.tolist()]
-            trials = [make_trial(maker, selection, "attn_mlp", method, 0, {}) for selection in selections]
-            tried, _ = try_trials(self, view, settings, trials)
-            for k, row in zip(chunk.tolist(), tried, strict=True):
-                columns = {"component": k, "period": float(basis.periods[k - 1]), "power": float(power[k - 1])}
-                columns |= {name: row[name] for name in self.KEPT} | {"loss_increase": row["loss"] - intact["loss"]}
-                z = (row["loss"] - shared["control_loss_mean"]) / max(shared["control_loss_std"], 1e-12)
-                table.append({**columns, "z": z, **shared, "method": method})
+        for k, row, increase, p_value in zip(components, tried, increases.tolist(), p_values.tolist(), strict=True):
+            columns: Row = {"component": k, "period": float(basis.periods[k - 1]), "power": float(power[k - 1])}
+            columns |= {name: row[name] for name in self.KEPT} | {"loss_increase": increase}
+            z = (row["loss"] - shared["control_loss_mean"]) / max(shared["control_loss_std"], 1e-12)
+            table.append({**columns, "z": z, "limit": limit, "p_value": p_value, **shared, "method": method})
         worst = max(table, key=lambda row: row["loss_increase"])
         scalars = {
             "knock_out/largest_loss_increase": worst["loss_increase"],

@@ -5,20 +5,24 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.filters import FilterSettings
 from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods
 from fourier_lightning.instruments.base import Findings, Instrument, Row, View
-from fourier_lightning.instruments.filtering import check_components, error_rows, make_trial, try_trials
+from fourier_lightning.instruments.filtering import check_components, error_rows
+from fourier_lightning.instruments.trials import Trials
+
+OFTEN, NEVER = [2.0, 2.5, 5.0, 10.0], [3.0, 7.0]  # the paper's periods, and negative controls
 
 
 class SingleComponent(Instrument):
     """Keeps one wave (and the constant) in the outputs of all attention and MLP modules.
 
-    Writes the table ``single_component``: component (k) or period (exact T), method, rank, the metrics, and the
-    controls' (random filters that keep as many dimensions of the number line). With T = 2 the paper keeps parity
+    Writes the table ``single_component``: component (k) or period (exact T), method, rank, left, lost, energy,
+    comparable, the metrics, and the controls' as in ``filter_ablation``: random filters that keep as many dimensions
+    of the number line, or as much of the power. With T = 2 the paper keeps parity
     and loses the number; with T = p - 1 it keeps the magnitude. Table ``single_component_errors``: component, period,
     error, count. Logs ``single/<period_T|k_k>/{accuracy,mod_2,within_10}``.
 
     Args:
         filter: method, basis, positions, LayerNorm, controls.
-        periods: T's, exact; null for 2, 2.5, 5, 10 and p - 1 (the paper's 520).
+        periods: T's, exact; null for 2, 2.5, 5, 10 and p - 1 (the paper's 520), and the negative controls 3 and 7.
         components: k's of the basis.
         every_n_epochs, limit_batches, batch_size: see ``Instrument``.
     """
@@ -43,16 +47,17 @@ class SingleComponent(Instrument):
         check_components(self.components, task.p, self.filter, "components")
 
     def measure(self, view: View) -> Findings:
-        settings, maker = self.filter, view.filters(self.filter)
+        settings, bench = self.filter, Trials(self, view, self.filter)
         basis = view.basis(settings.basis)
-        periods = self.periods if self.periods is not None else [2.0, 2.5, 5.0, 10.0, view.p - 1.0]
+        usual = dict.fromkeys([*OFTEN, view.p - 1.0, *NEVER])
+        periods = list(usual) if self.periods is None else self.periods
         wanted = [(None, period, Selection("periods", periods=[period])) for period in periods]
         wanted += [(k, float(basis.periods[k - 1]), Selection("components", components=[k])) for k in self.components]
         trials = []
         for k, period, selection in wanted:
             columns = {"component": k, "period": period, "method": settings.method, "positions": settings.positions}
-            trials.append(make_trial(maker, selection, "attn_mlp", settings.method, settings.draws, columns))
-        table, tallies = try_trials(self, view, settings, trials)
+            trials.append(bench.make(selection, "attn_mlp", settings.method, columns))
+        table, tallies = bench.run(trials)
         errors = error_rows(table, tallies, ("component", "period", "method"))
         scalars = {
             f"single/{_name(row)}/{name}": row[name]

@@ -82,8 +82,13 @@ def controls(names: Iterable[str] = METRICS, null: str = "?", equal: str = "rank
     return cols(*((f"{prefix}_{n}_{s}", f"float{null}", f"{n} with {told}: {words[s]}") for n, s in each))
 
 
-TRIAL = (*filtered(), *measured(null="?"), *controls(), *cols(
-    ("control_draws", "int", "random filters; 0 where nothing is removed"),
+FAIR = cols(
+    ("energy", "float?", "share of the power of the modules' centred number logits that the filter changes"),
+    ("comparable", "str", "empty if the filter is a fair question to this model, else why it isn't"),
+)
+TRIAL = (*filtered(), *FAIR, *measured(null="?"), *controls(), *controls(equal="energy"), *cols(
+    ("control_energy_rows", "float?", "random rows of the number line that equal energy takes, on average"),
+    ("control_draws", "int", "random filters of each kind; 0 where nothing is removed"),
     ("refused", "str?", "why there is no such filter; then the numbers are null"),
 ))  # fmt: skip
 POWER = cols(
@@ -156,10 +161,12 @@ TABLES: dict[str, Table] = {
     "single_component": Table("single_component", "a wave kept alone", EITHER + METHOD + POSITIONS + TRIAL),
     "single_component_errors": Table("single_component", "an error with it", EITHER + METHOD + ERROR),
     "knock_out": Table("knock_out", "a component removed from all modules", WAVE + cols(
-        ("power", "float", "mean squared magnitude in the unfiltered final logits")) + filtered("")
+        ("power", "float", "mean squared magnitude in the unfiltered final logits")) + filtered("") + FAIR
         + measured(("loss", "accuracy", "mod_10", "within_10")) + cols(
         ("loss_increase", "float", "loss less the unfiltered model's"),
         ("z", "float", "of the loss, against random directions, standard deviations"),
+        ("limit", "float", "loss increase that the largest of as many random ones would have in 5 % of the cases"),
+        ("p_value", "float", "against the largest random one: corrected for all components looked at"),
     ) + controls(("loss", "accuracy"), null="") + METHOD),
     "direct_path": Table("direct_path", "waves removed from what modules add to the final number logits", DIRECT + cols(
         ("cutoff", "int", "k from which waves are high"), ("rank", "int", "rows of the number line that go"),
