@@ -25,11 +25,10 @@ Item = tuple[str, Sequence[str], Callable[[], Any]]  # key in W&B, sources in th
 class MirrorLogger(WandbLogger):
     """Lightning's W&B logger, which instruments also hand what they wrote: ``mirror``.
 
-    ``tables/<name>`` is a table of the record, less step and epoch; ``charts/<name>`` one of ``charts.CHARTS``;
-    ``figures/<id>`` a picture of ``figures.catalogue``, if matplotlib is installed. During a fit each of them is
-    logged only if it changed (a frozen embedding keeps its spectrum), and not more often than every
-    ``media_seconds``; those of the last weights always are. On one CPU core that took 0.25 s for a picture, chart and
-    tables of the embedding (so about 1 % of a fit at the default of 20 s), and 4 s for everything at the end.
+    ``tables/<name>`` is a table of the record, less step and epoch; ``charts/<name>`` one of ``charts.CHARTS``. During
+    a fit each of them is logged only if it changed (a frozen embedding keeps its spectrum), and not more often than
+    every ``media_seconds``; those of the last weights always are. ``figures/<id>``, a picture of ``figures.catalogue``
+    where matplotlib is installed, is drawn of the last weights alone: a picture takes a quarter of a second.
 
     Args:
         media: false for scalars alone.
@@ -66,7 +65,7 @@ class MirrorLogger(WandbLogger):
         self._sources |= {name: fingerprint(content) for name, content in written.items() if len(content)}
         run = Run(record.dir.parent, record.run)
         logged: dict[str, Any] = {}
-        for key, sources, make in self._items(run, written):
+        for key, sources, make in self._items(run, written, final):
             if all(name in self._sources for name in sources) and self._due(key, sources, final):
                 made = self._made(key, make)
                 if made is not None:
@@ -75,7 +74,7 @@ class MirrorLogger(WandbLogger):
             self.log_metrics({**logged, "epoch": epoch}, step)
         self.seconds += time.perf_counter() - began
 
-    def _items(self, run: Run, written: Mapping[str, Any]) -> Iterator[Item]:
+    def _items(self, run: Run, written: Mapping[str, Any], final: bool) -> Iterator[Item]:
         """Everything that shows something of what was written."""
         for name, content in written.items():
             if name.startswith("tables/"):
@@ -83,7 +82,7 @@ class MirrorLogger(WandbLogger):
         for name, chart in CHARTS.items():
             if not written.keys().isdisjoint(chart.sources):
                 yield f"charts/{name}", chart.sources, lambda chart=chart: custom_chart(chart, run)
-        for name in PICTURES if find_spec("matplotlib") else ():
+        for name in PICTURES if final and find_spec("matplotlib") else ():
             spec = FIGURES[name]
             sources = [*(f"tables/{one}" for one in spec.tables), *(f"arrays/{one}" for one in spec.arrays)]
             if not written.keys().isdisjoint(sources):
