@@ -26,8 +26,8 @@ test: $(STAMP) ## Run the whole test suite, a file at a time on each of two core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Maths, data, readings, figures and verdicts: the files that no training is needed for, less what takes seconds.
-QUICK := $(addprefix tests/test_,$(addsuffix .py,ablation arm basis figures filtering filters measures metrics number_rows \
-	one_row readings selection spectrum tasks thresholds tokens verdict))
+QUICK := $(addprefix tests/test_,$(addsuffix .py,ablation arm basis figures filtering filters golden measures metrics \
+	number_rows one_row reading_waves readings selection spectrum tasks thresholds tokens verdict))
 
 quicktest: $(STAMP) ## The part of the suite that answers within a minute
 	$(BIN)/python -m pytest -q -m "not trains" $(QUICK)

@@ -40,12 +40,13 @@ def readings(dissected: Path, trained: Path) -> dict[str, Any]:
     """Every reading of the two sets of records, by name."""
     found: dict[str, Any] = {}
     for name, top in (("dissected", dissected), ("trained", trained)):
-        found |= {f"{name}/{key}": plain(value) for key, value in of_runs(find_runs([top]))}
+        runs = find_runs([top])
+        found |= {f"{name}/{key}": plain(value) for key, value in (*of_each(runs), *of_all(runs))}
     return found
 
 
-def of_runs(runs: Sequence[Run]) -> Iterator[tuple[str, Any]]:
-    """Readings of some runs: figures, W&B's charts, the console's lines, the report and the ledger."""
+def of_each(runs: Sequence[Run]) -> Iterator[tuple[str, Any]]:
+    """Readings of runs one by one: figures, W&B's charts, the console's lines."""
     for run in runs:
         whose = run.dir.name
         for name, spec in FIGURES.items():
@@ -57,6 +58,10 @@ def of_runs(runs: Sequence[Run]) -> Iterator[tuple[str, Any]]:
         lines = io.StringIO()
         print_findings(Console(file=lines, width=500), run)
         yield f"{whose}/console", lines.getvalue().splitlines()
+
+
+def of_all(runs: Sequence[Run]) -> Iterator[tuple[str, Any]]:
+    """Readings of runs together: comparisons, the ledger and the report."""
     for name in COMPARISONS:
         yield f"figure {name}", comparison(name, runs)
     verdicts = [verdict for claim in CLAIMS for verdict in judge(claim, runs)]

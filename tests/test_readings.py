@@ -1,20 +1,13 @@
-"""Every reading of the committed records is what it was; the planted ones too."""
-
-import json
+"""Readings by hand: rows of Table 1, single waves, learning, seeds, subjects, words."""
 
 import numpy as np
+import pytest
 
-from fourier_lightning.readings import filters, learning, seeds
-from fourier_lightning.record.runs import find_runs
-from tests.golden_readings import GOLDEN, different, readings
-
-
-def test_every_reading_is_the_golden_one(dissected, trained):
-    """If a change of readings is meant, write them anew: python -m tests.golden_readings."""
-    found = readings(dissected, trained)
-    assert len(found) > 250
-    changed = list(different(json.loads(GOLDEN.read_text()), found))
-    assert not changed, f"{len(changed)} readings changed:\n" + "\n".join(changed[:20])
+from fourier_lightning.readings import filters, learning, seeds, subjects, words
+from fourier_lightning.readings.paper import TABLE_1
+from fourier_lightning.record.arm import Arm
+from fourier_lightning.record.runs import Run, find_runs
+from tests.records import run_of
 
 
 def test_spreads_curves_and_sizes_by_hand():
@@ -71,3 +64,170 @@ def test_means_of_table_1_over_seeds_by_hand():
     (line,) = filters.table_1_means([[refused]])
     assert line["accuracy"] is line["control_accuracy"] is line["control_deviation"] is None
     assert line["accuracy_seeds"] == []
+
+
+def filtered(modules: str, removed: str, method: str, accuracy: float = 0.5, refused: str | None = None) -> dict:
+    """A row of Table 1 with what readings ask of it."""
+    names = dict.fromkeys(("accuracy", "mod_10", "within_10", "control_accuracy_mean"), accuracy)
+    return {"modules": modules, "removed": removed, "method": method, "refused": refused, "control_draws": 3, **names}
+
+
+def table(method: str, *without: tuple[str, str], **more) -> list[dict]:
+    """All rows of Table 1 by one method, the last first, less some."""
+    return [filtered(*key, method, **more) for key in list(TABLE_1)[::-1] if key not in without]
+
+
+def test_the_method_of_a_comparison_has_every_row_of_every_run():
+    whole = run_of(filter_ablation=table("projection"))
+    assert filters.method_of(whole) == "projection" == filters.method_of(whole, whole)
+    for key in TABLE_1:
+        lacking = run_of(filter_ablation=table("projection", key) + table("readout"))
+        expected = "projection" if key == ("none", "none") else "readout"
+        assert filters.method_of(lacking) == filters.method_of(whole, lacking) == expected
+    refused = table("projection") + table("readout")
+    refused[0]["refused"] = "no null space"
+    assert filters.method_in(refused) == filters.method_in() == filters.method_in([]) == "readout"
+
+
+def test_rows_of_table_1_are_those_of_a_method_in_the_papers_order():
+    rows = table("projection", accuracy=0.7) + table("readout", ("none", "none"), accuracy=0.2)
+    rows[0]["refused"] = "no null space"
+    run = run_of(filter_ablation=rows)
+    found = {method: [(r["modules"], r["removed"], r["accuracy"]) for r in part]
+             for method, part in filters.tables(run).items()}  # fmt: skip
+    key = (rows[0]["modules"], rows[0]["removed"])
+    whole = [("none", "none", 0.7), *((*key, 0.2) for key in list(TABLE_1)[1:])]
+    assert found == {"readout": whole, "projection": [(*k, 0.7) for k in TABLE_1 if k != key]}
+    assert list(filters.table_1(run)) == list(TABLE_1) and filters.table_1(run)["mlp", "low"]["accuracy"] == 0.2
+    assert list(filters.table_1(run, "projection")) == [k for k in TABLE_1 if k != key]
+    assert filters.row_of(run, "none", "none")["accuracy"] == 0.7 and filters.row_of(run, "mlp", "band") is None
+
+
+def test_errors_are_those_of_the_method():
+    rows = [{**filtered("mlp", "low", method), "error": error} for method in filters.METHODS for error in (1, 2)]
+    rows += [{**filtered("none", "none", "readout"), "error": 3}, {**filtered("attn", "low", "readout"), "error": 4}]
+    for method in filters.METHODS:
+        run = run_of(error_histogram=rows, filter_ablation=table(method))
+        found = filters.errors_of(run, "mlp", "low")
+        assert [(row["error"], row["method"]) for row in found] == [(1, method), (2, method)]
+        assert [row["error"] for row in filters.errors_of(run, "none", "none")] == [3]
+
+
+def test_a_seed_counts_once_of_runs_that_were_measured():
+    runs = [run_of({"seed": seed}, filter_ablation=rows) for seed, rows in ((0, [{}]), (1, []), (0, [{}]), (2, [{}]))]
+    assert filters.measured_once(runs) == [runs[2], runs[3]]
+
+
+def test_effects_are_means_over_seeds_in_the_order_in_which_they_are_told():
+    first, second = (
+        [filtered("none", "none", "readout", none), filtered("attn", "high", "readout", 0.9),
+         filtered("mlp", "low", "readout", low), filtered("attn_mlp", "low", "readout", 0)]
+        for none, low in ((0.9, 0.1), (0.8, 0.3))
+    )  # fmt: skip
+    second[2] |= {"mod_10": 0.5, "within_10": 0.7, "control_accuracy_mean": 0.8, "control_draws": 0}
+    mlp, attn = filters.effects([run_of(filter_ablation=first), run_of(filter_ablation=second)])
+    said = "it breaks the answer, but random directions do as much"
+    assert mlp == filters.Effect(
+        "mlp", "low", "readout", 0.2, pytest.approx(0.3), pytest.approx(0.4), 0.1, said
+    )  # one had draws
+    assert attn == filters.Effect("attn", "high", "readout", 0.9, 0.9, 0.9, 0.9, "harmless")
+    assert filters.effects([run_of(filter_ablation=first[1:])]) == []  # nothing to hold it against
+    assert filters.effects([]) == []
+
+
+def test_filters_of_a_grid_are_grouped_by_what_they_keep():
+    rows = [{"keep": keep, "modules": "mlp", "method": "readout", "cutoff": cutoff, "accuracy": value}
+            for keep, cutoff, value in (("low", 50, 0.1), ("high", 10, 0.2), ("low", 10, 0.3))]  # fmt: skip
+    other = {**rows[1], "accuracy": 0.4}
+    found = filters.tried([run_of(filter_grid=rows), run_of(filter_grid=[other]), run_of()])
+    name = {"modules": "mlp", "method": "readout"}
+    assert found == [
+        ({"keep": "high", **name, "cutoff": 10}, [rows[1], other]),
+        ({"keep": "low", **name, "cutoff": 10}, [rows[2]]),
+        ({"keep": "low", **name, "cutoff": 50}, [rows[0]]),
+    ]
+
+
+def test_single_waves_are_found_by_their_period():
+    rows = [{"period": 5.0, "mod_5": None, "mod_2": 0.1}, {"period": 2.0, "mod_5": 0.3, "mod_2": 0.2}]
+    run = run_of(single_component=rows)
+    assert filters.waves_kept(run, "mod_5") == [rows[1]] and filters.waves_kept(run, "mod_2") == rows
+    assert filters.wave_kept(run, 2.0, "mod_5") is rows[1] and filters.wave_kept(run, 5.0, "mod_5") is None
+    errors = [{"period": period, "error": error} for period in (2.0, 520.0, 10.0) for error in (0, 1)]
+    run = run_of(single_component_errors=errors)
+    assert filters.wave_errors(run) == (520.0, errors[2:4]) and filters.wave_errors(run, 10.0) == (10.0, errors[4:])
+    assert filters.wave_errors(run, 3.0) == (3.0, [])
+    assert filters.wave_errors(run_of()) == (None, []) and filters.wave_errors(run_of(), 2.0) == (2.0, [])
+
+
+def test_the_costliest_waves_are_of_a_model_that_adds():
+    rows = [{"period": float(t), "loss_increase": t / 10, "z": 5.0} for t in range(2, 9)]
+    adding = run_of({"metrics": {"val/accuracy": 0.5}}, knock_out=rows)
+    assert filters.costliest(adding) == rows[:1:-1] and filters.costliest(adding, 1) == rows[-1:]
+    assert filters.costliest(run_of({"metrics": {"test/accuracy": 1.0}}, knock_out=rows)) is None
+    assert filters.costliest(run_of({"metrics": {"val/accuracy": 0.5}})) is None
+
+
+def test_near_before_exact_is_the_widest_gap_below_the_last_layer():
+    rows = [{"layer": layer, "within_10": near, "accuracy": exact}
+            for layer, near, exact in ((-1, 1.0, 0.0), (0, 0.5, 0.4), (0, 0.6, 0.3), (1, 0.9, 0.7), (2, 1.0, 0.1),
+                                       (2, 0.9, 0.9))]  # fmt: skip
+    assert learning.near_before_exact(run_of(lens_accuracy=rows)) == (rows[2], rows[5])
+    assert learning.near_before_exact(run_of(lens_accuracy=[rows[0], rows[1]])) is None
+    assert learning.near_before_exact(run_of()) is None
+
+
+def test_near_misses_are_a_share_of_the_wrong_answers():
+    metrics = {"test/accuracy": 0.6, "test/within_2": 0.9}
+    share, wrong, rows = learning.near_misses(run_of({"metrics": metrics, "rows": {"test": 50}}))
+    assert (share, wrong, rows) == (pytest.approx(0.75), 20, 50)
+    for less in ({"metrics": {**metrics, "test/accuracy": 1.0}, "rows": {"test": 50}}, {"metrics": metrics},
+                 {"metrics": metrics, "rows": {}}, {"rows": {"test": 50}}):  # fmt: skip
+        assert learning.near_misses(run_of(less)) is None
+
+
+def test_wilsons_interval_is_the_formula():
+    for share, n in ((0.5, 10), (1.0, 40), (0.0, 7)):
+        z = 1.959963984540054
+        middle, reach = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        assert seeds.wilson(share, n) == pytest.approx(
+            ((middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n))
+        )
+    assert seeds.wilson(1.1, 40) == seeds.wilson(1.0, 40) and seeds.wilson(-0.1, 7) == seeds.wilson(0.0, 7)
+
+
+def test_what_runs_share_to_be_compared():
+    data = {"train_fraction": 0.25, "templates": ["format"]}
+    run = run_of({"p": 41, "task": {"name": "modular_addition"}, "config": {"data": data}})
+    assert seeds.task_of(run) == ("Modular addition, answers 0 to 40", '"a,b+"', "25 % of the pairs")
+    data |= {"pairs": "ordered", "templates": ["plain"]}
+    assert seeds.task_of(run)[1:] == ("prompts plain", "25 % of the pairs", "ordered")
+
+
+def arm(*args, **kwargs) -> Run:
+    return run_of({"arm": vars(Arm(*args, **kwargs)), "config": {"data": {"templates": ["format"]}}})
+
+
+def test_subjects_are_told_by_their_arm():
+    kinds = {
+        "scratch": arm("random", "random", False), "fine-tuned": arm("pretrained", "pretrained", False),
+        "rescued": arm("random", "pretrained", True), "as is": arm("pretrained", "pretrained", False, trained=False),
+        "low": arm("random", "pretrained", True, keep="low"), "odd": arm("pretrained", "random", False, trained=False),
+    }  # fmt: skip
+    asked = {subjects.is_scratch: ["scratch"], subjects.fine_tuned: ["fine-tuned"], subjects.rescued: ["rescued"],
+             subjects.untouched: ["rescued", "as is"], subjects.uses_format: list(kinds)}  # fmt: skip
+    for question, expected in asked.items():
+        assert [name for name, run in kinds.items() if question(run)] == expected
+    assert not subjects.uses_format(run_of({"config": {"data": {"templates": ["plain", "format"]}}}))
+
+
+def test_words():
+    assert [words.percent(0.99514), words.percent(0.5, 0), words.percent(None)] == ["99.51 %", "50 %", "-"]
+    assert [words.seeds(n) for n in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
+    told = {("mlp", "low"): "long waves from MLP", ("attn", "high"): "short waves from attention",
+            ("attn_mlp", "low"): "long waves from attention and MLP"}  # fmt: skip
+    for (modules, removed), said in told.items():
+        assert words.removed(filters.Effect(modules, removed, "readout", 0, 0, 0, None, "")) == said
+    rows = [{"period": t, "loss_increase": t, "z": 5.0} for t in (2.0, 10 / 3, 5.0, 7.0, 8.0, 9.0)]
+    run = run_of({"metrics": {"val/accuracy": 1.0}}, knock_out=rows)
+    assert words.costliest(run) == "T = 9, 8, 7, 5, 3.33" and words.costliest(run, 1) == "T = 9"
