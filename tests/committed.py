@@ -15,6 +15,11 @@ from scripts.dissect import folder
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 ELSEWHERE = ("ckpt_path=", "logger=", "name=", "callbacks.", "~callbacks.")  # not what a run is about
+# The default job of when they were made: the paper's range, and of a run without experiment= what is "quick" now.
+RANGE, QUICK = (
+    "data.max_operand=260",
+    ("data.train_fraction=0.2", "size=small", "optimizer=muon", "trainer.max_epochs=40"),
+)
 METRICS = ("val/", "test/", "train/")
 
 
@@ -64,7 +69,8 @@ def write_run(run_dir: Path, row: dict[str, Any], more: dict[str, Any]) -> Path:
 @cache
 def settings(overrides: tuple[str, ...]) -> str:
     """The configuration of these overrides as JSON, without the directories of this machine."""
-    config = OmegaConf.to_container(load_config(list(overrides), Path("run")), resolve=True)
+    defaults = () if any(override.startswith("experiment=") for override in overrides) else QUICK
+    config = OmegaConf.to_container(load_config([RANGE, *defaults, *overrides], Path("run")), resolve=True)
     assert isinstance(config, dict)
     config.pop("paths")
     return json.dumps(config)
