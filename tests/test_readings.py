@@ -87,6 +87,8 @@ def test_the_method_of_a_comparison_has_every_row_of_every_run():
     refused = table("projection") + table("readout")
     refused[0]["refused"] = "no null space"
     assert filters.method_in(refused) == filters.method_in() == filters.method_in([]) == "readout"
+    for lost, expected in ((0.05, "projection"), (0.0501, "readout")):  # it takes other waves along
+        assert filters.method_in([{**row, "lost": lost} for row in table("projection")]) == expected
 
 
 def test_rows_of_table_1_are_those_of_a_method_in_the_papers_order():

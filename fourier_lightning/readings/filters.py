@@ -1,7 +1,8 @@
 """What is left of a model under filters: the rows of Table 1, where their errors go, single waves kept or removed.
 
 The one place that picks a row of Table 1. A comparison is by one method: the paper's ``projection`` where the record
-has it for every filtered row, else ``readout``, which exists at every width.
+has it for every filtered row and it takes little else along, else ``readout``, which exists at every width and in a
+stream wider than the number line takes the waves and nothing else.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ HARMLESS = 0.95  # of the unfiltered accuracy
 RIGHT = 0.8  # share of answers from which on the residue, or the magnitude, is still right
 APART = 0.2  # the least that the residue is right more often than the answer
 BROKEN = 0.5  # of the unfiltered accuracy: random filters that leave less leave no room for a difference
+LOST = 0.05  # share of the other waves' power that a projection may take along
 ALIKE = 0.05  # a control that is worse than this above the filter does as much
 FAR = 4.0  # standard deviations of random draws, since the largest of 260 components is looked at
 
@@ -29,13 +31,14 @@ FAR = 4.0  # standard deviations of random draws, since the largest of 260 compo
 def method_in(*tables: Sequence[Row]) -> str:
     """The method by which runs are compared, from their rows of ``filter_ablation``."""
     filtered = [key for key in TABLE_1 if key[1] != "none"]
-    made = [{(r["modules"], r["removed"]) for r in rows if r["method"] == "projection" and not r["refused"]}
+    fair = [[r for r in rows if r["method"] == "projection" and not r["refused"] and (r.get("lost") or 0) <= LOST]
             for rows in tables]  # fmt: skip
+    made = [{(r["modules"], r["removed"]) for r in rows} for rows in fair]
     return "projection" if made and all(keys.issuperset(filtered) for keys in made) else "readout"
 
 
 def method_of(*runs: Run) -> str:
-    """The method by which runs are compared: ``projection`` if all of them have all of its rows, else ``readout``."""
+    """The method by which runs are compared: ``projection`` if all have all of its rows, and fair, else ``readout``."""
     return method_in(*(run.table("filter_ablation") for run in runs))
 
 
