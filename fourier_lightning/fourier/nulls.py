@@ -112,8 +112,8 @@ def rotated(reader: Float[Tensor, "p d"], draws: int, seed: int) -> list[Float[T
     reader = reader.double().cpu()
     rng = torch.Generator().manual_seed(seed)
     width = reader.shape[1]
-    turns = (torch.linalg.qr(torch.randn(width, width, generator=rng, dtype=torch.float64)).Q for _ in range(draws))
-    return [reader @ turn for turn in turns]
+    turns = (torch.linalg.qr(torch.randn(width, width, generator=rng, dtype=torch.float64)) for _ in range(draws))
+    return [reader @ (q * r.diagonal().sign()) for q, r in turns]  # with these signs every rotation is as likely
 
 
 def test_rotation(

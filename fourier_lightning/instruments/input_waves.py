@@ -69,7 +69,7 @@ class InputWaves(Instrument):
         seed: int = 0,
         every_n_epochs: int = 0,
         limit_batches: int | None = 1,
-        batch_size: int = 512,
+        batch_size: int = 256,
     ) -> None:
         super().__init__(every_n_epochs, limit_batches, batch_size)
         self.periods = None if periods is None else parse_periods(periods, "periods")
