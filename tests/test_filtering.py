@@ -1,5 +1,6 @@
 """Filters are applied the right way round: against the block's formula, with matrices that are not symmetric."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,14 @@ from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.filters import Filter, FilterSettings
 from fourier_lightning.instruments.base import View
-from fourier_lightning.instruments.filtering import Variant, check_components, evaluate, filter_modules
+from fourier_lightning.instruments.filtering import (
+    Tally,
+    Variant,
+    check_components,
+    error_rows,
+    evaluate,
+    filter_modules,
+)
 from fourier_lightning.models.decoder import Decoder
 
 P, WIDTH = 11, 8
@@ -68,6 +76,36 @@ def test_a_filter_is_its_matrix_times_what_a_module_adds(view, positions):
         error = logits.argmax(dim=1) - answers
         assert means["accuracy"] == pytest.approx((error == 0).float().mean().item())
         assert tally.histogram() == {int(e): int((error == e).sum()) for e in error.unique()}
+
+
+@pytest.mark.parametrize(("positions", "expected"), [("last", [1, 1]), ("all", [])])
+@torch.no_grad()
+def test_earlier_positions_are_computed_once_a_batch_where_nothing_changes_there(
+    view, positions, expected, monkeypatch
+):
+    prefix, made = view.decoder.prefix, []
+    monkeypatch.setattr(view.decoder, "prefix", lambda prompt: made.append(prefix(prompt)) or made[-1])
+    whole, seen = view.decoder.answer_logits, []
+    monkeypatch.setattr(view.decoder, "answer_logits", lambda prompt, past: seen.append(past) or whole(prompt, past))
+    batch = {"prompt": torch.zeros(1, 3, dtype=torch.long), "answer": torch.zeros(1, dtype=torch.long)}
+    evaluate(view, [batch] * 2, [Variant(), Variant()], positions)
+    assert [1 for _ in made] == expected
+    used = [made[0], made[0], made[1], made[1]] if made else [None] * 4
+    assert all(one is other for one, other in zip(seen, used, strict=True))
+
+
+def test_a_tally_counts_every_error_on_the_line_and_on_a_circle(view):
+    logits, answers = torch.eye(P)[[0, P - 1, 3, 3]], torch.tensor([P - 1, 0, 3, 5])
+    line = Tally.of(view)
+    line.update(logits, answers, torch.arange(P), torch.tensor(1.0))
+    assert line.histogram() == {1 - P: 1, P - 1: 1, 0: 1, -2: 1} and len(line.errors) == 2 * P - 1
+    assert line.distinct == 3 / 4 and Tally.of(view).distinct == 0
+    circle = Tally.of(replace(view, task=SimpleNamespace(p=P, cycle=P)))
+    circle.update(logits, answers, torch.arange(P), torch.tensor(1.0))
+    assert circle.histogram() == {1: 1, -1: 1, 0: 1, -2: 1}
+    rows = [{"removed": name, "loss": 0} for name in ("low", "high")]
+    counted = [{"removed": "low", "error": e, "count": 1} for e in (-2, -1, 0, 1)]
+    assert error_rows(rows, [circle, None], ["removed"]) == counted
 
 
 @pytest.mark.parametrize(("basis", "most"), [("orthonormal", 21), ("paper", 20)])
