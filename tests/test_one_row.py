@@ -21,6 +21,7 @@ def row(key, method, accuracy, refused=None):
     """A row of Table 1."""
     metrics = dict.fromkeys(("accuracy", "mod_10", "within_10", "loss"), accuracy)
     controls = {f"control_{name}_mean": 0.9 for name in metrics} | {"control_accuracy_std": 0.1, "control_draws": 3}
+    controls |= {f"control_energy_{name}_mean": 0.9 for name in metrics} | {"energy": 0.5, "comparable": ""}
     names = dict(zip(("modules", "removed"), key, strict=True))
     return names | {"method": method, "cutoff": 50, "rank": 1, "refused": refused} | metrics | controls
 
@@ -47,7 +48,7 @@ def shown(run: Run) -> dict[str, object]:
     told = next(line for line in lines.getvalue().splitlines() if line.startswith("Without long waves from MLP:"))
     report = next(line for line in filters_table({"x": [run]}) if line["removed"] == "long waves from MLP")
     ledger = filtered.kept_accuracy("mlp", "low")(run, [])
-    labour, tens = filtered.division_of_labour(run, []), filtered.tens_among_errors(run, [])
+    labour, tens = filtered.division_of_labour()(run, []), filtered.tens_among_errors(run, [])
     small, figure = filtered.small_errors(run, []), FIGURES["21a"].make(run).panels[0]
     chart = dict(CHARTS["ablation_accuracy"].rows(run))
     share = {name: value for _, value, name in CHARTS["error_histogram"].rows(run)}

@@ -8,14 +8,7 @@ from hypothesis import strategies as st
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis, period_waves
 from fourier_lightning.fourier.filters import FilterSettings
-from fourier_lightning.fourier.selection import (
-    Selection,
-    complement,
-    ordered_basis,
-    parse_periods,
-    period_name,
-    usual_periods,
-)
+from fourier_lightning.fourier.selection import Selection, complement, ordered_basis, parse_periods, period_name
 
 selections = st.one_of(
     st.builds(Selection, st.sampled_from(["low", "high"]), st.integers(1, 20)),
@@ -169,10 +162,3 @@ def test_periods_of_more_than_two_lines_are_refused(keep):
 def test_periods_in_words():
     assert parse_periods([2, "10/3", 2.5, "5"], "key") == [2, 10 / 3, 2.5, 5]
     assert [period_name(t) for t in (2.0, 2.5, 10 / 3)] == ["2", "2.5", "3.33333"]
-
-
-def test_the_usual_periods_are_the_papers_the_longest_and_two_that_nobody_needs():
-    assert usual_periods(521) == [2, 2.5, 5, 10, 520, 3, 7]
-    assert usual_periods(11) == [2, 2.5, 5, 10, 3, 7]  # p - 1 is one of them
-    assert usual_periods(10) == [2, 2.5, 5, 10, 9, 3, 7]
-    assert usual_periods(8) == [2, 2.5, 5, 7, 3]

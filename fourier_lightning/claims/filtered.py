@@ -1,101 +1,215 @@
-"""Measures of filtered models: Table 1, single waves, and where their errors go."""
+"""Measures of filtered models: Table 1 as double dissociations, single waves, and where errors go.
+
+What counts is what stays and what goes: without long waves the residue should outlive the size, without short ones the
+size the residue, and more so than without as much of random directions (controls of equal energy). ``path`` is where
+the waves go: "flow", in the stream that later modules read (``filter_ablation``, ``single_component``), or "direct",
+in what modules add to the final logits alone (``direct_path``).
+"""
 
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
 
 from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.readings import filters
 from fourier_lightning.record.runs import Run
 
+Path = Literal["flow", "direct"]
+Row = dict[str, Any]
+ERRORS = 0.02  # of the prompts: where a filter breaks fewer, there are no errors of its to look at
+STAYS = {"low": ("mod_10", "within_10"), "high": ("within_10", "mod_10")}  # what outlives what without these waves
 
-def kept_accuracy(modules: str, removed: str, harmless: float | None = None) -> Measure:
-    """Accuracy under a filter as a share of the unfiltered one, and that of random filters of equal rank (Table 1).
 
-    Args:
-        modules, removed: the row.
-        harmless: the share that the paper says is left. Where random filters leave less, a filter of this rank can't be
-            harmless, whatever it removes.
+def fair_control(row: Row | None, *names: str) -> bool:
+    """Whether a row has these metrics under controls of equal energy."""
+    return row is not None and all(row.get(f"control_energy_{name}_mean") is not None for name in names)
+
+
+def gap(row: Row, removed: str, end: str = "", prefix: str = "") -> float:
+    """How much more often what should stay is right than what should go."""
+    stays, goes = (row[f"{prefix}{name}{end}"] for name in STAYS[removed])
+    return float(stays - goes)
+
+
+def noise(row: Row, *names: str) -> float:
+    """Standard deviation of a difference of metrics over the draws of equal energy, as if they were unrelated."""
+    return float(np.hypot.reduce([row.get(f"control_energy_{name}_std") or 0.0 for name in names]))
+
+
+def opening(intact: Row, row: Row, removed: str) -> float:
+    """How far a filter opens the gap, beyond what its control of equal energy opens of it."""
+    own = gap(row, removed) - gap(intact, removed)
+    control = gap(row, removed, "_mean", "control_energy_") - gap(intact, removed)
+    return own - max(0.0, control)
+
+
+def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
+    """Without long ("low") waves: how much more often the residue is right than the size; without "high", the reverse.
+
+    Both less the same of the whole model, and less what random directions of equal energy do of it.
     """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
-        intact, row = filters.row_of(run, "none", "none"), filters.row_of(run, modules, removed)
-        if not intact or not row or not intact["accuracy"]:
+        table = filters.rows_of(run, path)
+        intact, row = table.get(("none", "none")), table.get((modules, removed))
+        if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
             return None
-        control = row["control_accuracy_mean"]
-        detail = f"{row['method']}, {row['accuracy']:.2%} of {intact['accuracy']:.2%}; loss {row['loss']:.2f}"
-        ratio = None if control is None else control / intact["accuracy"]
-        broken = harmless is not None and ratio is not None and ratio < harmless
-        blunt = "any filter of this rank breaks the model" if broken else ""
-        return Measured(row["accuracy"] / intact["accuracy"], ratio, blunt=blunt, detail=detail)
+        return Measured(
+            opening(intact, row, removed), control_std=noise(row, "mod_10", "within_10"), draws=row["control_draws"],
+            incomparable=row.get("comparable", ""), detail=told(row),
+        )  # fmt: skip
 
     return measure
 
 
-def division_of_labour(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """The less of: what low waves are worth more in MLPs than in attention, high waves in attention than in MLPs."""
-    keys = (("attn", "low"), ("mlp", "low"), ("mlp", "high"), ("attn", "high"))
-    table = filters.table_1(run)
-    if not table.keys() >= {("none", "none"), *keys}:
-        return None
-    intact, rows = table["none", "none"], [table[key] for key in keys]
-
-    def less(name: str) -> tuple[float, float] | None:
-        values = [row[name] for row in rows]
-        return None if None in values else (values[0] - values[1], values[2] - values[3])
-
-    found, control = less("accuracy"), less("control_accuracy_mean")
-    assert found is not None
-    left = [row["control_accuracy_mean"] for row in rows if row["control_accuracy_mean"] is not None]
-    broken = left and min(left) < filters.BROKEN * intact["accuracy"]
-    blunt = "random filters break the model, which leaves no room for a difference" if broken else ""
-    return Measured(min(found), min(control) if control else None, blunt=blunt,
-                    detail=f"{rows[0]['method']}: low {found[0]:+.3f}, high {found[1]:+.3f}")  # fmt: skip
+def told(row: Row) -> str:
+    """A row in words: what is right with the filter, and with as much of random directions gone."""
+    shown = [f"{name.replace('_', ' ')} {row[name]:.0%} ({row[f'control_energy_{name}_mean']:.0%})"
+             for name in ("accuracy", "mod_10", "within_10")]  # fmt: skip
+    return f"{row.get('method', 'direct path')}, energy {row['energy']:.0%}: {', '.join(shown)}"
 
 
-def single_wave(period: Callable[[Run], float], name: str, wrong: bool = False) -> Measure:
-    """A metric with one wave kept in all modules, and with random waves of equal rank kept (figure 11)."""
+def division_of_labour(path: Path = "flow") -> Measure:
+    """The less of: what low waves dissociate in MLPs more than in attention, high waves in attention than in MLPs."""
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
-        row = filters.wave_kept(run, period(run), name)
-        if row is None:
+        table, keys = filters.rows_of(run, path), (("mlp", "low"), ("attn", "low"), ("attn", "high"), ("mlp", "high"))
+        intact, rows = table.get(("none", "none")), [table.get(key) for key in keys]
+        if intact is None or not all(fair_control(row, "mod_10", "within_10") for row in rows):
             return None
-        value, control = row[name], row[f"control_{name}_mean"]
-        flip = (lambda v: None if v is None else 1 - v) if wrong else (lambda v: v)
-        return Measured(flip(value), flip(control), detail=f"T={row['period']:g} kept; {row['method']}")
+        made = [row for row in rows if row is not None]
+        opened = [max(0.0, opening(intact, row, removed)) for row, (_, removed) in zip(made, keys, strict=True)]
+        noises = [noise(row, "mod_10", "within_10") for row in made]
+        pairs = [(opened[0] - opened[1], float(np.hypot(*noises[:2]))),
+                 (opened[2] - opened[3], float(np.hypot(*noises[2:])))]  # fmt: skip
+        value, spread = min(pairs)
+        unlike = next((row["comparable"] for row in made if row.get("comparable")), "")
+        detail = f"{made[0].get('method', 'direct path')}: low {pairs[0][0]:+.3f}, high {pairs[1][0]:+.3f}"
+        return Measured(value, control_std=spread, draws=made[0]["control_draws"], incomparable=unlike, detail=detail)
 
     return measure
 
 
-def longest_wave_near(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Share of answers within a tenth of the number line, with the longest wave alone (figure 12)."""
-    _, rows = filters.wave_errors(run, run.p - 1)
-    total = sum(row["count"] for row in rows)
-    if not total:
+def kept_accuracy(modules: str, removed: str) -> Measure:
+    """Accuracy under a filter as a share of the unfiltered one, and that of random filters of equal energy (Table 1).
+
+    Where these leave less than ``filters.HARMLESS``, a filter of this energy can't be harmless, whatever it removes.
+    """
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        table = filters.rows_of(run, "flow")
+        intact, row = table.get(("none", "none")), table.get((modules, removed))
+        if not intact or row is None or not fair_control(row, "accuracy", "mod_10", "within_10"):
+            return None
+        if not intact["accuracy"]:
+            return None
+        control = row["control_energy_accuracy_mean"] / intact["accuracy"]
+        return Measured(
+            row["accuracy"] / intact["accuracy"], control, incomparable=row.get("comparable", ""), detail=told(row),
+            blunt="random directions of equal energy break it as well" if control < filters.HARMLESS else "",
+        )  # fmt: skip
+
+    return measure
+
+
+def single_wave(period: Callable[[Run], float], name: str, path: Path = "flow") -> Measure:
+    """A metric with one wave kept in all modules, and with random directions of equal energy gone (figure 11)."""
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        row = filters.kept_row(run, period(run), path)
+        if row is None or row[name] is None or not fair_control(row, name):
+            return None
+        control = (row[f"control_energy_{name}_mean"], row.get(f"control_energy_{name}_std"), row["control_draws"])
+        detail = f"T={row['period']:g} kept; {row.get('method', 'direct path')}"
+        return Measured(row[name], *control, incomparable=row.get("comparable", ""), detail=detail)
+
+    return measure
+
+
+def longest_wave(path: Path = "flow") -> Measure:
+    """Share of answers that are wrong and within a tenth of the number line, the longest wave alone (figures 11b, 12).
+
+    Its control: the same of always answering the middle of the range.
+    """
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        row, rows = filters.kept_row(run, run.p - 1, path), filters.kept_errors(run, run.p - 1, path)
+        total = sum(one["count"] for one in rows)
+        if row is None or not total:
+            return None
+        near = sum(one["count"] for one in rows if 0 < abs(one["error"]) <= run.p / 10)
+        mean = sum(one["error"] * one["count"] for one in rows) / total
+        detail = f"mean error {mean:.0f}; {row.get('method', 'direct path')}"
+        blind = in_the_middle(run.p)
+        return Measured(near / total, blind, n=total, incomparable=row.get("comparable", ""), detail=detail)
+
+    return measure
+
+
+def in_the_middle(p: int) -> float:
+    """How often a sum of two numbers 0..(p - 1) / 2 is within a tenth of the line from its middle, and not it."""
+    operands = np.arange((p + 1) // 2)
+    sums = (operands[:, None] + operands)[np.triu_indices(len(operands))]
+    apart = np.abs(sums - (p - 1) / 2)
+    return float(((apart > 0) & (apart <= p / 10)).mean())
+
+
+def errors_to_look_at(run: Run, modules: str, removed: str) -> tuple[Row, str] | None:
+    """A row of Table 1, and why its errors can't tell anything; None where there is none with a fair control."""
+    table = filters.rows_of(run, "flow")
+    intact, row = table.get(("none", "none")), table.get((modules, removed))
+    if intact is None or row is None or not fair_control(row, "accuracy", "mod_10", "within_10"):
         return None
-    near = sum(row["count"] for row in rows if abs(row["error"]) <= run.p / 10)
-    mean = sum(row["error"] * row["count"] for row in rows) / total
-    return Measured(near / total, n=total, detail=f"mean error {mean:.0f}")
+    fewer = intact["accuracy"] - row["accuracy"] < ERRORS
+    return row, row.get("comparable", "") or ("it breaks hardly an answer: no errors to look at" if fewer else "")
+
+
+def among_errors(row: Row, name: str) -> tuple[float | None, float | None]:
+    """Share of the errors of the control of equal energy that are right by a metric, and its spread over the draws."""
+    wrong = 1 - row["control_energy_accuracy_mean"]
+    if wrong < ERRORS:
+        return None, None
+    right = row[f"control_energy_{name}_mean"] - row["control_energy_accuracy_mean"]
+    return right / wrong, noise(row, name, "accuracy") / wrong
 
 
 def tens_among_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Share of errors that are multiples of 10, without low waves in MLPs (figure 21a)."""
-    row = filters.row_of(run, "mlp", "low")
-    if not row or row["accuracy"] == 1:
+    found = errors_to_look_at(run, "mlp", "low")
+    if found is None or found[0]["accuracy"] == 1:
         return None
-    control = None
-    if row["control_accuracy_mean"] is not None and row["control_accuracy_mean"] < 1:
-        control = (row["control_mod_10_mean"] - row["control_accuracy_mean"]) / (1 - row["control_accuracy_mean"])
-    wrong = 1 - row["accuracy"]
-    return Measured((row["mod_10"] - row["accuracy"]) / wrong, control, detail=f"{row['method']}, {wrong:.0%} wrong")
+    row, unlike = found
+    wrong, (control, spread) = 1 - row["accuracy"], among_errors(row, "mod_10")
+    return Measured(
+        (row["mod_10"] - row["accuracy"]) / wrong, control, spread, row["control_draws"], incomparable=unlike,
+        detail=f"{row['method']}, {wrong:.0%} wrong",
+    )  # fmt: skip
 
 
 def small_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Share of errors below 6, without high waves in attention (figure 21b)."""
-    row = filters.row_of(run, "attn", "high")
-    if not row:
+    """Share of errors below 6, without high waves in attention (figure 21b); of its control's, those up to 10."""
+    found = errors_to_look_at(run, "attn", "high")
+    rows = [one for one in filters.errors_of(run, "attn", "high") if one["error"]]
+    wrong = sum(one["count"] for one in rows)
+    if found is None or not wrong:
         return None
-    rows = [r for r in filters.errors_of(run, "attn", "high") if r["error"]]
-    wrong = sum(r["count"] for r in rows)
-    if not wrong:
+    row, unlike = found
+    small, control = sum(one["count"] for one in rows if abs(one["error"]) < 6), among_errors(row, "within_10")
+    return Measured(small / wrong, *control, row["control_draws"], n=wrong, incomparable=unlike,
+                    detail=f"{row['method']}, {wrong} errors")  # fmt: skip
+
+
+def input_short(run: Run, peers: Sequence[Run]) -> Measured | None:
+    """Without the short waves of the operands' rows: how far the size outlives the residue, beyond equal energy."""
+    rows = {row["removed"]: row for row in run.table("input_waves") if row["line"] == operand_line(run)}
+    intact, row = rows.get("none"), rows.get("short")
+    if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
         return None
-    small = sum(r["count"] for r in rows if abs(r["error"]) < 6)
-    return Measured(small / wrong, n=wrong, detail=f"{row['method']}, {wrong} errors")
+    return Measured(opening(intact, row, "high"), control_std=noise(row, "mod_10", "within_10"),
+                    draws=row["control_draws"], detail=told({"method": "input rows", **row}))  # fmt: skip
+
+
+def operand_line(run: Run) -> str:
+    """The number line of the prompts' tokens in ``input_waves``: "operands" where it is another than the answers'."""
+    return "operands" if any(row["line"] == "operands" for row in run.table("input_waves")) else "numbers"

@@ -1,29 +1,31 @@
-"""Measures of spectra: outliers in embeddings, layers and logits."""
+"""Measures of waves: what modules write of the answer, lines of number tables, the final logits' strongest waves."""
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from fourier_lightning.claims.measures import Measure, Measured
-from fourier_lightning.readings import waves
+from fourier_lightning.readings import phase, waves
+from fourier_lightning.readings.neighbours import neighbours
 from fourier_lightning.readings.paper import SHORT
 from fourier_lightning.record.runs import Run
 
+KEPT = 0.5  # of its power at the first look, that a line has to have still
 
-def wave_sum_error(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """How far the sum of the strongest waves of the final logits peaks from the answer (figure 4b)."""
-    errors = waves.wave_sum_errors(run)
-    if errors is None:
+
+def few_waves(run: Run, peers: Sequence[Run]) -> Measured | None:
+    """How often the sum of the strongest waves of the final logits peaks at the answer (figure 4b).
+
+    Its control: as many random waves of the same logits. Where these do it too, the curve has a peak and no few waves.
+    """
+    row = waves.few_waves(run)
+    if row is None:
         return None
-    strongest = [f"{period:.3g}" for period in waves.strongest_periods(run, 5)]
-    return Measured(float(np.mean(errors)), detail=f"{len(errors)} prompt(s); strongest T = {', '.join(strongest)}")
+    detail = f"{row['waves']} waves, {row['prompts']} prompts, {row['accuracy']:.0%} right with all"
+    control = (row["control_exact_mean"], row["control_exact_std"], row["control_draws"])
+    return Measured(row["exact"], *control, n=row["prompts"], detail=detail)
 
 
-def layer_outliers(*modules: str, periods: Sequence[float] = SHORT, together: bool = False) -> Measure:
-    """Share of these periods that stand out in what some layer of these modules writes (figures 3, 6, 8).
-
-    Its control: the share that stands out but is not beyond states in random directions, read through the same
-    unembedding. Those lines are the unembedding's own; any module would show them.
+def writes(*modules: str, periods: Sequence[float] = SHORT, together: bool = False) -> Measure:
+    """Share of these periods that some layer of these modules writes of the answer (figures 2, 3, 6, 8).
 
     Args:
         modules: "mlp", "attn".
@@ -33,20 +35,16 @@ def layer_outliers(*modules: str, periods: Sequence[float] = SHORT, together: bo
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
         seen: list[set[float]] = []
-        beyond: list[set[float]] = []
         told = []
         for module in modules:
-            layers, own = waves.layer_lines(run, module, periods), waves.against_random(run, module)
-            if layers is None or any((0, t) not in own for t in periods):
+            layers = phase.written(run, module, periods)
+            if layers is None:
                 return None
             for layer, found in enumerate(layers):
                 seen.append(set(found))
-                beyond.append({t for t in found if own[layer, t]["p_value"] <= waves.LEVEL})
-                for t in sorted(found):
-                    told.append(f"{module} {layer} T={t:g} x{found[t]:.1f} (z {own[layer, t]['z']:.1f})")
-        value, real = share(seen, periods, together), share(beyond, periods, together)
-        detail = ", ".join(told) or "no line stands out"
-        return Measured(value, control=value - real, detail=f"{detail}; beyond random directions {real:.0%}")
+                told += [f"{module} {layer} T={t:g} (alignment {alignment:.2f}, {over:.1f} times T = 3, 7)"
+                         for t, (alignment, over) in sorted(found.items())]  # fmt: skip
+        return Measured(share(seen, periods, together), tested=True, detail=", ".join(told) or "none written")
 
     return measure
 
@@ -58,30 +56,54 @@ def share(found: Sequence[set[float]], periods: Sequence[float], together: bool)
     return len(set().union(*found)) / len(periods)
 
 
-def low_outliers(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Components below the cut-off beyond random directions in MLPs; 0 if attention has any (figure 10)."""
-    mlp, attn = waves.low_outliers(run, "mlp"), waves.low_outliers(run, "attn")
+def longest_in_mlp_alone(run: Run, peers: Sequence[Run]) -> Measured | None:
+    """1 if some MLP writes the longest wave of the answer and no attention does (figure 10)."""
+    mlp, attn = (phase.written(run, module, (run.p - 1.0,)) for module in ("mlp", "attn"))
     if mlp is None or attn is None:
         return None
-    alone = mlp if attn == 0 else 0
-    return Measured(alone, detail=f"components beyond random directions: MLP {mlp}, attention {attn}")
+    layers = [sum(bool(one) for one in found) for found in (mlp, attn)]
+    detail = f"T={run.p - 1}: {layers[0]} of {len(mlp)} MLPs, {layers[1]} of {len(attn)} attentions"
+    return Measured(float(layers[0] > 0 and not layers[1]), tested=True, detail=detail)
 
 
-def embedding_outliers(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Share of the paper's periods at which the number rows have an outlier (figures 5a, 7a, 15)."""
-    found = waves.embedding_lines(run)
+def embedding_outliers(kept: bool = False) -> Measure:
+    """Share of the paper's periods at which the number rows have an outlier (figures 5a, 7a, 15).
+
+    Args:
+        kept: whether a period also counts that was a line at the run's first look and has half of its power still: its
+            share may be less because others' grew.
+    """
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        found = waves.embedding_lines(run)
+        if found is None:
+            return None
+        peaks, elsewhere, outliers = found
+        told = ", ".join(f"T={t:g} x{peaks[t]:.1f}" for t in SHORT)
+        detail = f"power over neighbours': {told}; elsewhere to x{elsewhere:.1f}"
+        left = (waves.kept_lines(run) if kept else None) or {}
+        if left:
+            detail += f"; power over that at the first look: {', '.join(f'T={t:g} {r:.2f}' for t, r in left.items())}"
+        real = {*outliers, *(t for t, ratio in left.items() if ratio >= KEPT)}
+        return Measured(len(real) / len(SHORT), tested=True, detail=detail)
+
+    return measure
+
+
+def neighbours_alike(run: Run, peers: Sequence[Run]) -> Measured | None:
+    """How many times as often as by chance a number's nearest neighbour is of its size, of its last digit: the less.
+
+    1 where one of the two is no more than random orders of the number line give (figure 5b).
+    """
+    found = neighbours(run)
     if found is None:
         return None
-    peaks, elsewhere, outliers = found
-    told = ", ".join(f"T={t:g} x{peaks[t]:.1f}" for t in SHORT)
-    detail = f"power over neighbours': {told}; elsewhere to x{elsewhere:.1f}"
-    return Measured(len(outliers) / len(SHORT), detail=detail)
+    told = [f"{name} {one.share:.0%} (chance {one.chance:.0%}, p {one.p_value:.3f})"
+            for name, one in zip(("same tenth of the range", "same last digit"), found, strict=True)]  # fmt: skip
+    factors = [one.factor if one.p_value <= waves.LEVEL else 1.0 for one in found]
+    return Measured(min(factors), tested=True, detail=", ".join(told))
 
 
-def cluster_order(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """How far clusters of the number vectors go with magnitude, and with the last digit: the less (figure 5b)."""
-    found = waves.cluster_order(run)
-    if found is None:
-        return None
-    magnitude, digit = found
-    return Measured(min(found), detail=f"with magnitude {magnitude:.2f}, with the last digit {digit:.2f}")
+def at(period: float) -> Callable[[Run], float]:
+    """A period that is the same on every number line."""
+    return lambda run: period

@@ -128,7 +128,9 @@ def has_jobs(sweep_dir: Path | None) -> bool:
 def close_sweep(sweep_dir: Path) -> None:
     """Print and write the sweep's table; leave nothing behind of a sweep whose settings were refused."""
     from fourier_lightning.console import print_rows
-    from fourier_lightning.record.sweep import write_summary
+    from fourier_lightning.readings.contrasts import unequal_arms
+    from fourier_lightning.readings.seeds import finished
+    from fourier_lightning.record.sweep import jobs, write_summary
 
     if not has_jobs(sweep_dir):
         (sweep_dir / "multirun.yaml").unlink(missing_ok=True)
@@ -137,4 +139,6 @@ def close_sweep(sweep_dir: Path) -> None:
         return
     rows = write_summary(sweep_dir)
     print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
+    if told := unequal_arms(finished(jobs(sweep_dir))):
+        print(f"No equal contrast: {told}")
     print(f"To compare its arms: fourier-lightning report {sweep_dir}")

@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor
 
+from fourier_lightning.data.batches import Batches
 from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import strongest_waves
-from fourier_lightning.instruments.base import Findings, Instrument, Row, View
+from fourier_lightning.instruments.base import Findings, Instrument, Row, View, spread
 from fourier_lightning.models.decoder import LnMode
 from fourier_lightning.models.hooks import Site, capture
 
@@ -24,6 +25,10 @@ class FinalLogits(Instrument):
     (prompts, p), the sum of the strongest ``top_k`` waves; ``heatmap_attn`` and ``heatmap_mlp`` (prompts, layers,
     p), each module's contribution to the logits.
 
+    And of many prompts, ``few_waves``: waves (``top_k``), prompts, accuracy, exact (share whose strongest waves alone
+    add up to a peak at the answer), and ``control_exact_mean`` and ``_std`` of as many random waves of the same logits:
+    a curve with a peak has it in any few of its waves, the model's own few are those that random ones can't replace.
+
     Args:
         prompts: pairs [a, b], each with the first of ``data.templates``; null for the paper's [15, 93], or the
             first of the examples if the task doesn't ask that.
@@ -31,7 +36,10 @@ class FinalLogits(Instrument):
         cutoff: between the bands, in k; null as in ``filter.cutoff``.
         ln: the final LayerNorm in the heatmaps, see ``models.decoder``.
         basis: of the waves.
-        every_n_epochs: cadence.
+        many: prompts of ``few_waves``, at most; 0 for none.
+        draws: sets of random waves, the same for all prompts.
+        seed: of the draws.
+        every_n_epochs, batch_size: see ``Instrument``.
     """
 
     def __init__(
@@ -41,14 +49,21 @@ class FinalLogits(Instrument):
         cutoff: int | None = None,
         ln: LnMode = "frozen",
         basis: BasisKind = "orthonormal",
+        many: int = 512,
+        draws: int = 20,
+        seed: int = 0,
         every_n_epochs: int = 0,
+        batch_size: int = 512,
     ) -> None:
-        super().__init__(every_n_epochs)
+        super().__init__(every_n_epochs, batch_size=batch_size)
+        if many < 0 or draws < 2:
+            raise ConfigError(f"many={many}, draws={draws}", "too few", "use many=0 or more, and 2 draws or more")
         if top_k < 1:
             raise ConfigError(f"top_k={top_k}", "too small", "use 1 or more")
         if prompts == [] or any(len(pair) != 2 for pair in prompts or []):
             raise ConfigError(f"prompts={prompts}", "not pairs", "e.g. [[15,93],[1,2]]")
         self.prompts, self.top_k, self.cutoff = prompts, top_k, cutoff
+        self.many, self.draws, self.seed = many, draws, seed
         self.ln: LnMode = ln
         self.basis: BasisKind = basis
 
@@ -83,7 +98,40 @@ class FinalLogits(Instrument):
         found.arrays |= {"final_logits": logits, "final_logits_topk_sum": torch.stack(sums)}
         whole = zip(operands.tolist(), asked.answer.tolist(), logits, strict=True)
         found.tables["final_logit_waves"] = [row for one in whole for row in self._waves(*one, view)]
+        found.tables |= {"few_waves": [self._few_waves(view)]} if self.many else {}
         return found
+
+    def _few_waves(self, view: View) -> Row:
+        """How often the strongest waves alone, and random ones, peak at the answer."""
+        groups = spread([group.to(view.device) for group in view.examples], self.many)
+        asked = list(Batches(groups, self.batch_size))
+        said = [view.decoder.uncapped(view.decoder.answer_logits(batch["prompt"])) for batch in asked]
+        logits = torch.cat([one[:, view.numbers].double().cpu() for one in said])  # (prompts, p)
+        answers, basis = torch.cat([batch["answer"].cpu() for batch in asked]), view.basis(self.basis)
+        coefficient = logits @ basis.rows.T  # (prompts, rows)
+        power = torch.zeros(len(logits), basis.n_components + 1, dtype=torch.float64)
+        power.index_add_(1, basis.component, coefficient.square())
+
+        def right(chosen: Tensor) -> float:
+            """Share of the prompts whose chosen components (prompts, K + 1) add up to a peak at the answer."""
+            sums = (coefficient * chosen[:, basis.component]) @ basis.rows
+            return float((sums.argmax(dim=1) == answers).double().mean())
+
+        def only(components: Tensor) -> Tensor:
+            """Components (prompts or 1, n) as a mask, for every prompt."""
+            mask = torch.zeros_like(power)
+            return mask.scatter_(1, components.expand(len(power), -1), 1.0)
+
+        power[:, 0] = -1.0  # the constant is no wave
+        count, rng = min(self.top_k, basis.n_components), torch.Generator().manual_seed(self.seed)
+        drawn = [1 + torch.randperm(basis.n_components, generator=rng)[None, :count] for _ in range(self.draws)]
+        control = torch.tensor([right(only(components)) for components in drawn])
+        return {
+            "waves": count, "prompts": len(logits),
+            "accuracy": float((logits.argmax(dim=1) == answers).double().mean()),
+            "exact": right(only(power.topk(count, dim=1).indices)), "control_exact_mean": float(control.mean()),
+            "control_exact_std": float(control.std()), "control_draws": self.draws,
+        }  # fmt: skip
 
     def _waves(self, operands: list[int], answer: int, signal: Tensor, view: View) -> list[Row]:
         basis = view.basis(self.basis)

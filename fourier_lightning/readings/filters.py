@@ -64,6 +64,13 @@ def row_of(run: Run, modules: str, removed: str) -> Row | None:
     return table_1(run).get((modules, removed))
 
 
+def rows_of(run: Run, path: str) -> dict[tuple[str, str], Row]:
+    """Rows of Table 1 by (modules, removed): filtered in the "flow", or on the "direct" path to the logits alone."""
+    if path == "flow":
+        return table_1(run)
+    return {(row["modules"], row["removed"]): row for row in run.table("direct_path") if row["period"] is None}
+
+
 def errors_of(run: Run, modules: str, removed: str) -> list[Row]:
     """The histogram of errors under a filter of Table 1, by the run's method: rows with ``error`` and ``count``."""
     rows = [r for r in run.table("error_histogram") if (r["modules"], r["removed"]) == (modules, removed)]
@@ -189,6 +196,25 @@ def wave_errors(run: Run, period: float | None = None) -> tuple[float | None, li
     rows = run.table("single_component_errors")
     period = max((row["period"] for row in rows), default=None) if period is None else period
     return period, [] if period is None else [row for row in rows if same(row["period"], period)]
+
+
+def kept_row(run: Run, period: float, path: str) -> Row | None:
+    """The row of one wave kept in all modules: in the "flow", or on the "direct" path."""
+    if path == "flow":
+        return next((row for row in run.table("single_component") if same(row["period"], period)), None)
+    return next((row for row in run.table("direct_path") if kept_alone(row, period)), None)
+
+
+def kept_errors(run: Run, period: float, path: str) -> list[Row]:
+    """The histogram of errors with it."""
+    if path == "flow":
+        return wave_errors(run, period)[1]
+    return [row for row in run.table("direct_errors") if kept_alone(row, period)]
+
+
+def kept_alone(row: Row, period: float) -> bool:
+    """Whether a row of the direct path is about one wave kept in attention and MLPs."""
+    return (row["modules"], row["removed"]) == ("attn_mlp", "all but period") and same(row["period"], period)
 
 
 def costliest(run: Run, count: int = 5) -> list[Row] | None:

@@ -18,6 +18,11 @@ def rescued(run: Run) -> bool:
     return run.arm.is_rescue
 
 
+def holds_pretrained(run: Run) -> bool:
+    """Trained with the pretrained number rows: the pretrained model, or a random one with its table, frozen."""
+    return run.arm.is_fine_tuned or run.arm.is_rescue
+
+
 def untouched(run: Run) -> bool:
     """Models that hold the pretrained number rows as they are."""
     return run.arm.intact and (run.arm.as_is or run.arm.is_rescue)

@@ -61,14 +61,6 @@ def beyond_random(run: Run, module: str) -> tuple[list[float], list[float]]:
     return sorted(found), sorted({period for _, period in rows})
 
 
-def low_outliers(run: Run, module: str) -> int | None:
-    """How many components below the cut-off some layer of a module writes beyond random directions (figure 10)."""
-    rms, limit = run.array(f"layer_component_{module}_rms"), run.array(f"layer_component_{module}_limit")
-    if rms is None or limit is None:
-        return None
-    return int((rms > limit)[:, : cutoff_of(run) - 1].any(axis=0).sum())
-
-
 def low_share(run: Run, module: str) -> float | None:
     """Share of a module's power over the number line that lies below the cut-off, all layers together."""
     rms = run.array(f"layer_component_{module}_rms")
@@ -87,16 +79,29 @@ def cutoff_of(run: Run) -> int:
 def embedding_lines(run: Run) -> tuple[dict[float, float], float, list[float]] | None:
     """Of the number rows: prominence at the paper's periods, the most elsewhere, and the periods that are outliers.
 
-    An outlier has power beyond all three nulls, or stands out from its neighbours (figures 5a, 7a, 15).
+    An outlier has power beyond all three nulls, or is beyond the detrended null and stands out from its neighbours
+    (figures 5a, 7a, 15).
     """
-    rows = [row for row in run.table("embedding_periods") if row["line"] == "numbers"]
-    found = {t: next((row for row in rows if same(row["period"], t)), None) for t in SHORT}
-    spectrum = run.array("embedding_spectrum")
-    if spectrum is None or any(row is None for row in found.values()):
+    rows, spectrum = short_rows(run), run.array("embedding_spectrum")
+    if spectrum is None or rows is None:
         return None
     peaks, elsewhere = lines(np.square(spectrum), run.p)
-    outliers = [t for t, row in found.items() if (row and row["significant"]) or stands_out(peaks[t], elsewhere)]
-    return peaks, elsewhere, outliers
+    above = {t for t, row in rows.items() if beyond_trend(row) and stands_out(peaks[t], elsewhere)}
+    return peaks, elsewhere, [t for t, row in rows.items() if row["significant"] or t in above]
+
+
+def short_rows(run: Run, first: bool = False) -> dict[float, dict[str, Any]] | None:
+    """The number rows' row of ``embedding_periods`` at each of the paper's periods; None if one is missing.
+
+    Args:
+        first: of the weights that were looked at first, and not of the last ones.
+    """
+    rows = run.rows("embedding_periods") if first else run.table("embedding_periods")
+    start = min((row["step"] for row in rows), default=0)
+    mine = [row for row in rows if row["line"] == "numbers" and (not first or row["step"] == start)]
+    found = {t: next((row for row in mine if same(row["period"], t)), None) for t in SHORT}
+    kept = {t: row for t, row in found.items() if row is not None}
+    return kept if len(kept) == len(SHORT) else None
 
 
 def embedding_periods(run: Run) -> tuple[list[float], list[float]]:
@@ -162,18 +167,21 @@ def first_prompt(run: Run) -> list[dict[str, Any]]:
     return [row for row in rows if (row["a"], row["b"]) == (rows[0]["a"], rows[0]["b"])]
 
 
-def wave_sum_errors(run: Run) -> list[int] | None:
-    """How far the sum of each prompt's strongest waves peaks from the answer (figure 4b)."""
-    total, rows = run.array("final_logits_topk_sum"), run.table("final_logit_waves")
-    if total is None or not rows:
+def kept_lines(run: Run) -> dict[float, float] | None:
+    """Power of the number rows at the paper's periods over that at the first look; of those that were lines there.
+
+    None if the record has no earlier look.
+    """
+    now, first = short_rows(run), short_rows(run, first=True)
+    if now is None or first is None or any(now[t]["step"] == first[t]["step"] for t in SHORT):
         return None
-    answers = {(row["a"], row["b"]): row["answer"] for row in rows}
-    return [abs(int(one.argmax()) - answer) for one, answer in zip(total, answers.values(), strict=False)]
+    real = [t for t in SHORT if first[t]["significant"] or beyond_trend(first[t])]
+    return {t: now[t]["power"] / first[t]["power"] for t in real}
 
 
-def strongest_periods(run: Run, count: int) -> list[float]:
-    """Periods of the strongest waves of the first prompt's final logits."""
-    return [row["period"] for row in run.table("final_logit_waves") if row["band"] == "all"][:count]
+def few_waves(run: Run) -> dict[str, Any] | None:
+    """The row that says how often the strongest waves of the final logits alone peak at the answer (figure 4b)."""
+    return next(iter(run.table("few_waves")), None)
 
 
 def clusters(table: np.ndarray) -> np.ndarray:
@@ -181,17 +189,3 @@ def clusters(table: np.ndarray) -> np.ndarray:
     from sklearn.cluster import KMeans  # seconds to import
 
     return KMeans(min(10, len(table)), n_init=10, random_state=0).fit_predict(table)
-
-
-def cluster_order(run: Run) -> tuple[float, float] | None:
-    """Adjusted mutual information of clusters of the number vectors with tenths of the range, and with the last digit.
-
-    0 is chance, 1 is equality (figure 5b).
-    """
-    table = run.array("number_embedding")
-    if table is None:
-        return None
-    from sklearn.metrics import adjusted_mutual_info_score as shared
-
-    numbers, found = np.arange(len(table)), clusters(table)
-    return shared(numbers * 10 // len(table), found), shared(numbers % 10, found)

@@ -150,6 +150,12 @@ TABLES: dict[str, Table] = {
         ("amplitude", "float", "of the wave, logits"), ("peak", "float", "where it is highest next to the answer"),
         ("value", "float", "the wave at the answer, logits"),
     )),
+    "few_waves": Table("final_logits", "the strongest waves of many prompts' final logits", cols(
+        ("waves", "int", "how many are added up"), ("prompts", "int", "of the validation split"),
+        ("accuracy", "float", METRICS["accuracy"]), ("exact", "float", "share whose sum peaks at the answer"),
+        ("control_exact_mean", "float", "the same of as many random waves, mean over the draws"),
+        ("control_exact_std", "float", "sample standard deviation"), ("control_draws", "int", "sets of random waves"),
+    )),
     "filter_ablation": Table("filter_ablation", "a row of Table 1 by one method", WHERE + cols(
         ("cutoff", "int", "k from which waves are high")) + METHOD + POSITIONS + BASIS + cols(
         ("fold_ln", "bool", "whether the final norm's gain is part of the unembedding")) + TRIAL),

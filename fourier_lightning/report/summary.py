@@ -9,6 +9,7 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import number
 from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.readings import filters, seeds, waves, words
+from fourier_lightning.readings.contrasts import unequal
 from fourier_lightning.record.runs import Run, by_label
 from fourier_lightning.report.blocks import escape
 
@@ -55,7 +56,7 @@ def spread(values: Sequence[float]) -> str:
 
 def winner(runs: Sequence[Run]) -> list[str]:
     """Which arm wins and by how much, among those that share task, prompts and training share."""
-    sentences = []
+    sentences, groups = [], by_label(seeds.finished(runs))
     for task, values in seeds.ranking(runs).items():
         (first, top), *rest = values.items()
         text = f"<b>{escape(first)}</b> is right in {spread(top)} of the test split ({words.seeds(len(top))})"
@@ -66,6 +67,8 @@ def winner(runs: Sequence[Run]) -> list[str]:
                 text += f" and {100 * (np.mean(top) - np.mean(worst)):.2f} ahead of <b>{escape(last)}</b>"
             if min(top) <= max(next_best):
                 text += "; seeds of the first two overlap"
+            if unlike := unequal(groups[first], groups[second]):
+                text += f"; these two differ in more than the arm ({escape(unlike)})"
         sentences.append(f"{escape(', '.join(task))}: {text}.")
     return sentences
 

@@ -1,0 +1,61 @@
+"""Numbers that hold a model against another arm's on the same data: how much more it is right, how much sooner."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fourier_lightning.claims.measures import Measure, Measured
+from fourier_lightning.readings import learning
+from fourier_lightning.readings.contrasts import differing
+from fourier_lightning.readings.filters import ADDS
+from fourier_lightning.record.runs import Run
+
+
+def matching(run: Run, peers: Sequence[Run], arm: str) -> list[Run]:
+    """Runs of another arm (its key) on the same task and share of the pairs, of the same seed where there is one."""
+
+    def asked(one: Run) -> list[object]:
+        return [one.task, *(one.config["data"].get(key) for key in ("templates", "train_fraction", "pairs"))]
+
+    same_task = [peer for peer in peers if peer.arm.key == arm and asked(peer) == asked(run)]
+    return [peer for peer in same_task if peer.seed == run.seed] or same_task
+
+
+def comparable(run: Run, peers: Sequence[Run]) -> tuple[list[Run], str]:
+    """The peers of equal body and budget that fit their training pairs; else all, and why they can't compare."""
+    told = {peer: differing(run, peer) or learning.unfit(peer).replace("it did", "the other did") for peer in peers}
+    fair = [peer for peer, why in told.items() if not why]
+    return (fair, "") if fair else (list(peers), next(iter(told.values()), ""))
+
+
+def advantage(arm: str) -> Measure:
+    """Test accuracy less that of another arm (its key) on the same task and data."""
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        others, unlike = comparable(run, [p for p in matching(run, peers, arm) if "test/accuracy" in p.metrics])
+        mine = run.metrics.get("test/accuracy")
+        if mine is None or not others:
+            return None
+        theirs = float(np.mean([peer.metrics["test/accuracy"] for peer in others]))
+        return Measured(mine - theirs, incomparable=unlike, detail=f"{mine:.2%} against {theirs:.2%}")
+
+    return measure
+
+
+def speed(arm: str, level: float = ADDS) -> Measure:
+    """Epochs to an accuracy of ``level``, over another arm's (its key; over all epochs, if that never does)."""
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        mine, length = learning.epochs_to(run, level)
+        matched, unlike = comparable(run, [p for p in matching(run, peers, arm) if learning.epochs_to(p)[1] > 1])
+        others = [learning.epochs_to(peer, level) for peer in matched]
+        if length < 2 or not others or (mine is None and all(reached is None for reached, _ in others)):
+            return None
+        if mine is None:
+            return Measured(1.0, incomparable=unlike, detail=f"never reaches {level:.0%}")
+        theirs = float(np.mean([reached or total for reached, total in others]))
+        never = all(reached is None for reached, _ in others)
+        told = f"the other never in {theirs:g}" if never else f"the other {theirs:g}"
+        return Measured(mine / theirs, incomparable=unlike, detail=f"{mine} epochs; {told}")
+
+    return measure

@@ -1,0 +1,61 @@
+"""Which numbers lie side by side in the number table: of like size, of like last digit, more often than by chance?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fourier_lightning.record.runs import Run
+
+DRAWS = 999  # permutations of the number line
+
+
+@dataclass(frozen=True)
+class Enrichment:
+    """How often a number's nearest neighbour is of its kind.
+
+    Attributes:
+        share: of the numbers.
+        chance: the same with the rows in random orders, mean.
+        p_value: part of these orders (with the true one counted in) that reach the share.
+    """
+
+    share: float
+    chance: float
+    p_value: float
+
+    @property
+    def factor(self) -> float:
+        """How many times as often as by chance."""
+        return self.share / self.chance if self.chance else 0.0
+
+
+def nearest(table: np.ndarray) -> np.ndarray:
+    """The nearest other row of each row, by Euclidean distance: (p, d) to (p,)."""
+    rows = np.asarray(table, dtype=float)
+    squares = (rows**2).sum(axis=1)
+    distance = squares[:, None] + squares[None, :] - 2 * rows @ rows.T
+    np.fill_diagonal(distance, np.inf)
+    return distance.argmin(axis=1)
+
+
+def enrichment(kind: np.ndarray, neighbour: np.ndarray, seed: int = 0) -> Enrichment:
+    """Hold the share of numbers whose neighbour is of their kind against random orders of the number line.
+
+    Args:
+        kind: (p,) of each number.
+        neighbour: (p,) its nearest one.
+        seed: of the permutations.
+    """
+    rng = np.random.default_rng(seed)
+    share = float((kind == kind[neighbour]).mean())
+    drawn = np.array([(one == one[neighbour]).mean() for one in (rng.permutation(kind) for _ in range(DRAWS))])
+    return Enrichment(share, float(drawn.mean()), float((1 + (drawn >= share).sum()) / (1 + DRAWS)))
+
+
+def neighbours(run: Run) -> tuple[Enrichment, Enrichment] | None:
+    """Of the number rows' nearest neighbours: those in the same tenth of the range, and of the same last digit."""
+    table = run.array("number_embedding")
+    if table is None:
+        return None
+    numbers, near = np.arange(len(table)), nearest(table)
+    return enrichment(numbers * 10 // len(table), near), enrichment(numbers % 10, near)

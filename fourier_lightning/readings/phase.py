@@ -1,0 +1,44 @@
+"""Which waves of the answer modules write: beyond their nulls, aligned with it, more than periods without meaning."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fourier_lightning.readings.filters import same
+from fourier_lightning.readings.paper import SHORT
+from fourier_lightning.record.runs import Run
+
+LEVEL = 0.05  # of the p-value, corrected over modules and periods
+ALIGNED = 0.5  # alignment from which a wave points at the answer more than it does not
+TWICE = 2.0  # the least over the largest amount at periods without meaning: a peak by heart has all of them alike
+MEANINGLESS = (3.0, 7.0)  # negative controls: no period of decimal numbers
+
+
+def written(run: Run, module: str, periods: Sequence[float] = SHORT) -> list[dict[float, tuple[float, float]]] | None:
+    """Of each layer's "mlp" or "attn": the periods that it writes, with alignment and amount over the controls'.
+
+    A period is written if its p-value in ``answer_phase`` is at most 5 %, its alignment at least ``ALIGNED``, and its
+    amount at least ``TWICE`` the largest at T = 3 and 7 in the same module of the same layer.
+
+    Returns:
+        one dictionary a layer; None if the record lacks the table, one of these periods, or the controls.
+    """
+    layers: dict[int, list[dict[str, Any]]] = {}
+    for row in run.table("answer_phase"):
+        if row["module"] == module:
+            layers.setdefault(row["layer"], []).append(row)
+    found = [written_in(layers[layer], periods) for layer in sorted(layers)]
+    return [one for one in found if one is not None] if found and None not in found else None
+
+
+def written_in(rows: Sequence[dict[str, Any]], periods: Sequence[float]) -> dict[float, tuple[float, float]] | None:
+    """The periods that one module of one layer writes, from its rows; None if it was not asked for one of them."""
+    asked = {t: next((row for row in rows if same(row["period"], t)), None) for t in (*periods, *MEANINGLESS)}
+    if None in asked.values():
+        return None
+    known = {t: row for t, row in asked.items() if row is not None}
+    floor = max(*(known[t]["amount"] for t in MEANINGLESS), 0.0)
+    return {
+        t: (known[t]["alignment"], known[t]["amount"] / floor if floor else float("inf"))
+        for t in periods
+        if known[t]["p_value"] <= LEVEL and known[t]["alignment"] >= ALIGNED and known[t]["amount"] >= TWICE * floor
+    }
