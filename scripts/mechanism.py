@@ -1,4 +1,4 @@
-"""Turn dissected runs of the paper's regime into docs/results/mechanism.{jsonl,md}, from the runs' records alone.
+"""Turn dissected runs of the paper's regime into docs/results/mechanism.{jsonl,md,png}, from the runs' records alone.
 
     python -m scripts.mechanism RUN_OR_SWEEP_DIR [...]
     python -m scripts.mechanism                         (redraw the tables from the committed rows)
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.figures.chart import Axis, Bars, Chart, Panel, Points
+from fourier_lightning.figures.draw import draw
 from fourier_lightning.readings.filters import by_method, method_in
 from fourier_lightning.readings.paper import TABLE_1
 from fourier_lightning.readings.seeds import finished
@@ -24,6 +26,9 @@ from scripts.results import OUT, percent
 Row = dict[str, Any]
 TABLES = ("filter_ablation", "single_component", "direct_path", "input_waves", "answer_phase", "lens_accuracy")
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_10", "train/accuracy")
+FROZEN = "scratch-pretrained-frozen"
+TICKS = ("all", "no long", "random", "no short", "random")
+PALETTE = {"none": "#3b6ea8", "low": "#c2572b", "short": "#6a51a3"}
 KNOCK_OUTS = 10  # those that cost most
 DROPPED = ("step", "epoch", "positions", "basis", "fold_ln")
 
@@ -175,6 +180,37 @@ def report(rows: Sequence[Row]) -> str:
     return text
 
 
+SHOWN = (  # rows of input_waves in the picture: what is removed, and whose columns: the filter's, or its control's
+    ("nothing removed", "none", "", ""), ("long waves removed", "low", "", ""),
+    ("as much at random", "low", "control_energy_", "_mean"), ("T = 2, 2.5, 10/3, 5, 10 removed", "short", "", ""),
+    ("as much at random ", "short", "control_energy_", "_mean"),
+)  # fmt: skip
+
+
+def picture(rows: Sequence[Row]) -> Chart:
+    """Waves removed from the operands' input rows of the frozen arm: exact, modulo 10, within 10, a dot a seed."""
+    regimes = groups([row for row in rows if row["table"] == "input_waves" and row["arm"] == FROZEN], "regime")
+    mine = next(iter(regimes.values()))
+    panels = []
+    for name, title in (("accuracy", "exact"), ("mod_10", "right modulo 10"), ("within_10", "within 10")):
+        marks: list[Any] = []
+        for place, (label, removed, start, end) in enumerate(SHOWN):
+            seen = [100 * row[f"{start}{name}{end}"] for row in mine if row["removed"] == removed]
+            colour = "#9aa0a6" if start else PALETTE[removed]
+            marks.append(Bars([place], [sum(seen) / len(seen)], label.strip(), colour))
+            marks.append(Points([place] * len(seen), seen, "single seeds", "#222222", size=3))
+        panels.append(
+            Panel(
+                title,
+                Axis("waves of the operands", ticks=list(enumerate(TICKS))),
+                Axis("validation split (%)", limits=(0, 105)),
+                marks,
+            )
+        )
+    note = "Waves removed from the operands' vectors alone; grey: random directions of the same energy."
+    return Chart("What the model needs its waves for", panels, note, columns=3, width=12)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -187,6 +223,7 @@ def main() -> None:
         parser.exit(2, f"error: {error}\n")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (OUT / "mechanism.md").write_text(report(rows))
+    draw(picture(rows)).savefig(OUT / "mechanism.png", dpi=130)
 
 
 if __name__ == "__main__":

@@ -285,8 +285,8 @@ def test_numbers_in_words():
     assert markdown([replace(base, claim=CLAIMS[0].name)]).count("**supported**") == 1
 
 
-def test_the_readme_shows_the_committed_verdicts():
+def test_the_page_of_claims_shows_the_committed_verdicts():
     verdicts = [Verdict(**json.loads(line)) for line in (ROOT / "docs/results/claims.jsonl").read_text().splitlines()]
     assert {verdict.claim for verdict in verdicts} == {one.name for one in CLAIMS}
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "docs/claims.md").read_text()
     assert readme.split("<!-- claims -->\n")[1].split("<!-- /claims -->")[0] == markdown(verdicts)

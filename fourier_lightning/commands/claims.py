@@ -2,7 +2,7 @@
 
 fourier-lightning claims RUN_OR_SWEEP_DIR...                      (print the table)
 fourier-lightning claims DIRS --output claims.jsonl               (and write the verdicts, a line each)
-fourier-lightning claims --from docs/results/claims.jsonl --readme README.md   (the README's table)
+fourier-lightning claims --from docs/results/claims.jsonl --readme docs/claims.md   (its table)
 """
 
 import argparse
