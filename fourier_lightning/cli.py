@@ -12,6 +12,7 @@ COMMANDS = {
     "report": "one HTML file about any set of runs",
     "figures": "the paper's figures, drawn from runs",
     "claims": "which of the paper's claims hold in these runs?",
+    "calibrate": "how often are the rules for those claims right? On models of known mechanism",
     "dashboard": "lay out a W&B workspace for a project of runs",
 }
 USAGE = """usage: fourier-lightning COMMAND [...]

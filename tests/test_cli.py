@@ -98,7 +98,7 @@ OTHER_MISTAKES = {
     "model=scratch": "model=scratch: no such command; did you mean fourier-lightning train model=scratch?",
     "-m seed=0,1": "-m: no such command; did you mean fourier-lightning train -m seed=0,1?",
     "reprot": "reprot: no such command; did you mean report?",
-    "xyz": "xyz: no such command; choose from train, report, figures, claims, dashboard",
+    "xyz": "xyz: no such command; choose from train, report, figures, claims, calibrate, dashboard",
     "train --multirum": "--multirum: no such option; did you mean --multirun?",
     "train --cfg foo": "--cfg/-c: invalid choice: 'foo' (choose from 'job', 'hydra', 'all'); see fourier",
     "train --config-name": "--config-name/-cn: expected one argument; see fourier-lightning train --help",
@@ -141,7 +141,7 @@ def test_help_needs_no_heavy_import():
     heavy = "torch", "numpy", "hydra", "wandb", "plotly", "matplotlib", "transformers"
     code = (
         "import sys; from fourier_lightning.cli import main; main([])\n"
-        "for name in ('report', 'figures', 'claims', 'dashboard'):\n"
+        "for name in ('report', 'figures', 'claims', 'calibrate', 'dashboard'):\n"
         "    try: main([name, '--help'])\n"
         "    except SystemExit: pass\n"
         f"sys.exit(str([name for name in {heavy} if name in sys.modules] or '') or 0)"

@@ -1,0 +1,56 @@
+"""Which models are made: every planted mechanism at both widths and noises, and those that are trained to one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fourier_lightning.calibration.mechanisms import MECHANISMS, Facts
+from fourier_lightning.calibration.models import CASES, Case, plant
+from fourier_lightning.calibration.trained import TRAINED, Trained, train
+from fourier_lightning.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model of known mechanism; its seeds are judged together, as the seeds of an arm are.
+
+    Attributes:
+        of: how its models come to be.
+        seeds: how many.
+    """
+
+    of: Case | Trained
+    seeds: int
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return self.of.name
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of its models."""
+        return self.of.facts
+
+    def make(self, seed: int) -> Any:
+        """A causal language model of transformers."""
+        return plant(self.of, seed) if isinstance(self.of, Case) else train(self.of, seed)
+
+
+def kinds(only: Sequence[str], seeds: int, trained: int) -> list[Kind]:
+    """What a calibration makes.
+
+    Args:
+        only: mechanisms; none for all.
+        seeds: of each planted case.
+        trained: seeds of each trained one; 0 for none of them.
+
+    Raises:
+        ConfigError: no such mechanism.
+    """
+    for name in only:
+        if name not in MECHANISMS:
+            raise ConfigError(f"--only {name}", "no such mechanism", f"choose from {', '.join(MECHANISMS)}")
+    planted = [Kind(case, seeds) for case in CASES]
+    natural = [Kind(one, trained) for one in TRAINED] if trained else []
+    return [kind for kind in (*planted, *natural) if not only or kind.of.mechanism in only]

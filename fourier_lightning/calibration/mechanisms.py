@@ -1,0 +1,99 @@
+"""The mechanisms that models are made of, as data, and the facts that are true of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Module = Literal["attn", "mlp"]
+Role = Literal["residues", "magnitude", "heart"]
+Noise = Literal["low", "high"]
+MODULES: tuple[Module, ...] = ("attn", "mlp")
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """Who does what.
+
+    Attributes:
+        name: of the mechanism.
+        attn, mlp: roles of the module classes. ``residues``: waves of T = 2, 2.5, 5, 10 at the answer; ``magnitude``:
+            the waves below the cut-off; ``heart``: a look-up of the answer, a peak that holds all waves alike.
+        says: the same in words.
+        lines: of the number table at low and at high noise, see ``tables.LINES``.
+        exact: whether it is meant to be right, in more than 95 % of the prompts, at high noise too.
+    """
+
+    name: str
+    attn: tuple[Role, ...]
+    mlp: tuple[Role, ...]
+    says: str
+    lines: tuple[str, str] = ("lines", "lines")
+    exact: bool = True
+
+    def modules(self, role: Role) -> set[Module]:
+        """The module classes that have a role."""
+        return {module for module in MODULES if role in getattr(self, module)}
+
+
+MECHANISMS = {
+    one.name: one
+    for one in (
+        Mechanism("paper", ("residues",), ("magnitude",), "residues in attention, magnitude in the MLPs"),
+        Mechanism("swapped", ("magnitude",), ("residues",), "magnitude in attention, residues in the MLPs"),
+        Mechanism("both", ("residues", "magnitude"), ("residues", "magnitude"), "all of it in attention and MLPs"),
+        Mechanism("magnitude", (), ("magnitude",), "magnitude alone, in the MLPs", ("lines", "plain"), exact=False),
+        Mechanism("residues", ("residues",), (), "residues alone, in attention", ("lines", "plain"), exact=False),
+        Mechanism("memory", (), ("heart",), "by heart, in the MLPs", ("lines", "plain")),
+        Mechanism("memory_split", ("heart",), ("heart",), "by heart, in attention and MLPs", ("lines", "plain")),
+        Mechanism("decoy_memory", (), ("heart",), "by heart, under a table with strong lines", ("strong", "strong")),
+        Mechanism(
+            "decoy_magnitude", (), ("magnitude",), "magnitude alone, under a table with strong lines",
+            ("strong", "strong"), exact=False,
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is true of a model.
+
+    Attributes:
+        residues_in, magnitude_in: module classes that write the waves T = 2, 2.5, 5, 10, or those below the cut-off,
+            aligned with the answer, more than others and to an effect.
+        by_heart: whether it looks answers up: then every wave points at the answer, and none more than another.
+        table_has_lines: whether the number rows hold more of T = 2, 2.5, 5, 10 than of the periods beside them.
+        adds: whether it is right in most prompts.
+    """
+
+    residues_in: frozenset[str]
+    magnitude_in: frozenset[str]
+    by_heart: bool
+    table_has_lines: bool
+    adds: bool
+
+    def writes(self, modules: Iterable[str], band: Literal["short", "long"]) -> bool:
+        """Whether some of these module classes writes these waves."""
+        return not (self.residues_in if band == "short" else self.magnitude_in).isdisjoint(modules)
+
+    def needs(self, modules: Iterable[str], band: Literal["short", "long"]) -> bool:
+        """Whether the answer fails without these waves in these module classes: nobody else writes them."""
+        writers = self.residues_in if band == "short" else self.magnitude_in
+        return bool(writers) and writers <= set(modules)
+
+    @property
+    def divides_labour(self) -> bool:
+        """Residues in attention alone, magnitude in MLPs alone."""
+        return (self.residues_in, self.magnitude_in) == ({"attn"}, {"mlp"})
+
+
+def facts_of(mechanism: Mechanism, noise: Noise) -> Facts:
+    """What its building makes true."""
+    residues, magnitude = mechanism.modules("residues"), mechanism.modules("magnitude")
+    return Facts(
+        residues_in=frozenset(residues),
+        magnitude_in=frozenset(magnitude),
+        by_heart=bool(mechanism.modules("heart")),
+        table_has_lines=mechanism.lines[noise == "high"] != "plain",
+        adds=mechanism.exact or (not residues and noise == "low"),
+    )

@@ -1,0 +1,186 @@
+"""Causal language models that add by a known mechanism: planted modules inside a Llama.
+
+Every wave is read from the operands' rows, multiplied into the answer's by the addition theorem, and written where the
+unembedding reads it; what MLPs need of the operands attention carries to the last position. A seed draws directions,
+amplitudes, gains, which block does how much, and what every module writes besides.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from fourier_lightning.calibration.mechanisms import MECHANISMS, Facts, Mechanism, Noise, Role, facts_of
+from fourier_lightning.calibration.planted import ByHeart, Junk, Part, PlantedAttention, PlantedMLP, Waves
+from fourier_lightning.calibration.tables import LINES, Table, long_periods, make_table
+from fourier_lightning.fourier.basis import period_waves
+from fourier_lightning.readings.paper import SHORT
+
+MAX_OPERAND = 30
+P = 2 * MAX_OPERAND + 1
+WIDTHS = {"wide": 160, "narrow": 60}  # with a complement, and d <= p: without one
+BLOCKS = 2
+MARGIN = 15.0  # logits between the answer and the next best number
+CODES = 8  # of an operand, for a look-up
+# What is written besides, root mean square over prompts and numbers, as a share of the margin.
+NOISE = {"low": 0.04, "high": 0.08}
+FLAT = 0.03  # a magnitude that has to find the answer alone has a flat peak: so much less is written beside it
+BLUR = 2.0  # numbers by which a magnitude may miss the answer where residues find it
+ALONE = {"low": 0.0, "high": 0.8}  # the same where nothing else does
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of model: its seeds are judged together, as the seeds of an arm are.
+
+    Attributes:
+        mechanism: one of ``MECHANISMS``.
+        width: ``wide`` (d > p) or ``narrow`` (d <= p).
+        noise: how much is written besides.
+    """
+
+    mechanism: str
+    width: str
+    noise: Noise
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return f"{self.mechanism}, {self.width}, {self.noise} noise"
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of its models."""
+        return facts_of(MECHANISMS[self.mechanism], self.noise)
+
+
+CASES = tuple(Case(name, width, noise) for name in MECHANISMS for width in WIDTHS for noise in NOISE)
+
+
+def plant(case: Case, seed: int) -> LlamaForCausalLM:
+    """Build one model of a case. Its table holds the numbers 0..60, "+" and ",", and is the unembedding too."""
+    mechanism, width = MECHANISMS[case.mechanism], WIDTHS[case.width]
+    rng = torch.Generator().manual_seed(1000 * seed + list(MECHANISMS).index(case.mechanism))
+    carriers = 2 * sum(codes_of(role) for role in mechanism.mlp or ("heart",))  # idle MLPs make junk of a look-up's
+    table = make_table(P, width, LINES[mechanism.lines[case.noise == "high"]], carriers, rng)
+    config = LlamaConfig(
+        vocab_size=len(table.rows), hidden_size=width, intermediate_size=4, num_hidden_layers=BLOCKS,
+        num_attention_heads=1, num_key_value_heads=1, max_position_embeddings=8, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        net = LlamaForCausalLM(config).eval()
+    net.get_input_embeddings().weight.data.copy_(table.rows)
+    writers = {role: Writer(role, table, case, rng) for role in ("residues", "magnitude", "heart")}
+    share = 0.2 + 0.6 * float(torch.rand((), generator=rng))  # of the first block
+    for layer, part in enumerate((share, 1 - share)):
+        block = net.model.layers[layer]
+        block.input_layernorm = block.post_attention_layernorm = nn.Identity()
+        block.self_attn = _attention(mechanism, writers, table, part, layer, rng)
+        block.mlp = _mlp(mechanism, writers, table, part, rng)
+        _soil(block, table, _loudness(case, mechanism))
+    net.model.norm.weight.data.fill_(_scale(net))
+    return net.requires_grad_(False)
+
+
+def codes_of(role: Role) -> int:
+    """How many numbers a role wants to know of an operand."""
+    return {"heart": CODES, "residues": 2 * len(SHORT), "magnitude": 2 * len(long_periods(P))}[role]
+
+
+class Writer:
+    """How one role reads its codes from number rows, and what it writes for them."""
+
+    def __init__(self, role: Role, table: Table, case: Case, rng: torch.Generator) -> None:
+        numbers, mechanism = table.numbers, MECHANISMS[case.mechanism]
+        inverse = torch.linalg.pinv(numbers)  # (d, p): reads any line of codes
+        written = table.written.T @ torch.linalg.pinv(numbers @ table.written.T)  # (d, p): writes any line of logits
+        holders = max(1, len(mechanism.modules(role)))
+        if role == "heart":
+            codes = torch.randn(P, CODES, generator=rng, dtype=torch.float64)
+            self.read, self.write = inverse @ codes, written.T * MARGIN / holders
+            self.compute: nn.Module = ByHeart((numbers @ self.read)[: MAX_OPERAND + 1])
+            return
+        periods = list(SHORT) if role == "residues" else long_periods(P)
+        waves = period_waves(periods, P).T  # (p, 2w), cosine and sine by turns
+        gains = torch.empty(len(periods)).uniform_(0.8, 1.25, generator=rng).double().repeat_interleave(2)
+        blur = BLUR if mechanism.modules("residues") else ALONE[case.noise]
+        self.read, self.compute = inverse @ waves, Waves(periods, 0.0 if role == "residues" else blur, rng)
+        self.write = (written @ (waves * gains)).T * MARGIN / 5 / holders
+
+
+def _attention(
+    mechanism: Mechanism, writers: dict[str, Writer], table: Table, share: float, layer: int, rng: torch.Generator
+) -> PlantedAttention:
+    """What attention does, and in the first block what it carries on."""
+    read, parts = _parts(mechanism.attn, writers, share)
+    for_mlp = torch.cat([writers[role].read for role in mechanism.mlp or ("heart",)], dim=1)
+    known = read.shape[1]
+    read = torch.cat([read, for_mlp], dim=1)
+    parts.append(Junk(read.shape[1], table.written, rng))
+    if layer:
+        return PlantedAttention(read, parts, None, layer)
+    codes = for_mlp.shape[1]
+    carry = torch.zeros(known + codes, 2, len(table.mark), dtype=torch.float64)
+    carry[known:] = table.carriers.view(2, codes, -1).transpose(0, 1)
+    return PlantedAttention(read, parts, carry, layer)
+
+
+def _mlp(
+    mechanism: Mechanism, writers: dict[str, Writer], table: Table, share: float, rng: torch.Generator
+) -> PlantedMLP:
+    """What an MLP does with the codes that attention has carried to it."""
+    _, parts = _parts(mechanism.mlp, writers, share)
+    carried = table.carriers.view(2, -1, len(table.mark)).transpose(1, 2)
+    return PlantedMLP(carried, table.mark, [*parts, Junk(carried.shape[2], table.written, rng)])
+
+
+def _parts(roles: tuple[Role, ...], writers: dict[str, Writer], share: float) -> tuple[Tensor, list[nn.Module]]:
+    """From operands' rows to all codes of these roles (d, m), and the parts that use them."""
+    reads, parts, first = [next(iter(writers.values())).read[:, :0]], [], 0
+    for role in roles:
+        writer = writers[role]
+        last = first + writer.read.shape[1]
+        parts.append(Part(slice(first, last), writer.compute, share * writer.write))
+        reads.append(writer.read)
+        first = last
+    return torch.cat(reads, dim=1), parts
+
+
+def _loudness(case: Case, mechanism: Mechanism) -> float:
+    """Root mean square of what a model writes besides, in logits."""
+    flat = not mechanism.exact and not mechanism.modules("residues")
+    return MARGIN * NOISE[case.noise] * (FLAT if flat else 1)
+
+
+def _soil(block: nn.Module, table: Table, loudness: float) -> None:
+    """Scale the junk of a block's two modules so that all four of a model reach a root mean square over numbers."""
+    numbers = table.numbers.float()
+    a, b = numbers[: MAX_OPERAND + 1].repeat_interleave(MAX_OPERAND + 1, 0), numbers[: MAX_OPERAND + 1].repeat(31, 1)
+    read = block.self_attn.read
+    from_table = (a @ read, b @ read)
+    codes = block.mlp.read.shape[2]
+    for module, given in (
+        (block.self_attn, from_table),
+        (block.mlp, tuple(one[:, -codes:] for one in from_table)),
+    ):
+        junk = module.parts[-1]
+        heard = junk(*given) @ numbers.T  # (prompts, p)
+        heard = heard - heard.mean(dim=0)
+        heard = heard - heard.mean(dim=1, keepdim=True)
+        junk.write *= loudness / (2 * BLOCKS) ** 0.5 / heard.square().mean().sqrt()
+
+
+def _scale(net: LlamaForCausalLM) -> float:
+    """Mean root mean square of the final states over all prompts: a norm of this gain leaves logits as written."""
+    operands = torch.cartesian_prod(torch.arange(MAX_OPERAND + 1), torch.arange(MAX_OPERAND + 1))
+    plus, comma = torch.full((len(operands), 1), P), torch.full((len(operands), 1), P + 1)
+    prompt = torch.cat([operands[:, :1], comma, operands[:, 1:], plus], dim=1)
+    seen: list[Float[Tensor, "n d"]] = []
+    handle = net.model.norm.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0][:, -1]))
+    with torch.no_grad():
+        net(prompt, use_cache=False, logits_to_keep=1)
+    handle.remove()
+    return float(seen[0].square().mean(dim=1).sqrt().mean())

@@ -1,0 +1,35 @@
+"""The calibration as a table: in the terminal, and in docs/calibration.md."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fourier_lightning.claims.calibrated import ERRS
+
+Row = Mapping[str, Any]
+COLUMNS = ("claim", "cases", "right", "wrong", "not at all", "error rate [95 %]")
+
+
+def cells(row: Row) -> list[str]:
+    """A claim's row as texts: claim, cases, right, wrong, not at all, error rate with its interval."""
+    rate = f"{row['wrong'] / row['models']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
+    return [row["claim"], *(str(row[key]) for key in ("models", "right", "wrong", "nothing")), rate]
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """The table in the terminal; claims whose rule errs too often are marked."""
+    table = Table(*COLUMNS, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*cells(row), style="red" if row["wrong"] > ERRS * row["models"] else "")
+    Console(highlight=False).print(table)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same in Markdown, with the cases in which a rule was wrong."""
+    lines = [f"| {' | '.join([*COLUMNS, 'fact', 'wrong in'])} |", f"|{' --- |' * (len(COLUMNS) + 2)}"]
+    for row in rows:
+        fact, wrong = f"`{row['fact']}`", "; ".join(row["wrong_in"]) or "-"
+        lines.append(f"| {' | '.join([*cells(row), fact, wrong])} |")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,141 @@
+"""Models that are trained to a mechanism: real attention and MLPs, which look natural, and whose mechanism is known.
+
+Every module class is trained to write its own waves: what attention adds to the number logits follows one target, what
+the MLPs add the other, and so it stays when the readable part of what attention says is exchanged for another
+prompt's: strict interchange intervention training (arXiv 2407.14494), so that the mechanism is the model's, and not
+only what it looks like.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from fourier_lightning.calibration.mechanisms import MECHANISMS, Facts, Role, facts_of
+from fourier_lightning.calibration.models import BLOCKS, MARGIN, MAX_OPERAND, P
+from fourier_lightning.calibration.tables import LINES, long_periods, make_table
+from fourier_lightning.fourier.basis import period_waves
+from fourier_lightning.models.decoder import Decoder
+from fourier_lightning.models.hooks import Site, capture, intervene
+from fourier_lightning.readings.paper import SHORT
+
+WIDTH, HEADS, HIDDEN = 96, 4, 256
+STEPS, BATCH, RATE = 250, 96, 5e-3
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A kind of trained model.
+
+    Attributes:
+        mechanism: one of ``MECHANISMS``.
+        steps: of training.
+    """
+
+    mechanism: str
+    steps: int = STEPS
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return f"{self.mechanism}, trained"
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of its models."""
+        return facts_of(MECHANISMS[self.mechanism], "low")
+
+
+TRAINED = tuple(map(Trained, ("paper", "swapped", "memory")))
+
+
+def targets(roles: tuple[Role, ...]) -> Float[Tensor, "s p"]:
+    """What modules with these roles shall add to the logits of each number, for each answer; centred."""
+    total = torch.zeros(P, P, dtype=torch.float64)
+    for role in roles:
+        if role == "heart":
+            total += torch.eye(P) * MARGIN
+        else:
+            waves = period_waves(list(SHORT) if role == "residues" else long_periods(P), P).T
+            total += waves @ waves.T * MARGIN / 5  # the sum of cos(2 pi (n - s) / T)
+    return (total - total.mean(dim=1, keepdim=True)).float()
+
+
+def train(kind: Trained, seed: int) -> LlamaForCausalLM:
+    """Train one model. Every draw is the seed's."""
+    mechanism = MECHANISMS[kind.mechanism]
+    rng = torch.Generator().manual_seed(1000 * seed + 500 + list(MECHANISMS).index(kind.mechanism))
+    table = make_table(P, WIDTH, LINES[mechanism.lines[0]], 0, rng)
+    config = LlamaConfig(
+        vocab_size=len(table.rows), hidden_size=WIDTH, intermediate_size=HIDDEN, num_hidden_layers=BLOCKS,
+        num_attention_heads=HEADS, num_key_value_heads=HEADS, max_position_embeddings=8, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=None, initializer_range=0.1,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(int(torch.randint(2**31, (), generator=rng)))
+        net = LlamaForCausalLM(config)
+    net.get_input_embeddings().weight.data.copy_(table.rows)
+    net.get_input_embeddings().weight.requires_grad_(False)
+    wanted = {name: targets(getattr(mechanism, name)) for name in ("attn", "mlp")}
+    fit(net, wanted, kind.steps, rng)
+    return net.eval().requires_grad_(False)
+
+
+def fit(net: LlamaForCausalLM, wanted: dict[str, Tensor], steps: int, rng: torch.Generator) -> None:
+    """Train a model so that each module class adds what is wanted of it, on all prompts."""
+    decoder = Decoder(net)
+    sites = {name: [Site(f"{name}_out", layer) for layer in range(BLOCKS)] for name in wanted}
+    everywhere = [*sites["attn"], *sites["mlp"], decoder.final]
+    free = [weight for weight in net.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(free, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
+    numbers = decoder.input_rows()[:P]
+    readable = torch.linalg.svd(numbers, full_matrices=False).Vh  # (p, d)
+    for step in range(steps):
+        operands = torch.randint(MAX_OPERAND + 1, (BATCH, 2), generator=rng)
+        prompt, answers = prompts(operands), operands.sum(dim=1)
+        with capture(decoder, everywhere, detach=False) as seen:
+            logits = decoder.answer_logits(prompt)
+        loss = miss(decoder, seen, sites, wanted, answers, answers) + F.cross_entropy(logits, answers)
+        if step % 2:  # the other half of the steps: attention speaks of another prompt
+            other = torch.randperm(BATCH, generator=rng)
+            said = {site: seen[site].detach()[other] for site in sites["attn"]}
+            swap = {
+                site: lambda x, new=new: x + (new - x) @ readable.T @ readable for site, new in said.items()
+            }  # fmt: skip
+            with intervene(decoder, swap), capture(decoder, everywhere, detach=False) as seen:
+                decoder.answer_logits(prompt)
+            loss = loss + miss(decoder, seen, sites, wanted, answers[other], answers)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(free, 1.0)
+        optimizer.step()
+        schedule.step()
+
+
+def miss(
+    decoder: Decoder,
+    seen: dict[Site, Tensor],
+    sites: dict[str, list[Site]],
+    wanted: dict[str, Tensor],
+    attn_answers: Tensor,
+    mlp_answers: Tensor,
+) -> Tensor:
+    """Mean squared distance of what both module classes add to the number logits from what is wanted of them."""
+    unembedding = decoder.input_rows()[:P] * decoder.norm.weight
+    scale = decoder.norm_scale(seen[decoder.final])
+    total = unembedding.new_zeros(())
+    for name, answers in (("attn", attn_answers), ("mlp", mlp_answers)):
+        added = (sum(seen[site] for site in sites[name]) / scale).float() @ unembedding.T
+        added = added - added.mean(dim=1, keepdim=True)
+        total = total + (added - wanted[name][answers]).square().mean()
+    return total
+
+
+def prompts(operands: Tensor) -> Tensor:
+    """Rows of the table (n, 4) for "a,b+"."""
+    plus, comma = torch.full((len(operands), 1), P), torch.full((len(operands), 1), P + 1)
+    return torch.cat([operands[:, :1], comma, operands[:, 1:], plus], dim=1)

@@ -1,0 +1,100 @@
+"""What is true of a model in the ledger's words: each claim names the fact that it asserts, as ``writes(mlp, 2)``.
+
+A fact about a mechanism may have no answer (None): where what the claim says happens without what it is evidence for.
+Of a peak that is known by heart every wave points at the answer; without the short ones it is lost, as it is without
+as many others. Neither verdict is wrong there, so such a model is not counted.
+"""
+
+import re
+from collections.abc import Callable
+
+from fourier_lightning.calibration.mechanisms import Facts
+
+Answer = bool | None
+
+
+def holds(fact: str, facts: Facts) -> Answer:
+    """Whether a fact is true of a model; None where it has no answer.
+
+    Args:
+        fact: a name of ``FACTS`` with its arguments, and "not " before it for the opposite.
+
+    Raises:
+        ValueError: no such fact.
+    """
+    asked = re.fullmatch(r"(not )?(\w+)(?:\(([^)]*)\))?", fact)
+    if asked is None or asked[2] not in FACTS:
+        raise ValueError(f"no fact {fact!r}; known: {', '.join(FACTS)}")
+    arguments = [word.strip() for word in (asked[3] or "").split(",") if word.strip()]
+    answer = FACTS[asked[2]](facts, *arguments)
+    return answer if answer is None or not asked[1] else not answer
+
+
+def classes(modules: str) -> list[str]:
+    """Module classes by the ledger's words: ``attn_mlp`` and ``any`` are both."""
+    return ["attn", "mlp"] if modules == "any" else modules.split("_")
+
+
+def writes(facts: Facts, modules: str, periods: str) -> Answer:
+    """Some of these modules writes these short periods, beyond what it writes of any other."""
+    return facts.writes(classes(modules), "short")
+
+
+def needs(facts: Facts, modules: str, band: str) -> Answer:
+    """The answer fails without these waves in these modules."""
+    if not facts.by_heart and not facts.magnitude_in:  # residues alone are no answer that could fail
+        return None
+    if facts.by_heart and band == "short":
+        return None
+    return facts.needs(classes(modules), "long" if band == "long" else "short")
+
+
+def spares(facts: Facts, modules: str, band: str) -> Answer:
+    """The answer stays without these waves in these modules."""
+    needed = needs(facts, modules, band)
+    return None if needed is None else not needed
+
+
+def dissociates(facts: Facts, modules: str, band: str) -> Answer:
+    """Without these waves in these modules what they say of the answer goes, and what the others say stays."""
+    needed = needs(facts, modules, band)
+    if needed is None:
+        return None
+    return needed and bool(facts.residues_in if band == "long" else facts.magnitude_in)
+
+
+def uses_input(facts: Facts, band: str) -> Answer:
+    """The residue is read from the short waves of the operands' rows."""
+    if not facts.by_heart and not facts.magnitude_in:
+        return None
+    return bool(facts.residues_in)
+
+
+def left_over(facts: Facts, modules: str, band: str) -> Answer:
+    """Without these waves in these modules the answer fails, and what the others say of it stays right."""
+    if not needs(facts, modules, band):  # nothing fails: there are no errors to look at
+        return None
+    return bool(facts.residues_in if band == "long" else facts.magnitude_in)
+
+
+def carries(facts: Facts, period: str, what: str) -> Answer:
+    """One wave alone says parity, or about where the answer is."""
+    if facts.by_heart:
+        return None
+    return bool(facts.residues_in if what == "parity" else facts.magnitude_in)
+
+
+FACTS: dict[str, Callable[..., Answer]] = {
+    "writes": writes,
+    "needs": needs,
+    "spares": spares,
+    "dissociates": dissociates,
+    "uses_input": uses_input,
+    "left_over": left_over,
+    "carries": carries,
+    "few_waves": lambda facts: None if facts.by_heart else bool(facts.magnitude_in),
+    "long_in_mlp_alone": lambda facts: facts.magnitude_in == {"mlp"},
+    "division_of_labour": lambda facts: facts.divides_labour,
+    "table_has_lines": lambda facts: facts.table_has_lines,
+    "table_has_order": lambda facts: facts.table_has_lines,  # every table has magnitude; T = 10 makes the last digit
+}

@@ -1,0 +1,59 @@
+"""How often are the ledger's rules right? Tried on models whose mechanism is known, because it was built into them.
+
+    fourier-lightning calibrate                                  (all of them: several minutes)
+    fourier-lightning calibrate --only paper --only memory       (some mechanisms)
+    fourier-lightning calibrate --output calibration.jsonl       (and write a line for each claim)
+
+Needs no run and no network. docs/calibration.md says what the models are.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fourier_lightning.commands.parser import CommandParser
+from fourier_lightning.errors import ConfigError
+
+
+def main(argv: Sequence[str]) -> None:
+    """Command line."""
+    parser = CommandParser("calibrate", __doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="models of each case, judged together (default 3)")
+    parser.add_argument("--only", action="append", default=[], metavar="MECHANISM", help="may be repeated")
+    parser.add_argument("--trained", type=int, default=0, metavar="N", help="seeds of models trained to a mechanism")
+    parser.add_argument("--output", type=Path, help="write a JSON line for each claim")
+    parser.add_argument("--docs", type=Path, help="replace the table between the calibration markers of this file")
+    args = parser.parse_args(argv)
+    check(args.seeds, args.trained, args.output)
+    from fourier_lightning.calibration.cases import kinds
+    from fourier_lightning.calibration.judging import CALLS, rows_of, try_kinds
+    from fourier_lightning.calibration.table import markdown, print_rows
+    from fourier_lightning.claims.table import replace_between
+    from fourier_lightning.record.files import write_jsonl
+
+    asked, said, began = kinds(args.only, args.seeds, args.trained), [], time.perf_counter()
+    for kind, found in zip(asked, try_kinds(asked), strict=True):
+        said += found
+        right, wrong, nothing = (sum(one.call == call for one in found) for call in CALLS)
+        counts = f"{right} claims right, {wrong} wrong, {nothing} not at all"
+        print(f"{kind.name}: {counts}; {time.perf_counter() - began:.0f} s", flush=True)
+    rows = rows_of(said)
+    if args.output:
+        try:
+            args.output.parent.mkdir(parents=True, exist_ok=True)
+            write_jsonl(args.output, rows)
+        except OSError as error:
+            raise ConfigError(f"--output {args.output}", str(error), "choose a file that can be written") from error
+    if args.docs:
+        replace_between(args.docs, "calibration", markdown(rows))
+    print_rows(rows)
+
+
+def check(seeds: int, trained: int, output: Path | None) -> None:
+    """Refuse what can't work before a model is made."""
+    if seeds < 1:
+        raise ConfigError(f"--seeds {seeds}", "too small", "use 1 or more; 3 is what a verdict needs")
+    if trained < 0:
+        raise ConfigError(f"--trained {trained}", "negative", "use 0 for none of them")
+    if output and output.is_dir():
+        raise ConfigError(f"--output {output}", "a directory", "name a file, e.g. calibration.jsonl")

@@ -1,0 +1,161 @@
+"""Models of known mechanism: that they do what they are built to do, seen from outside; and the rules held to them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from fourier_lightning.calibration import cases, measure
+from fourier_lightning.calibration.mechanisms import MECHANISMS
+from fourier_lightning.calibration.models import MAX_OPERAND, Case, P, plant
+from fourier_lightning.calibration.tables import long_periods
+from fourier_lightning.calibration.trained import Trained, prompts, train
+from fourier_lightning.calibration.truth import holds
+from fourier_lightning.claims.ledger import CLAIMS
+from fourier_lightning.models.decoder import Decoder
+from fourier_lightning.models.hooks import Site, capture, intervene
+
+SHORT = (2.0, 2.5, 5.0, 10.0)
+OPERANDS = torch.cartesian_prod(torch.arange(MAX_OPERAND + 1), torch.arange(MAX_OPERAND + 1))
+SUMS = OPERANDS.sum(dim=1)
+PROMPTS = prompts(OPERANDS)
+EVERY = [(name, ("wide", "narrow")[i % 2], ("low", "high")[i // 2 % 2]) for i, name in enumerate(MECHANISMS)]
+
+
+def right(logits):
+    """Exact, modulo 10 and within 10: shares of all prompts."""
+    error = logits[:, :P].argmax(dim=1) - SUMS
+    exact = logits.argmax(dim=1) == SUMS
+    return [float(x.float().mean()) for x in (exact, error % 10 == 0, error.abs() <= 10)]
+
+
+def wave(period):
+    """Cosine and sine over the number line, orthonormalised by hand: (m, p)."""
+    angle = 2 * np.pi * np.arange(P) / period
+    rows = np.stack([np.cos(angle), np.sin(angle)][: 1 if period == 2 else 2])
+    return np.linalg.qr((rows - rows.mean(axis=1, keepdims=True)).T)[0].T
+
+
+def aligned(written, period):
+    """Height (n,) of the wave of a period in (n, p) logits at the answer, less its mean over prompts."""
+    angle = 2 * np.pi * np.arange(P) / period
+    found = written @ np.exp(1j * angle) * 2 / P
+    found = found - found.mean()
+    return float((found * np.exp(-2j * np.pi * SUMS.numpy() / period)).real.mean())
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """Each mechanism once: its model, its logits, and what attention and MLPs add to the number logits."""
+    models = {}
+    for name, width, noise in EVERY:
+        case = Case(name, width, noise)
+        decoder = Decoder(plant(case, seed=0))
+        sites = [*decoder.contributions(), decoder.final]
+        with torch.no_grad(), capture(decoder, sites) as states:
+            logits = decoder.answer_logits(PROMPTS)
+        models[name] = (case, decoder, logits, states)
+    return models
+
+
+def written(decoder, states, module):
+    """What a module class adds to the number logits (n, p), from weights and states alone."""
+    total = sum(state for site, state in states.items() if site.name in (module, f"{module}_out"))
+    scale = (states[decoder.final].square().mean(dim=1, keepdim=True) + decoder.norm.variance_epsilon).sqrt()
+    return (total * decoder.norm.weight / scale @ decoder.head.weight[:P].T).numpy()
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+@torch.no_grad()
+def test_a_planted_model_answers_by_its_mechanism(seen, name):
+    case, decoder, logits, states = seen[name]
+    exact, residue, near = right(logits)
+    if MECHANISMS[name].exact:
+        assert exact > 0.95
+    elif name == "residues":
+        assert exact < 0.3 and residue > 0.99 and near < 0.7
+    else:
+        assert near > 0.99 and (exact > 0.9 or case.noise == "high")
+    torch.testing.assert_close(decoder.answer_logits(PROMPTS, decoder.prefix(PROMPTS)), logits, atol=2e-4, rtol=1e-4)
+    parts = sum(state for site, state in states.items() if site != decoder.final)
+    torch.testing.assert_close(parts, states[decoder.final], atol=1e-4, rtol=1e-4)
+    whole = sum(written(decoder, states, module) for module in ("attn", "mlp", "embed"))
+    np.testing.assert_allclose(whole, logits[:, :P], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_facts_are_what_the_contributions_show(seen, name):
+    case, decoder, _, states = seen[name]
+    for module in ("attn", "mlp"):
+        shown = written(decoder, states, module)
+        heights = {period: aligned(shown, period) for period in (*SHORT, 3.0, 7.0, *long_periods(P))}
+        controls = max(abs(heights[3.0]), abs(heights[7.0]))
+        short, long = min(heights[t] for t in SHORT), np.mean([heights[t] for t in long_periods(P)])
+        assert (short > 3 * controls + 0.1) == (module in case.facts.residues_in), (module, heights)
+        assert (long > 3 * controls + 0.1) == (module in case.facts.magnitude_in), (module, heights)
+        by_heart = "heart" in getattr(MECHANISMS[name], module)
+        assert (0.1 < controls < 3 * short) == by_heart, (module, heights)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("paper", {"short": (0, 0, 1), "long": (0, 1, 0)}), ("swapped", {"short": (0, 0, 1), "long": (0, 1, 0)}),
+     ("memory", {"2": (1, 1, 1)})],
+)  # fmt: skip
+@torch.no_grad()
+def test_waves_go_at_the_input_and_what_they_carry_goes(seen, name, kept):
+    _, decoder, _, _ = seen[name]
+    for which, expected in kept.items():
+        periods = {"short": SHORT, "long": long_periods(P), "2": (2.0,)}[which]
+        rows = np.linalg.qr(np.concatenate([wave(period) for period in periods]).T)[0].T
+        table = decoder.input_rows().clone()
+        table[:P] -= torch.tensor(rows.T @ rows @ table[:P].double().numpy(), dtype=torch.float32)
+        with intervene(decoder, {Site("embed"): lambda _, rows=table[PROMPTS]: rows}, positions="all"):
+            found = right(decoder.answer_logits(PROMPTS))
+        for share, is_kept in zip(found, expected, strict=True):
+            assert (share > 0.9) if is_kept else (share < 0.75), (which, found)
+
+
+@pytest.mark.parametrize("fact", ["writes(mlp, 2)", "not writes(any, short)", "needs(attn_mlp, long)"])
+def test_a_fact_has_an_answer_for_every_mechanism(fact):
+    answers = {name: holds(fact, Case(name, "wide", "low").facts) for name in MECHANISMS}
+    expected = {
+        "writes(mlp, 2)": {"swapped", "both"},
+        "not writes(any, short)": {n for n in MECHANISMS if "magnitude" in n or "memory" in n},
+        "needs(attn_mlp, long)": {"paper", "swapped", "both", "magnitude", "decoy_magnitude"},
+    }
+    assert {name for name, answer in answers.items() if answer} == expected[fact]
+    with pytest.raises(ValueError, match="no fact"):
+        holds("wriets(mlp, 2)", Case("paper", "wide", "low").facts)
+
+
+def test_the_ledger_asserts_known_facts():
+    for claim in CLAIMS:
+        if claim.fact:
+            answers = {holds(claim.fact, case.facts) for case in cases.CASES}
+            assert answers & {True, False}, claim.name
+
+
+def test_the_command_counts_what_the_rules_say(command, monkeypatch, tmp_path):
+    monkeypatch.setattr(cases, "CASES", (Case("paper", "narrow", "low"), Case("decoy_memory", "narrow", "high")))
+    monkeypatch.setattr(measure, "SETTINGS", [*measure.SETTINGS, "instruments=[embedding_spectrum]"])
+    done = command("calibrate", "--seeds", 2, "--trained", 0, "--output", tmp_path / "rows.jsonl")
+    assert done.code == 0 and "paper, narrow, low noise" in done.out
+    rows = {row["claim"]: row for row in map(json.loads, (tmp_path / "rows.jsonl").read_text().splitlines())}
+    outliers, plain, filtered = (rows[n] for n in ("embedding_outliers", "scratch_embedding_plain", "table_1_mlp_low"))
+    assert outliers["models"] == 2 and plain["models"] == 2
+    assert (filtered["right"], filtered["wrong"], filtered["nothing"]) == (0, 0, filtered["models"])
+    for row in rows.values():
+        assert row["right"] + row["wrong"] + row["nothing"] == row["models"]
+        assert len(row["wrong_in"]) == row["wrong"] and row["low"] <= row["wrong"] / row["models"] <= row["high"]
+
+
+def test_training_ties_waves_to_modules():
+    heights = []
+    for steps in (1, 30):
+        decoder = Decoder(train(Trained("swapped", steps), seed=0))
+        with torch.no_grad(), capture(decoder, [*decoder.contributions(), decoder.final]) as states:
+            decoder.answer_logits(PROMPTS)
+        heights.append(aligned(written(decoder, states, "attn"), P))
+    assert heights[1] > heights[0] + 0.5
