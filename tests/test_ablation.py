@@ -166,3 +166,6 @@ def test_single_components_and_knock_outs_by_hand(view):
         assert (abs(row["loss_increase"]) > 1e-3) == used and (row["power"] > 1e-6) == used
     assert rows[20]["accuracy"] == 0 and rows[20]["loss"] == pytest.approx(by_hand(attn=False), abs=1e-4)
     assert rows[7]["accuracy"] == 1
+    # a long wave and the shortest cost more than any random pair; without k = 1 or 2 the bump still has its top
+    assert {k for k, row in rows.items() if row["p_value"] <= 0.05} == {3, 20}
+    assert [rows[k]["energy"] for k in (1, 2, 3, 7, 20)] == pytest.approx([0.2, 0.2, 0.2, 0, 0.4], abs=1e-6)

@@ -40,3 +40,8 @@ def test_random_rows_of_equal_energy_hold_it(contributions, energy):
         assert abs(held - energy) <= single  # no other count comes nearer than the next row
     assert len(rows_of_energy(moment, 0.85, 0)) > 3 * 6  # equal energy takes many more rows than the six low ones
     assert not rows_of_energy(moment, energy, 0)[:1].equal(rows_of_energy(moment, energy, 1)[:1])
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, P - 2])
+def test_fewer_random_rows_are_the_first_of_more(count):
+    assert torch.allclose(random_rows(P, count, 3), random_rows(P, P - 1, 3)[:count], atol=1e-9)

@@ -163,7 +163,7 @@ def test_single_waves_are_found_by_their_period():
 
 
 def test_the_costliest_waves_are_of_a_model_that_adds():
-    rows = [{"period": float(t), "loss_increase": t / 10, "z": 5.0} for t in range(2, 9)]
+    rows = [{"period": float(t), "loss_increase": t / 10, "p_value": 0.05} for t in range(2, 9)]
     adding = run_of({"metrics": {"val/accuracy": 0.5}}, knock_out=rows)
     assert filters.costliest(adding) == rows[:1:-1] and filters.costliest(adding, 1) == rows[-1:]
     assert filters.costliest(run_of({"metrics": {"test/accuracy": 1.0}}, knock_out=rows)) is None
@@ -230,6 +230,6 @@ def test_words():
             ("attn_mlp", "low"): "long waves from attention and MLP"}  # fmt: skip
     for (modules, removed), said in told.items():
         assert words.removed(filters.Effect(modules, removed, "readout", 0, 0, 0, None, "")) == said
-    rows = [{"period": t, "loss_increase": t, "z": 5.0} for t in (2.0, 10 / 3, 5.0, 7.0, 8.0, 9.0)]
+    rows = [{"period": t, "loss_increase": t, "p_value": 0.01} for t in (2.0, 10 / 3, 5.0, 7.0, 8.0, 9.0)]
     run = run_of({"metrics": {"val/accuracy": 1.0}}, knock_out=rows)
     assert words.costliest(run) == "T = 9, 8, 7, 5, 3.33" and words.costliest(run, 1) == "T = 9"

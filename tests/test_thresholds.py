@@ -61,20 +61,22 @@ def test_an_arm_adds_from_a_half_on(run):
          "within_10": 0.5, "control_accuracy_mean": None, "control_draws": 0}
         for modules, removed in (("none", "none"), ("mlp", "low"))
     ]  # fmt: skip
-    put(run, filter_ablation=rows, knock_out=[{"period": 5.0, "loss_increase": 1.0, "z": 9.0}])
+    put(run, filter_ablation=rows, knock_out=[{"period": 5.0, "loss_increase": 1.0, "p_value": 0.01}])
     run.info["metrics"] = {"val/accuracy": 0.5}
     assert len(summary.filters_table({"x": [run]})) == 1 and words.costliest(run) == "T = 5"
     rows[0]["accuracy"], run.info["metrics"] = 0.5 - E, {"val/accuracy": 0.5 - E}
     assert summary.filters_table({"x": [run]}) == [] and words.costliest(run) == "it does not add"
 
 
-def test_the_costliest_waves_cost_four_deviations_more_than_random_directions(run):
+def test_the_costliest_waves_cost_more_than_the_worst_of_as_many_random_directions(run):
     run.info["metrics"] = {"val/accuracy": 0.9}
-    costs = [(20.0, 0.1, 4 + E), (2.0, 0.9, 3.9), (5.0, 0.5, 4.0), (10.0, 0.3, 4 + E), (40.0, 0.2, 9.0)]
-    put(run, knock_out=[{"period": t, "loss_increase": loss, "z": z} for t, loss, z in costs])
+    costs = [(20.0, 0.1, 0.05), (2.0, 0.9, 0.5), (5.0, 0.5, 0.05 + E), (10.0, 0.3, 0.05), (40.0, 0.2, 0.01)]
+    put(run, knock_out=[{"period": t, "loss_increase": loss, "p_value": p} for t, loss, p in costs])
     assert words.costliest(run) == "T = 10, 40, 20" and words.costliest(run, count=2) == "T = 10, 40"
-    put(run, knock_out=[{"period": 2.0, "loss_increase": 1.0, "z": 4.0}])
+    put(run, knock_out=[{"period": 2.0, "loss_increase": 1.0, "p_value": 0.05 + E}])
     assert words.costliest(run) == "none more than random directions"
+    put(run, knock_out=[{"period": 2.0, "loss_increase": 1.0, "z": 99.0}])  # an early record
+    assert words.costliest(run) == "not measured"
     assert words.costliest(put(run, knock_out=[])) == "not measured"
 
 

@@ -16,9 +16,13 @@ from fourier_lightning.fourier.basis import fourier_basis
 
 
 def random_rows(p: int, count: int, seed: int) -> Float[Tensor, "count p"]:
-    """Random directions of the number line: orthonormal rows, orthogonal to the constant too."""
+    """Random directions of the number line: orthonormal rows, orthogonal to the constant too.
+
+    Of one seed the fewer rows are the first of the more.
+    """
     rng = torch.Generator().manual_seed(seed)
-    gaussian = torch.randn(count, p, generator=rng, dtype=torch.float64).T
+    # all of them are drawn: with another number of values torch draws the last ones anew
+    gaussian = torch.randn(p - 1, p, generator=rng, dtype=torch.float64)[:count].T
     return torch.linalg.qr(gaussian - gaussian.mean(dim=0)).Q.T
 
 

@@ -25,7 +25,7 @@ APART = 0.2  # the least that the residue is right more often than the answer
 BROKEN = 0.5  # of the unfiltered accuracy: random filters that leave less leave no room for a difference
 LOST = 0.05  # share of the other waves' power that a projection may take along
 ALIKE = 0.05  # a control that is worse than this above the filter does as much
-FAR = 4.0  # standard deviations of random draws, since the largest of 260 components is looked at
+LEVEL = 0.05  # of a knock-out: corrected for all components, against the largest of as many random ones
 
 
 def method_in(*tables: Sequence[Row]) -> str:
@@ -218,14 +218,15 @@ def kept_alone(row: Row, period: float) -> bool:
 
 
 def costliest(run: Run, count: int = 5) -> list[Row] | None:
-    """The single waves whose removal costs most, where it costs far more than random directions do.
+    """The single waves whose removal costs most, where it costs more than the worst of as many random directions.
 
-    None where that was not measured, or of a model that does not add.
+    None where that was not measured (early records have no ``p_value``, and knocked out by a method beside whose
+    controls long waves hardly stand out), or of a model that does not add.
     """
-    rows = run.table("knock_out")
+    rows = [row for row in run.table("knock_out") if "p_value" in row]
     if not rows or not adds(run):
         return None
-    return [row for row in sorted(rows, key=lambda row: -row["loss_increase"]) if row["z"] > FAR][:count]
+    return [row for row in sorted(rows, key=lambda row: -row["loss_increase"]) if row["p_value"] <= LEVEL][:count]
 
 
 def adds(run: Run) -> bool:

@@ -39,6 +39,6 @@ def costliest(run: Run, count: int = 5) -> str:
     """The single waves whose removal costs most."""
     rows = filters.costliest(run, count)
     if rows is None:
-        return "it does not add" if run.table("knock_out") else "not measured"
+        return "it does not add" if run.table("knock_out") and not filters.adds(run) else "not measured"
     found = ", ".join(f"{row['period']:.3g}" for row in rows)
     return f"T = {found}" if found else "none more than random directions"

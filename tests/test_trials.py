@@ -1,0 +1,127 @@
+"""Fair controls of filters in the flow: energies from captured contributions, and rows that are no fair question."""
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from fourier_lightning.data.batches import Examples
+from fourier_lightning.data.tokens import Vocabulary
+from fourier_lightning.fourier.energy import ALIKE, FAR
+from fourier_lightning.fourier.filters import METHODS, FilterSettings
+from fourier_lightning.fourier.selection import Selection
+from fourier_lightning.instruments.base import View
+from fourier_lightning.instruments.filtering import Tally
+from fourier_lightning.instruments.logit_lens import LogitLens
+from fourier_lightning.instruments.trials import Trials
+from fourier_lightning.models.decoder import Decoder
+from tests.test_ablation import ByHand
+
+P = 40
+
+
+def view_of(width: int, prompts: int = 40) -> View:
+    """Two blocks of random weights whose table leans to the long waves, asked for the second of two numbers."""
+    shape = GPT2Config(vocab_size=P, n_embd=width, n_layer=2, n_head=1, n_positions=2, bos_token_id=None,
+                       eos_token_id=None)  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = GPT2LMHeadModel(shape).eval()
+        for parameter in net.parameters():
+            parameter.data += 0.3 * torch.randn_like(parameter)
+        net.transformer.wte.weight.data = torch.randn(P, width).cumsum(dim=0)
+    rows = torch.arange(prompts) % P
+    prompt = torch.stack([rows * 7 % P, rows], dim=1)
+    examples = Examples(prompt, rows, rows[:, None], torch.ones(prompts, 1, dtype=torch.long))
+    none = torch.empty(0, dtype=torch.long)
+    vocabulary = Vocabulary(torch.arange(P), torch.arange(P), operands=none, operand_values=none)
+    return View(Decoder(net), ByHand(), vocabulary, [examples], prompts_of=lambda operands: examples)
+
+
+@pytest.fixture(scope="module", params=[64, 24], ids=["wide", "narrow"])
+def view(request) -> View:
+    return view_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def states(view) -> dict[str, torch.Tensor]:
+    """What each class of modules adds at the last position (n, d), by Hugging Face's own modules, scaled."""
+    net, prompt = view.decoder.net.transformer, view.examples[0].prompt
+    found = {"attn": [], "mlp": []}
+    with torch.no_grad():
+        stream = net.wte(prompt) + net.wpe.weight[:2]
+        for block in net.h:
+            added = block.attn(block.ln_1(stream))[0]
+            stream = stream + added
+            found["attn"].append(added[:, -1])
+            added = block.mlp(block.ln_2(stream))
+            stream = stream + added
+            found["mlp"].append(added[:, -1])
+        scale = (stream[:, -1].double().var(dim=-1, unbiased=False) + net.ln_f.eps).sqrt()[:, None]
+    classes = {name: torch.cat([part.double() / scale for part in parts]) for name, parts in found.items()}
+    return {**classes, "attn_mlp": torch.cat(list(classes.values()))}
+
+
+def changed(view: View, chosen, states: torch.Tensor) -> float:
+    """Share of the centred power of the number logits that a filter changes, written out."""
+    logits = states @ view.decoder.unembedding(view.numbers, True).T
+    after = states @ chosen.matrix.T @ view.decoder.unembedding(view.numbers, True).T
+    difference, logits = (x - x.mean(dim=1, keepdim=True) for x in (logits - after, logits))
+    return float(difference.square().sum() / logits.square().sum())
+
+
+@pytest.mark.parametrize("modules", ["attn", "mlp", "attn_mlp"])
+@pytest.mark.parametrize("selection", [Selection("low", 12), Selection("notch", components=[2, 9])], ids=str)
+@torch.inference_mode()
+def test_energy_is_the_share_of_the_contributions_that_a_filter_changes(view, states, modules, selection):
+    bench = Trials(LogitLens(), view, FilterSettings())
+
+    def miss(chosen) -> float:
+        return abs(changed(view, chosen, states[modules]) - wanted)
+
+    for method in METHODS:
+        trial = bench.make(selection, modules, method, {})
+        assert trial.energy == pytest.approx(changed(view, trial.filter, states[modules]), rel=1e-4)
+        wanted = trial.energy
+        most = min(P, bench.maker.rank if method == "projection" else P)
+        for draw, (equal, matched) in enumerate(zip(trial.controls, trial.energy_controls, strict=True)):
+            others = [miss(bench.maker.control(count, method, draw)) for count in range(1, most)]
+            if matched is None:
+                assert min(others) > FAR - 1e-6
+            elif not (matched is equal and miss(equal) <= ALIKE):
+                assert miss(matched) <= min(others) + 1e-6 and min(miss(equal), FAR) > ALIKE - 1e-6
+
+
+def reasons(view: View, selection: Selection, method="readout", modules="attn_mlp") -> str:
+    bench = Trials(LogitLens(), view, FilterSettings(draws=1))
+    (row,), _ = bench.run([bench.make(selection, modules, method, {})])
+    return row["comparable"]
+
+
+@torch.inference_mode()
+def test_a_row_says_why_it_is_no_fair_question():
+    """d <= p has no complement; a projection takes more than it should; a readout leaves some; all answers are one."""
+    wide, narrow = view_of(64), view_of(24)
+    pair = Selection("notch", components=[2, 9])
+    assert reasons(wide, pair) == reasons(narrow, Selection("all")) == reasons(wide, Selection("all")) == ""
+    assert reasons(view_of(P + 1), pair).startswith("no complement")
+    assert "no complement" not in reasons(view_of(P + 2), pair)
+    assert reasons(wide, Selection("low", 12), "projection").startswith("much else is lost (0.")
+    assert "much of the waves is left (0." in reasons(narrow, Selection("low", 5))
+    assert reasons(narrow, Selection("low", 5), "projection") == "no such filter"
+
+
+@torch.inference_mode()
+def test_one_answer_for_all_is_a_collapse_unless_a_residue_is_right():
+    view = view_of(64)
+    numbers = torch.arange(P)
+    bench = Trials(LogitLens(), view, FilterSettings(draws=1))
+
+    def why(said, kept=None) -> str:
+        trial = bench.make(kept or Selection("notch", components=[2, 9]), "attn_mlp", "readout", {})
+        tally = Tally.of(view)
+        tally.update(torch.eye(P)[said], numbers, numbers, torch.tensor(0.0))
+        return bench._why_not(trial, tally)
+
+    assert why(numbers * 0 + 7) == "collapse: 3 % of the predictions distinct"
+    assert why(numbers * 0 + 7, Selection("periods", periods=[5.0])) == ""  # one wave is kept: that is its nature
+    assert why(numbers % 2) == why(numbers) == ""
