@@ -99,7 +99,7 @@ def neighbours_alike(run: Run, peers: Sequence[Run]) -> Measured | None:
     if found is None:
         return None
     told = [f"{name} {one.share:.0%} (chance {one.chance:.0%}, p {one.p_value:.3f})"
-            for name, one in zip(("same tenth of the range", "same last digit"), found, strict=True)]  # fmt: skip
+            for name, one in zip(("within a tenth of the range", "same last digit"), found, strict=True)]  # fmt: skip
     factors = [one.factor if one.p_value <= waves.LEVEL else 1.0 for one in found]
     return Measured(min(factors), tested=True, detail=", ".join(told))
 

@@ -38,24 +38,30 @@ def nearest(table: np.ndarray) -> np.ndarray:
     return distance.argmin(axis=1)
 
 
-def enrichment(kind: np.ndarray, neighbour: np.ndarray, seed: int = 0) -> Enrichment:
+def enrichment(kind: np.ndarray, neighbour: np.ndarray, reach: int = 0, seed: int = 0) -> Enrichment:
     """Hold the share of numbers whose neighbour is of their kind against random orders of the number line.
 
     Args:
         kind: (p,) of each number.
         neighbour: (p,) its nearest one.
+        reach: how far kinds may be apart and count as one.
         seed: of the permutations.
     """
     rng = np.random.default_rng(seed)
-    share = float((kind == kind[neighbour]).mean())
-    drawn = np.array([(one == one[neighbour]).mean() for one in (rng.permutation(kind) for _ in range(DRAWS))])
+    share = float((np.abs(kind - kind[neighbour]) <= reach).mean())
+    orders = (rng.permutation(kind) for _ in range(DRAWS))
+    drawn = np.array([(np.abs(one - one[neighbour]) <= reach).mean() for one in orders])
     return Enrichment(share, float(drawn.mean()), float((1 + (drawn >= share).sum()) / (1 + DRAWS)))
 
 
 def neighbours(run: Run) -> tuple[Enrichment, Enrichment] | None:
-    """Of the number rows' nearest neighbours: those in the same tenth of the range, and of the same last digit."""
+    """Of the number rows' nearest neighbours: those within a tenth of the range, and those of the same last digit.
+
+    Within 10 on short lines: the nearest number of the same last digit is of like size.
+    """
     table = run.array("number_embedding")
     if table is None:
         return None
     numbers, near = np.arange(len(table)), nearest(table)
-    return enrichment(numbers * 10 // len(table), near), enrichment(numbers % 10, near)
+    size = enrichment(numbers, near, reach=max(10, len(table) // 10))
+    return size, enrichment(numbers % 10, near)
