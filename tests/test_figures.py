@@ -8,9 +8,21 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from fourier_lightning.figures import accuracy, errors, logits, spectra, vectors
+from fourier_lightning.figures import accuracy, errors, logits, phases, spectra, vectors
 from fourier_lightning.figures.catalogue import FIGURES
-from fourier_lightning.figures.chart import ARM_COLOURS, Band, Bars, Chart, Heatmap, Line, Points, Rule, colours
+from fourier_lightning.figures.chart import (
+    ARM_COLOURS,
+    Axis,
+    Band,
+    Bars,
+    Chart,
+    Heatmap,
+    Line,
+    Panel,
+    Points,
+    Rule,
+    colours,
+)
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
@@ -127,8 +139,11 @@ def test_single_waves_and_table_1_show_their_controls():
     chart = errors.table_1({"readout": table, "projection": table[:1]})
     assert len(chart.panels) == 1
     bars, control, paper = chart.panels[0].marks
-    assert list(bars.y) == [100, 25] and list(control.x) == [1] and list(control.y) == [75]
+    assert list(bars.y) == [100, 25] and list(bars.x) == [0, 3] and list(control.x) == [3] and list(control.y) == [75]
     np.testing.assert_allclose(paper.y, [99.74, 35.89])
+    table[1] |= {"control_energy_accuracy_mean": 0.5, "control_energy_accuracy_std": 0.1}
+    bars, energy, control, _ = errors.table_1({"readout": table}).panels[0].marks
+    assert list(energy.y) == [50] and list(energy.error) == [10] and energy.x[0] > bars.x[1]
 
 
 def test_curves_and_arms_are_means_over_seeds():
@@ -141,7 +156,8 @@ def test_curves_and_arms_are_means_over_seeds():
     np.testing.assert_allclose(np.subtract(band.high, band.low), 2 * np.std([10, 30], ddof=1))
     values = {"a": {"test/accuracy": [0.5, 1.0]}, "b": {"test/accuracy": [0.25]}}
     panel = accuracy.arms(values).panels[0]
-    assert [list(mark.y) for mark in panel.marks] == [[75], [50, 100], [25], [25]]
+    assert [list(mark.y if isinstance(mark, Bars) else mark.x) for mark in panel.marks] == [[75], [50, 100], [25], [25]]
+    assert [name for _, name in panel.y.ticks] == ["a", "b"]  # named, not numbered
     sizes = accuracy.data_efficiency({"a": {100: [0.5, 1.0], 10: [0.25]}})
     assert list(marks(sizes, Line)[0].x) == [10, 100] and list(marks(sizes, Line)[0].y) == [25, 75]
 
@@ -152,6 +168,30 @@ def test_lens_shows_every_module_in_order(tiny_runs):
     exact = marks(chart, Line)[0]
     np.testing.assert_allclose(exact.y, [100 * row["accuracy"] for row in rows])
     assert [text for _, text in chart.panels[0].x.ticks] == ["embed", "0 attn", "0 mlp"]
+
+
+def test_stars_are_where_a_module_writes_a_wave_of_the_answer():
+    amounts = {2.0: 0.9, 10.0: 0.3, 3.0: 0.2, 7.0: 0.1}
+    rows = [{"module": "mlp", "layer": layer, "period": t, "alignment": 0.8, "amount": amount, "p_value": 0.5 * layer}
+            for layer in (0, 1) for t, amount in amounts.items()]  # fmt: skip
+    chart = phases.answer_phase(rows)
+    stars, dots = marks(chart, Points)
+    assert [text.split()[0] for _, text in chart.panels[0].x.ticks] == ["T=2", "T=10", "T=3", "T=7"]
+    assert (list(stars.x), list(stars.y), stars.star) == ([0], [0], True)  # T = 10: no more than twice the controls
+    assert list(dots.x) == [1, 2, 3] and set(dots.y) == {0}
+
+
+def test_words_beside_points_never_cover_each_other():
+    words = [f"T={n}" for n in range(12)]
+    names = [f"an arm with a name of some length, {n}" for n in range(9)]
+    shown = [Points([0.5] * 12, [0.5] * 12, "a", text=words), *(Points([0], [0], name) for name in names)]
+    figure = draw(Chart("", [Panel("", Axis("x"), Axis("y"), shown)], "caption"))
+    renderer = figure.canvas.get_renderer()
+    texts = [t for t in figure.subfigs[0].axes[0].texts if t.get_visible()]
+    boxes = [t.get_window_extent(renderer) for t in texts]
+    assert 2 <= len(boxes) <= 4 and not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    legend = figure.subfigs[1].legends[0].get_window_extent(renderer)
+    assert legend.x1 <= figure.bbox.x1  # not clipped
 
 
 def test_number_vectors_fall_into_the_planted_clusters():

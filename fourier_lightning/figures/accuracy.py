@@ -1,5 +1,6 @@
 """Accuracy: by layer, by epoch, by arm, by the number of training pairs (paper figures 1a, 7b)."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from fourier_lightning.figures.chart import (
 )  # fmt: skip
 from fourier_lightning.readings.seeds import Curve, mean_curve
 from fourier_lightning.readings.words import seeds
+
+NAME = 26  # letters in a line of an arm's name beside its bar
 
 
 def lens_accuracy(rows: Sequence[dict[str, Any]]) -> Chart:
@@ -112,19 +115,20 @@ def arms(values: Mapping[str, Mapping[str, Sequence[float]]], palette: Mapping[s
     """
     titles = {"accuracy": "exact", "mod_10": "correct modulo 10", "within_10": "within 10"}
     metrics, chosen = list(next(iter(values.values()))), palette or colours(list(values))
+    names = [(float(place), "\n".join(textwrap.wrap(label, NAME))) for place, label in enumerate(values)]
     panels = []
-    for name in metrics:
+    for index, name in enumerate(metrics):
         marks: list[Any] = []
         for place, label in enumerate(values):
-            colour = chosen[label]
             seen = [100 * value for value in values[label][name]]
-            marks.append(Bars([place], [float(np.mean(seen))], f"{place + 1}: {label}", colour))
-            marks.append(Points([place] * len(seen), seen, "single seeds", "#222222", size=3))
-        ticks = [(float(place), str(place + 1)) for place in range(len(values))]
+            marks.append(Bars([place], [float(np.mean(seen))], "", chosen[label], across=True))
+            marks.append(Points(seen, [place] * len(seen), "single seeds", "#222222", size=3))
         split, _, metric = name.partition("/")
-        panels.append(
-            Panel(
-                titles.get(metric, metric), Axis("arm", ticks=ticks), Axis(f"{split} split (%)", limits=(0, 105)), marks
-            )
-        )
-    return Chart("Which arm adds", panels, "A bar to the mean, a dot a seed.", columns=len(panels), width=12)
+        # the first panel names the arms for all; the first arm stands on top
+        y = Axis("arm" if index == 0 else " ", ticks=names if index == 0 else [(at, "") for at, _ in names],
+                 limits=(len(values) - 0.4, -0.6))  # fmt: skip
+        axis = Axis(f"{split} split (%)", limits=(0, 105))
+        panels.append(Panel(titles.get(metric, metric), axis, y, marks))
+    lines = sum(1 + name.count("\n") for _, name in names)
+    return Chart("Which arm adds", panels, "A bar to the mean, a dot a seed.", columns=len(panels),
+                 height=0.9 + 0.2 * max(lines, 1.7 * len(names)), width=12 if len(panels) > 1 else 7.5)  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fourier_lightning.figures import accuracy, errors, logits, spectra, vectors
+from fourier_lightning.figures import accuracy, errors, logits, phases, spectra, vectors
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.readings import filters, paper, words
 from fourier_lightning.readings.subjects import is_scratch, uses_format
@@ -164,6 +164,8 @@ FIGURES: dict[str, FigureSpec] = {
                           lambda r: errors.table_1(filters.tables(r)), ("filter_ablation",)),
     "knock_out": FigureSpec("effect of each wave against its power",
                             lambda r: errors.knock_outs(r.table("knock_out")), ("knock_out",)),
+    "answer_phase": FigureSpec("which module writes which wave of the answer",
+                               lambda r: phases.answer_phase(r.table("answer_phase")), ("answer_phase",)),
     "layer_periods": FigureSpec("periods in each module beside random directions",
                                 lambda r: spectra.layer_periods(r.table("layer_periods")), ("layer_periods",)),
 }  # fmt: skip

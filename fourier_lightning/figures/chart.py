@@ -48,7 +48,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars at numeric places; the axis' ticks may name them."""
+    """Bars at numeric places; the axis' ticks may name them. ``across``: lengths along x, places (``x``) along y."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -56,11 +56,12 @@ class Bars:
     colour: str = BLUE
     width: float = 0.8
     error: Sequence[float] | None = None
+    across: bool = False
 
 
 @dataclass(frozen=True)
 class Points:
-    """Dots, with words beside them or error bars if given."""
+    """Dots or stars, with words beside them or error bars if given; colliding words are left out."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -69,6 +70,7 @@ class Points:
     text: Sequence[str] | None = None
     error: Sequence[float] | None = None
     size: float = 5
+    star: bool = False
 
 
 @dataclass(frozen=True)

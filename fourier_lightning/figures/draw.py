@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.text import Annotation
 
 from fourier_lightning.figures.chart import Axis, Band, Bars, Chart, Heatmap, Line, Mark, Panel, Points, Rule
 
@@ -16,15 +18,16 @@ STYLE: dict[str, Any] = {"frameon": False, "fontsize": 8}
 def draw(chart: Chart) -> Figure:
     """A matplotlib figure; no pyplot, so there is no display and nothing to close.
 
-    The legend (if it is not short) and the caption stand below the panels, in a strip of their own.
+    Legend and caption stand below the panels, in a strip of their own. Words beside points never cover each other.
     """
     rows = -(-len(chart.panels) // chart.columns)
     caption = textwrap.wrap(chart.caption, int(16 * chart.width))
     names = legend_names(chart)
-    columns = max(1, int(14 * chart.width / max([10, *map(len, names)])))
+    columns = max(1, int(chart.width / (0.07 * max([10, *map(len, names)]) + 0.55)))  # inches: words, and their mark
     strip = 0.2 * -(-len(names) // columns) + 0.15 * len(caption) + 0.1
     height = chart.height * rows + 0.5
     figure = Figure(figsize=(chart.width, height + strip), layout="constrained")
+    FigureCanvasAgg(figure)
     body, foot = figure.subfigures(2, 1, height_ratios=[height, strip])
     grid = body.subplots(rows, chart.columns, squeeze=False).flatten()
     for axes, panel in zip(grid, chart.panels, strict=False):
@@ -35,10 +38,30 @@ def draw(chart: Chart) -> Figure:
     body.suptitle("\n".join(title), fontsize=10)
     if names:
         foot.legend([handle_of(grid, name) for name in names], names, loc="upper left", ncols=columns, **STYLE)
-    elif len(chart.panels) == 1 and not maps(chart) and grid[0].get_legend_handles_labels()[1]:
-        grid[0].legend(**STYLE)
     foot.text(0.01, 0.02, "\n".join(caption), fontsize=7, color="#444444", va="bottom")
+    keep_apart(figure, grid)
     return figure
+
+
+def keep_apart(figure: Figure, grid: Iterable[Axes]) -> None:
+    """Move words beside points off each other: above, below, right or left of their point, else out of sight."""
+    if not any(axes.texts for axes in grid):
+        return
+    figure.draw_without_rendering()  # lays the panels out, so that words have a place
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    for axes in grid:
+        taken: list[Any] = []
+        for word in (text for text in axes.texts if isinstance(text, Annotation)):
+            for at, across, up in (((0, 4), "center", "bottom"), ((0, -4), "center", "top"),
+                                   ((5, 0), "left", "center"), ((-5, 0), "right", "center")):  # fmt: skip
+                word.set(ha=across, va=up)
+                word.set_position(at)
+                box = word.get_window_extent(renderer).padded(1)
+                if not any(box.overlaps(other) for other in taken):
+                    taken.append(box)
+                    break
+            else:
+                word.set_visible(False)
 
 
 def maps(chart: Chart) -> bool:
@@ -47,11 +70,10 @@ def maps(chart: Chart) -> bool:
 
 
 def legend_names(chart: Chart) -> list[str]:
-    """Names for the legend below the panels; none where a short one fits inside the only panel, among lines."""
+    """Names for the legend below the panels."""
     marks = [mark for panel in chart.panels for mark in panel.marks]
     names = list(dict.fromkeys(mark.name for mark in marks if getattr(mark, "name", "") and not is_faint(mark)))
-    bars = any(isinstance(mark, Bars) for mark in marks)  # they fill their panel
-    return [] if maps(chart) or (len(chart.panels) == 1 and len(names) <= 4 and not bars) else names
+    return [] if maps(chart) else names
 
 
 def is_faint(mark: Mark) -> bool:
@@ -104,17 +126,19 @@ def draw_mark(figure: SubFigure, axes: Axes, mark: Mark) -> None:
                       linewidth=0.7 if faint else 1.4, alpha=0.35 if faint else 1)  # fmt: skip
         case Band(x, low, high, _, colour):
             axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0, label=label)
+        case Bars(x, y, _, colour, width, error, True):
+            axes.barh(x, y, height=width, color=colour, label=label, xerr=error, error_kw={"linewidth": 1})
         case Bars(x, y, _, colour, width, error):
             axes.bar(x, y, width=width, color=colour, label=label, yerr=error, error_kw={"linewidth": 1})
-        case Points(x, y, _, colour, text, error, size):
-            axes.errorbar(x, y, yerr=error, fmt="o", color=colour, markersize=size, label=label, linewidth=1,
-                          capsize=2, markeredgewidth=0, zorder=3)  # fmt: skip
+        case Points(x, y, _, colour, text, error, size, star):
+            axes.errorbar(x, y, yerr=error, fmt="*" if star else "o", color=colour, markersize=size, label=label,
+                          linewidth=1, capsize=2, markeredgewidth=0, zorder=3)  # fmt: skip
             for at, word in enumerate(text or ()):
                 axes.annotate(word, (x[at], y[at]), xytext=(0, 4), textcoords="offset points", fontsize=7, ha="center")
         case Heatmap(x, y, z, unit, diverging, scale):
             values = np.asarray(z)
             reach = float(np.abs(values).max()) if values.size else 1.0
-            low, high = (-reach, reach) if diverging else scale or (None, None)
+            low, high = scale or ((-reach, reach) if diverging else (None, None))
             limits = {"cmap": "RdBu_r" if diverging else "viridis", "vmin": low, "vmax": high}
             extent = (x[0] - 0.5, x[-1] + 0.5, y[-1] + 0.5, y[0] - 0.5)
             image = axes.imshow(values, aspect="auto", interpolation="nearest", extent=extent, **limits)

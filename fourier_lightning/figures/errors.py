@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fourier_lightning.figures.chart import BLACK, BLUE, GREY, ORANGE, Axis, Bars, Chart, Panel, Points, Rule
+from fourier_lightning.figures.chart import BLACK, BLUE, GREY, ORANGE, SKY, Axis, Bars, Chart, Panel, Points, Rule
 from fourier_lightning.readings.paper import TABLE_1
 from fourier_lightning.readings.words import MODULES
 
@@ -95,7 +95,7 @@ def knock_outs(rows: Sequence[dict[str, Any]]) -> Chart:
         rows: of ``knock_out``.
     """
     mean, spread = rows[0]["control_loss_mean"], rows[0]["control_loss_std"]
-    intact = rows[0]["loss"] - rows[0]["loss_increase"]
+    intact, limit = rows[0]["loss"] - rows[0]["loss_increase"], rows[0].get("limit")
     worst = sorted(rows, key=lambda row: -row["loss_increase"])[:6]
     names = [f"T={row['period']:.3g}" for row in worst]
     rest = [row for row in rows if row not in worst]
@@ -104,8 +104,9 @@ def knock_outs(rows: Sequence[dict[str, Any]]) -> Chart:
         Points(*where(rest), "a component k", BLUE, size=4),
         Points(*where(worst), "the six costliest", ORANGE, names),
         Rule(mean - intact, "two random directions", colour=GREY),
-        Rule(mean - intact + 2 * spread, "and two standard deviations more", colour=BLACK),
-    ]
+        Rule(mean - intact + 2 * spread, "and two standard deviations more", colour=BLACK) if limit is None
+        else Rule(limit, "the most that random ones cost (5 %)", colour=BLACK),
+    ]  # fmt: skip
     x = Axis("mean power in the final logits", log=True)
     return Chart(
         "What one wave is worth",
@@ -116,31 +117,43 @@ def knock_outs(rows: Sequence[dict[str, Any]]) -> Chart:
 
 
 def table_1(tables: Mapping[str, Sequence[dict[str, Any]]]) -> Chart:
-    """Accuracy without low or high waves, beside controls of equal rank and the paper's numbers (Table 1).
+    """Accuracy without low or high waves, beside controls of equal energy and rank, and the paper's (Table 1).
 
     Args:
         tables: by method, the rows of ``filter_ablation`` that it could be made for, the unfiltered one among them.
     """
-    panels = []
+    panels, keys = [], list(TABLE_1)
+    ticks = [(float(i), f"{MODULES[m]}\n{r}" if r != "none" else "no filter")
+             for i, (m, r) in enumerate(keys)]  # fmt: skip
     for method, found in tables.items():
         if len(found) < 2:
             continue
-        x = range(len(found))
-        names = [f"{MODULES[r['modules']]}\n{r['removed']}" if r["removed"] != "none" else "no filter" for r in found]
-        drawn = [i for i in x if found[i]["control_draws"]]
-        marks: list[Any] = [
-            Bars(list(x), [100 * row["accuracy"] for row in found], "exact", BLUE),
-            Points(drawn, [100 * found[i]["control_accuracy_mean"] for i in drawn], "random directions, ± sd", GREY,
-                   error=[100 * (found[i]["control_accuracy_std"] or 0) for i in drawn]),
-            Points(list(x), [100 * TABLE_1[r["modules"], r["removed"]][1] for r in found], "paper (GPT-2-XL)", ORANGE),
+        rows = {keys.index((row["modules"], row["removed"])): row for row in found}
+        equal = {i: row for i, row in rows.items() if row.get("control_energy_accuracy_mean") is not None}
+        drawn = {i: row for i, row in rows.items() if row["control_draws"]}
+        shift, width = (0.2, 0.38) if equal else (0.0, 0.7)
+        marks: list[Any] = [Bars([i - shift for i in rows], percents(rows, "accuracy"), "exact", BLUE, width)]
+        if equal:
+            marks.append(Bars([i + shift for i in equal], percents(equal, "control_energy_accuracy_mean"),
+                              "random directions, equal energy, ± sd", SKY, width,
+                              percents(equal, "control_energy_accuracy_std")))  # fmt: skip
+        marks += [
+            Points([i + shift for i in drawn], percents(drawn, "control_accuracy_mean"),
+                   "random directions, equal rank, ± sd", GREY, error=percents(drawn, "control_accuracy_std")),
+            Points([i - shift for i in rows], [100 * TABLE_1[keys[i]][1] for i in rows], "paper (GPT-2-XL)", ORANGE),
         ]  # fmt: skip
-        ticks = [(float(i), name) for i, name in zip(x, names, strict=True)]
-        axis = Axis("filtered modules, removed waves", ticks=ticks)
+        axis = Axis("filtered modules, removed waves", ticks=ticks, limits=(-0.6, len(keys) - 0.4))
         panels.append(Panel(f"method: {method}", axis, Axis("accuracy, exact (%)", limits=(0, 105)), marks))
     return Chart(
         "Without low or high waves",
         panels,
-        "Validation split. Grey: filters of equal rank that remove random directions of the number line. Where blue "
-        "and grey fall together, the row says little about waves.",
+        "Validation split. Random directions of the number line: as many as the filter removes (equal rank), or as "
+        "many as hold as much of what the modules write (equal energy). Where blue and they fall together, the row "
+        "says little about waves. No bar: this method has no such filter here.",
         width=10,
     )
+
+
+def percents(rows: Mapping[int, dict[str, Any]], name: str) -> list[float]:
+    """A column in percent, 0 where it is null."""
+    return [100 * (row[name] or 0) for row in rows.values()]

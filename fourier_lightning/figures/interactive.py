@@ -55,7 +55,8 @@ def axis_settings(axis: Axis) -> dict[str, Any]:
     if axis.log:
         settings |= {"type": "log", "exponentformat": "power", "nticks": 6}
     if axis.ticks:
-        settings |= {"tickvals": [x for x, _ in axis.ticks], "ticktext": [text for _, text in axis.ticks]}
+        words = [text.replace("\n", "<br>") for _, text in axis.ticks]
+        settings |= {"tickvals": [x for x, _ in axis.ticks], "ticktext": words}
     if axis.limits:
         settings["range"] = list(axis.limits)
     return settings
@@ -82,14 +83,17 @@ def add(figure: go.Figure, mark: Mark, place: dict[str, int], named: set[str], a
             outline = [*x, *reversed(list(x))], [*high, *reversed(list(low))]
             look = {"fill": "toself", "mode": "lines", "line": {"width": 0}, "fillcolor": colour, "opacity": 0.2}
             figure.add_scatter(x=outline[0], y=outline[1], hoverinfo="skip", **look, **entry, **place)
-        case Bars(x, y, _, colour, width, error):
+        case Bars(x, y, _, colour, width, error, across):
             spread = {"type": "data", "array": short(error)} if error is not None else None
-            figure.add_bar(
-                x=short(x), y=short(y), width=width, marker={"color": colour}, error_y=spread, **entry, **place
-            )
-        case Points(x, y, _, colour, text, error, size):
+            ends = {"x": short(y), "y": short(x), "orientation": "h", "error_x": spread} if across else {
+                "x": short(x), "y": short(y), "error_y": spread}  # fmt: skip
+            figure.add_bar(**ends, width=width, marker={"color": colour}, **entry, **place)
+        case Points(x, y, _, colour, text, error, size, star):
             spread = {"type": "data", "array": short(error)} if error is not None else None
-            look = {"mode": "markers+text" if text else "markers", "marker": {"color": colour, "size": size + 1}}
+            look = {
+                "mode": "markers+text" if text else "markers",
+                "marker": {"color": colour, "size": size + 1, "symbol": "star" if star else "circle"},
+            }
             words = {"text": list(text), "textposition": "top center", "textfont": {"size": 9}} if text else {}
             figure.add_scatter(x=short(x), y=short(y), error_y=spread, **look, **words, **entry, **place)
         case Heatmap(x, y, z, unit, diverging, scale):

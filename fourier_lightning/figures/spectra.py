@@ -90,7 +90,7 @@ def layer_components(
             dots += len(at)
             if len(at):
                 marks.append(Points(where + 1, at, "beyond random directions (5 %, corrected)", YELLOW, size=2.5))
-        lines = outliers(shown)
+        lines = sorted(outliers(shown), key=lambda k: (nearest_labelled(k, p) is None, k))  # whose names stay first
         words = [period_label(c, p) for c in lines]
         marks.append(Points(lines, [-0.75] * len(lines), "stands out from its neighbours", BLUE, words, size=2))
         ticks = () if first else period_ticks(p)
@@ -155,19 +155,20 @@ def layer_periods(rows: Sequence[dict[str, Any]]) -> Chart:
         width = 0.8 / max(1, len(layers))
         shades = ["#9ecae1", "#4292c6", "#2171b5", "#08306b", "#756bb1", "#54278f"]
         marks: list[Any] = []
+        over: list[Any] = []  # after the bars, in the legend too
         for index, layer in enumerate(layers):
             share = {row["period"]: row for row in mine if row["layer"] == layer}
             x = [i + (index - (len(layers) - 1) / 2) * width for i in range(len(periods))]
             y = [100 * share[t]["share"] for t in periods]
             marks.append(Bars(x, y, f"layer {layer}", shades[index % len(shades)], width))
             expected = [100 * share[t]["expected"] for t in periods]
-            marks.append(Points(x, expected, "random directions", GREY))
+            over.append(Points(x, expected, "random directions", GREY, size=4))
             stars = [i for i, t in enumerate(periods) if share[t]["p_value"] <= LEVEL]
             if stars:
-                marks.append(Points([x[i] for i in stars], [y[i] for i in stars], "beyond them (5 %)", ORANGE,
-                                    ["*"] * len(stars), size=1))  # fmt: skip
+                over.append(Points([x[i] for i in stars], [y[i] for i in stars], "beyond them (5 %)", ORANGE,
+                                   size=8, star=True))  # fmt: skip
         ticks = [(float(i), f"T={t:.3g}") for i, t in enumerate(periods)]
-        panels.append(Panel(MODULES[module], Axis("period", ticks=ticks), Axis("share of power (%)"), marks))
+        panels.append(Panel(MODULES[module], Axis("period", ticks=ticks), Axis("share of power (%)"), marks + over))
     return Chart(
         "Periods in what each module writes",
         panels,

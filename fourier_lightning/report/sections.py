@@ -120,7 +120,7 @@ embedding = gallery(
 layers = gallery(
     "layers", "Layers",
     "Which waves do attention and MLPs write into the logits? A line in a map means something only where it is beyond "
-    "what random directions show through the same unembedding.", ["3", "layer_periods", "1a"],
+    "what random directions show through the same unembedding.", ["answer_phase", "3", "1a"],
 )  # fmt: skip
 single = gallery("single", "One wave", "What does a single wave do, kept alone in all modules, or removed from them?",
                  ["11a", "12", "knock_out"])  # fmt: skip
