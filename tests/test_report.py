@@ -110,7 +110,7 @@ def test_it_has_what_a_reader_looks_for(page, tiny_runs):
     text = page.read_text()
     assert not re.search(r'(src|href)="(?!#|data:)', text.split("<script>")[0])
     for wanted in ("Which arm wins?", "Which periods carry the answer", "What do filters break?",
-                   "What disagrees with the paper?", "python train.py model=scratch seed=0", "optimizer.lr=1e9",
+                   "What does not hold here?", "python train.py model=scratch seed=0", "optimizer.lr=1e9",
                    "no null space", "Supported or not here"):  # fmt: skip
         assert wanted in text, wanted
     assert len(text) < 8e6
@@ -122,7 +122,7 @@ def test_numbers_of_the_summary(tiny_runs):
         run.info["metrics"] = {"test/accuracy": accuracy, "val/accuracy": 0.5}
     table = arm_table(runs)
     assert [row["arm"] for row in table] == ["scratch + frozen pretrained table", "scratch", "unknown"]
-    assert table[0]["test exact"] == "85.00 ± 7.07 % [80.00, 90.00]" and table[2]["not finished"] == 1
+    assert table[0]["test exact"] == "85.00 ± 7.07 % [21.47, 100.00]" and table[2]["not finished"] == 1
     (sentence,) = winner(runs)
     task = "Addition, answers 0 to 40, &quot;a,b+&quot;, 60 % of the pairs"
     assert f"{task}: <b>scratch + frozen pretrained table</b>" in sentence
