@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fourier_lightning.record import schema
+from fourier_lightning.record import page, schema
 from fourier_lightning.record.runs import Run, read_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,8 +40,8 @@ def left(offline_run, filtered_run) -> dict[str, Run]:
 
 
 def test_the_document_is_made_from_the_schema():
-    made = "run: python -m fourier_lightning.record.schema > docs/record.md"
-    assert (ROOT / "docs" / "record.md").read_text() == schema.markdown(), made
+    made = "run: python -m fourier_lightning.record.page > docs/record.md"
+    assert (ROOT / "docs" / "record.md").read_text() == page.markdown(), made
 
 
 @pytest.mark.parametrize("name", schema.TABLES)
