@@ -59,7 +59,14 @@ METRICS = ("accuracy", "mod_2", "mod_10", "within_10")
 
 def trial(columns, values, control=None, std=0.01, **more):
     """A row of a table of trials: accuracy, mod_2, mod_10, within_10 with a filter, and under equal energy."""
-    row = {**columns, **dict(zip(METRICS, values, strict=True)), "energy": 0.3, "comparable": "", "control_draws": 5}
+    row = {
+        **columns,
+        **dict(zip(METRICS, values, strict=True)),
+        "energy": 0.3,
+        "comparable": "",
+        "control_draws": 5,
+        "rank": 8,
+    }
     for name, value in zip(METRICS, control or (None,) * 4, strict=True):
         row |= {f"control_energy_{name}_mean": value, f"control_energy_{name}_std": None if value is None else std}
     return {**row, "method": "readout", "refused": None, "cutoff": 5, "loss": 1.0, **more}
@@ -89,7 +96,7 @@ def test_what_stays_and_goes_without_waves(planted):
         assert harmless.value == pytest.approx(0)  # whatever the control loses
         assert filtered.dissociation("attn_mlp", "low", path)(planted, []) is None
     assert filtered.dissociation("mlp", "low")(planted, []).detail == (
-        "readout, energy 30%: accuracy 20% (30%), mod 10 90% (40%), within 10 30% (60%)"
+        "readout, energy 30%, control of equal energy: accuracy 20% (30%), mod 10 90% (40%), within 10 30% (60%)"
     )
     put(planted, filter_ablation=table_1(mlp_low=((0.2, 0.9, 0.9, 0.3), (0.3, 0.5, 0.8, 0.5), {})))
     assert filtered.dissociation("mlp", "low")(planted, []).value == pytest.approx(0.67 - 0.37)
@@ -98,6 +105,37 @@ def test_what_stays_and_goes_without_waves(planted):
     assert found.value == pytest.approx((0.9 - 0.2 - 0.07) - (0.6 - 0.4 - 0.07)) and found.incomparable == "collapse"
     old = table_1(mlp_low=((0.2, 0.9, 0.9, 0.3), None, {}))
     assert filtered.dissociation("mlp", "low")(put(planted, filter_ablation=old), []) is None  # no control of energy
+
+
+WHOLE = {
+    "energy": 0.81,
+    **{f"control_{name}_{stat}": v for name in METRICS for stat, v in (("mean", 0.9), ("std", 0.03))},
+}
+
+
+def test_a_filter_that_takes_all_is_held_against_equal_rank(planted):
+    """Random directions of as much energy are all that a module writes, too; of as many rows they are not, if few."""
+    row = (0.2, 0.9, 0.9, 0.3), (0.2, 0.9, 0.9, 0.3)
+    for energy, value, control in ((0.8, 0.0, "energy"), (0.81, 0.6 + 0.07 - 0.07, "rank")):
+        put(planted, filter_ablation=table_1(mlp_low=(*row, {**WHOLE, "energy": energy, "rank": 8})))
+        found = filtered.dissociation("mlp", "low")(planted, [])
+        assert found.value == pytest.approx(value)
+        assert f"control of equal {control}" in found.detail and not found.incomparable
+    for rank, said in ((32, ""), (33, "it takes 81% of what these modules write, as any control would")):  # of 40
+        put(planted, filter_ablation=table_1(mlp_low=(*row, {**WHOLE, "rank": rank})))
+        assert filtered.dissociation("mlp", "low")(planted, []).incomparable == said
+        assert filtered.tens_among_errors(planted, []).incomparable == said
+    assert filtered.tens_among_errors(planted, []).control == pytest.approx(0)
+
+
+def test_labour_that_is_not_divided_one_way_is_not_divided(planted):
+    """Though the other way can't be told; if it is divided the one way, all hangs on the other."""
+    blind = ((0.2, 0.5, 0.2, 0.9), RANDOM, {**WHOLE, "rank": 40})
+    stays, residue = ((0.9, 0.9, 0.92, 0.99), RANDOM, {}), ((0.2, 0.9, 0.9, 0.3), RANDOM, {})
+    for mlp, attn, told in ((residue, stays, False), (stays, residue, True), (stays, stays, True)):
+        rows = {"mlp_low": mlp, "attn_low": attn, "attn_high": blind, "mlp_high": stays}
+        found = filtered.division_of_labour()(put(planted, filter_ablation=table_1(**rows)), [])
+        assert bool(found.incomparable) != told and (found.value < 0.1 or not told)
 
 
 def test_a_harmless_filter_leaves_the_accuracy(planted):
@@ -117,6 +155,9 @@ def test_labour_is_divided_only_both_ways(planted):
     rows["mlp_high"] = (size, RANDOM, {"comparable": "collapse"})
     found = filtered.division_of_labour()(put(planted, filter_ablation=table_1(**rows)), [])
     assert found.value == pytest.approx(0) and found.incomparable == "collapse"
+    rows["mlp_high"] = (size, RANDOM, {})
+    found = filtered.division_of_labour()(put(planted, filter_ablation=table_1(**rows)), [])
+    assert found.value == pytest.approx(0) and not found.incomparable
     assert filtered.division_of_labour("direct")(planted, []) is None
 
 

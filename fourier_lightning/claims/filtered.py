@@ -18,6 +18,9 @@ from fourier_lightning.record.runs import Run
 Path = Literal["flow", "direct"]
 Row = dict[str, Any]
 ERRORS = 0.02  # of the prompts: where a filter breaks fewer, there are no errors of its to look at
+APART = 0.1  # what stays outlives what goes by this much, beyond the control
+WHOLE = 0.8  # of the power of what modules write: random directions that hold more leave nothing of them
+CONTROLS = {"energy": "control_energy", "rank": "control"}
 STAYS = {"low": ("mod_10", "within_10"), "high": ("within_10", "mod_10")}  # what outlives what without these waves
 
 
@@ -26,22 +29,43 @@ def fair_control(row: Row | None, *names: str) -> bool:
     return row is not None and all(row.get(f"control_energy_{name}_mean") is not None for name in names)
 
 
-def gap(row: Row, removed: str, end: str = "", prefix: str = "") -> float:
+def equal(row: Row) -> str:
+    """What a filter's fair control has as much of: "energy", or "rank" where the filter takes all but everything.
+
+    Random directions that hold all that a module writes are the whole of it: taking them is no other thing than the
+    filter, and tells nothing.
+    """
+    return "energy" if row["energy"] <= WHOLE else "rank"
+
+
+def unlike(run: Run, row: Row) -> str:
+    """Why a filter can't tell anything, "" if it can: its own reason, or that none of its controls leaves anything."""
+    if row.get("comparable"):
+        return str(row["comparable"])
+    blind = row["energy"] > WHOLE and row["rank"] > WHOLE * (run.p - 1)
+    return f"it takes {row['energy']:.0%} of what these modules write, as any control would" if blind else ""
+
+
+def controlled(row: Row, name: str, stat: str = "mean") -> float:
+    """A metric under the fair control, mean or standard deviation over its draws."""
+    return float(row.get(f"{CONTROLS[equal(row)]}_{name}_{stat}") or 0.0)
+
+
+def gap(row: Row, removed: str) -> float:
     """How much more often what should stay is right than what should go."""
-    stays, goes = (row[f"{prefix}{name}{end}"] for name in STAYS[removed])
+    stays, goes = (row[name] for name in STAYS[removed])
     return float(stays - goes)
 
 
 def noise(row: Row, *names: str) -> float:
-    """Standard deviation of a difference of metrics over the draws of equal energy, as if they were unrelated."""
-    return float(np.hypot.reduce([row.get(f"control_energy_{name}_std") or 0.0 for name in names]))
+    """Standard deviation of a difference of metrics over the control's draws, as if they were unrelated."""
+    return float(np.hypot.reduce([controlled(row, name, "std") for name in names]))
 
 
 def opening(intact: Row, row: Row, removed: str) -> float:
-    """How far a filter opens the gap, beyond what its control of equal energy opens of it."""
-    own = gap(row, removed) - gap(intact, removed)
-    control = gap(row, removed, "_mean", "control_energy_") - gap(intact, removed)
-    return own - max(0.0, control)
+    """How far a filter opens the gap, beyond what its fair control opens of it."""
+    stays, goes = (controlled(row, name) for name in STAYS[removed])
+    return gap(row, removed) - gap(intact, removed) - max(0.0, stays - goes - gap(intact, removed))
 
 
 def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
@@ -57,7 +81,7 @@ def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
             return None
         return Measured(
             opening(intact, row, removed), control_std=noise(row, "mod_10", "within_10"), draws=row["control_draws"],
-            incomparable=row.get("comparable", ""), detail=told(row),
+            incomparable=unlike(run, row), detail=told(row),
         )  # fmt: skip
 
     return measure
@@ -65,9 +89,10 @@ def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
 
 def told(row: Row) -> str:
     """A row in words: what is right with the filter, and with as much of random directions gone."""
-    shown = [f"{name.replace('_', ' ')} {row[name]:.0%} ({row[f'control_energy_{name}_mean']:.0%})"
+    shown = [f"{name.replace('_', ' ')} {row[name]:.0%} ({controlled(row, name):.0%})"
              for name in ("accuracy", "mod_10", "within_10")]  # fmt: skip
-    return f"{row.get('method', 'direct path')}, energy {row['energy']:.0%}: {', '.join(shown)}"
+    where = row.get("method", "direct path")
+    return f"{where}, energy {row['energy']:.0%}, control of equal {equal(row)}: {', '.join(shown)}"
 
 
 def division_of_labour(path: Path = "flow") -> Measure:
@@ -81,12 +106,15 @@ def division_of_labour(path: Path = "flow") -> Measure:
         made = [row for row in rows if row is not None]
         opened = [max(0.0, opening(intact, row, removed)) for row, (_, removed) in zip(made, keys, strict=True)]
         noises = [noise(row, "mod_10", "within_10") for row in made]
-        pairs = [(opened[0] - opened[1], float(np.hypot(*noises[:2]))),
-                 (opened[2] - opened[3], float(np.hypot(*noises[2:])))]  # fmt: skip
-        value, spread = min(pairs)
-        unlike = next((row["comparable"] for row in made if row.get("comparable")), "")
+        whys = [unlike(run, row) for row in made]
+        pairs = [
+            (opened[i] - opened[i + 1], float(np.hypot(*noises[i : i + 2])), whys[i] or whys[i + 1]) for i in (0, 2)
+        ]
+        fair = [pair for pair in pairs if not pair[2] and pair[0] < APART]  # one way that can be told, and is not there
+        value, spread, why = min(fair or pairs)
+        why = why or ("" if fair else next(filter(None, (pair[2] for pair in pairs)), ""))
         detail = f"{made[0].get('method', 'direct path')}: low {pairs[0][0]:+.3f}, high {pairs[1][0]:+.3f}"
-        return Measured(value, control_std=spread, draws=made[0]["control_draws"], incomparable=unlike, detail=detail)
+        return Measured(value, control_std=spread, draws=made[0]["control_draws"], incomparable=why, detail=detail)
 
     return measure
 
@@ -104,10 +132,10 @@ def kept_accuracy(modules: str, removed: str) -> Measure:
             return None
         if not intact["accuracy"]:
             return None
-        control = row["control_energy_accuracy_mean"] / intact["accuracy"]
+        control = controlled(row, "accuracy") / intact["accuracy"]
         return Measured(
             row["accuracy"] / intact["accuracy"], control, incomparable=row.get("comparable", ""), detail=told(row),
-            blunt="random directions of equal energy break it as well" if control < filters.HARMLESS else "",
+            blunt=f"random directions of equal {equal(row)} break it as well" if control < filters.HARMLESS else "",
         )  # fmt: skip
 
     return measure
@@ -162,15 +190,15 @@ def errors_to_look_at(run: Run, modules: str, removed: str) -> tuple[Row, str] |
     if intact is None or row is None or not fair_control(row, "accuracy", "mod_10", "within_10"):
         return None
     fewer = intact["accuracy"] - row["accuracy"] < ERRORS
-    return row, row.get("comparable", "") or ("it breaks hardly an answer: no errors to look at" if fewer else "")
+    return row, unlike(run, row) or ("it breaks hardly an answer: no errors to look at" if fewer else "")
 
 
 def among_errors(row: Row, name: str) -> tuple[float | None, float | None]:
-    """Share of the errors of the control of equal energy that are right by a metric, and its spread over the draws."""
-    wrong = 1 - row["control_energy_accuracy_mean"]
+    """Share of the errors of the fair control that are right by a metric, and its spread over the draws."""
+    wrong = 1 - controlled(row, "accuracy")
     if wrong < ERRORS:
         return None, None
-    right = row[f"control_energy_{name}_mean"] - row["control_energy_accuracy_mean"]
+    right = controlled(row, name) - controlled(row, "accuracy")
     return right / wrong, noise(row, name, "accuracy") / wrong
 
 
@@ -179,10 +207,10 @@ def tens_among_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
     found = errors_to_look_at(run, "mlp", "low")
     if found is None or found[0]["accuracy"] == 1:
         return None
-    row, unlike = found
+    row, why = found
     wrong, (control, spread) = 1 - row["accuracy"], among_errors(row, "mod_10")
     return Measured(
-        (row["mod_10"] - row["accuracy"]) / wrong, control, spread, row["control_draws"], incomparable=unlike,
+        (row["mod_10"] - row["accuracy"]) / wrong, control, spread, row["control_draws"], incomparable=why,
         detail=f"{row['method']}, {wrong:.0%} wrong",
     )  # fmt: skip
 
@@ -194,9 +222,9 @@ def small_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
     wrong = sum(one["count"] for one in rows)
     if found is None or not wrong:
         return None
-    row, unlike = found
+    row, why = found
     small, control = sum(one["count"] for one in rows if abs(one["error"]) < 6), among_errors(row, "within_10")
-    return Measured(small / wrong, *control, row["control_draws"], n=wrong, incomparable=unlike,
+    return Measured(small / wrong, *control, row["control_draws"], n=wrong, incomparable=why,
                     detail=f"{row['method']}, {wrong} errors")  # fmt: skip
 
 

@@ -3,7 +3,9 @@
 Bounds and tolerances are ours: the paper prints few. A filter is judged by what stays and what goes: ``APART`` is ten
 points that the one outlives the other by, beyond random directions of equal energy: more than chance makes of the 512
 prompts of a control (4 points). "Harmless" leaves 95 % of the accuracy. One wave alone keeps parity if it goes half of
-the way from chance to the paper's 99.6 %. Whether a module writes a wave: ``readings.phase``.
+the way from chance to the paper's 99.6 %. Whether a module writes a wave: ``readings.phase``. Where a filter takes
+nearly all that modules write, so do random directions of equal energy: then those of equal rank are the control, and
+where that is most of the line as well, nothing can be told.
 """
 
 from fourier_lightning.claims import contrasts, filtered, measures, waves
@@ -37,8 +39,8 @@ PHASE = (
 )
 THREE_OF_FOUR = Bound(0.75, "above", "at least 3 of the 4 periods")
 NONE_OF_FOUR = Bound(0.0, "below", "none of the 4 periods", specific=False)
-APART = Bound(0.1, "above", "apart by at least 10 points, beyond equal energy")
-BOTH_WAYS = Bound(0.1, "above", "at least 10 points both ways, beyond equal energy")
+APART = Bound(filtered.APART, "above", "apart by at least 10 points, beyond equal energy")
+BOTH_WAYS = Bound(filtered.APART, "above", "at least 10 points both ways, beyond equal energy")
 DIRECT = "direct_path: as in the flow, but removed from what modules add to the final logits alone; "
 WORDS = {"attn": "attention", "mlp": "the MLPs", "attn_mlp": "attention and the MLPs"}
 LEFT = {"low": "the size goes and the residue stays", "high": "the residue goes and the size stays"}
