@@ -30,7 +30,10 @@ def test_the_ledger_is_complete():
         "attn_high": ("dissociates(attn, short)", 0.1), "mlp_high": ("spares(mlp, short)", 0.95),
     }  # fmt: skip
     for one in CLAIMS:  # what a model of known mechanism can't tell is how right a model is, and how soon
-        assert bool(one.fact) == (one.about != "learning" and not one.needs) or one.name == "near_then_exact"
+        assert bool(one.fact) == (one.about != "learning" and not one.needs) or one.name in (
+            "near_then_exact",
+            "scratch_near_misses",
+        )
     for name in ("multiplication_periods", "prompted_errors", "closed_errors"):
         assert any(one.name == name and one.needs for one in CLAIMS)
 
@@ -85,24 +88,30 @@ RANDOM = (0.3, 0.5, 0.4, 0.6)  # what is right under random directions
 
 
 def test_what_stays_and_goes_without_waves(planted):
-    """Long waves gone: the residue outlives the size. The whole model's gap and the control's are taken off."""
+    """Long waves gone: the residue outlives the size. The whole model's gap and the control's are taken off.
+
+    A whole model that is bad at residues has no residue that stays, though the gap closes (the last rows).
+    """
     low = table_1(mlp_low=((0.2, 0.9, 0.9, 0.3), RANDOM, {}), attn_low=((0.9, 0.9, 0.92, 0.99), RANDOM, {}))
     put(planted, filter_ablation=low, direct_path=low)
     for path in ("flow", "direct"):
         found = filtered.dissociation("mlp", "low", path)(planted, [])
-        assert found.value == pytest.approx((0.9 - 0.3) - (0.92 - 0.99)) and found.control is None
+        assert found.value == pytest.approx(0.9 - 0.3) and found.control is None
         assert found.control_std == pytest.approx(0.01 * 2**0.5) and found.draws == 5 and not found.incomparable
         harmless = filtered.dissociation("attn", "low", path)(planted, [])
-        assert harmless.value == pytest.approx(0)  # whatever the control loses
+        assert harmless.value == pytest.approx(0.92 - 0.99)  # whatever the control loses
         assert filtered.dissociation("attn_mlp", "low", path)(planted, []) is None
     assert filtered.dissociation("mlp", "low")(planted, []).detail == (
         "readout, energy 30%, control of equal energy: accuracy 20% (30%), mod 10 90% (40%), within 10 30% (60%)"
     )
     put(planted, filter_ablation=table_1(mlp_low=((0.2, 0.9, 0.9, 0.3), (0.3, 0.5, 0.8, 0.5), {})))
-    assert filtered.dissociation("mlp", "low")(planted, []).value == pytest.approx(0.67 - 0.37)
+    assert filtered.dissociation("mlp", "low")(planted, []).value == pytest.approx(0.6 - 0.3)
     high = table_1(attn_high=((0.2, 0.5, 0.2, 0.9), RANDOM, {"comparable": "collapse"}))
     found = filtered.dissociation("attn", "high")(put(planted, filter_ablation=high), [])
     assert found.value == pytest.approx((0.9 - 0.2 - 0.07) - (0.6 - 0.4 - 0.07)) and found.incomparable == "collapse"
+    both = table_1(mlp_low=((0.0, 0.5, 0.15, 0.31), (0.3, 0.5, 0.4, 0.99), {}))
+    both[0] |= {"mod_10": 0.4}
+    assert filtered.dissociation("mlp", "low")(put(planted, filter_ablation=both), []).value == pytest.approx(-0.16)
     old = table_1(mlp_low=((0.2, 0.9, 0.9, 0.3), None, {}))
     assert filtered.dissociation("mlp", "low")(put(planted, filter_ablation=old), []) is None  # no control of energy
 
@@ -116,7 +125,7 @@ WHOLE = {
 def test_a_filter_that_takes_all_is_held_against_equal_rank(planted):
     """Random directions of as much energy are all that a module writes, too; of as many rows they are not, if few."""
     row = (0.2, 0.9, 0.9, 0.3), (0.2, 0.9, 0.9, 0.3)
-    for energy, value, control in ((0.8, 0.0, "energy"), (0.81, 0.6 + 0.07 - 0.07, "rank")):
+    for energy, value, control in ((0.8, 0.0, "energy"), (0.81, 0.6, "rank")):
         put(planted, filter_ablation=table_1(mlp_low=(*row, {**WHOLE, "energy": energy, "rank": 8})))
         found = filtered.dissociation("mlp", "low")(planted, [])
         assert found.value == pytest.approx(value)

@@ -63,9 +63,12 @@ def noise(row: Row, *names: str) -> float:
 
 
 def opening(intact: Row, row: Row, removed: str) -> float:
-    """How far a filter opens the gap, beyond what its fair control opens of it."""
-    stays, goes = (controlled(row, name) for name in STAYS[removed])
-    return gap(row, removed) - gap(intact, removed) - max(0.0, stays - goes - gap(intact, removed))
+    """How far what stays outlives what goes: beyond a gap of the whole model, and what a fair control opens of it.
+
+    A gap of the whole model the other way is no credit: both may be lost, and the gap closed.
+    """
+    (stays, goes), whole = (controlled(row, name) for name in STAYS[removed]), max(0.0, gap(intact, removed))
+    return gap(row, removed) - whole - max(0.0, stays - goes - whole)
 
 
 def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:

@@ -172,7 +172,7 @@ CLAIMS: tuple[Claim, ...] = (
           fact="not writes(any, short)"),
     Claim("scratch_near_misses", "From scratch, every error is within 2.", "Figure 23", "100 %", SCRATCH, is_scratch,
           "test metrics: share of the wrong answers within 2", measures.near_misses,
-          Bound(0.95, "above", "at least 95 % of the errors"), about="learning"),
+          Bound(0.95, "above", "at least 95 % of the errors")),
     Claim("scratch_behind", "From scratch, the model stays behind the fine-tuned one.", "section 4",
           "94.44 % to 99.74 %", SCRATCH, is_scratch, "test accuracy less the fine-tuned one's on the same data",
           contrasts.advantage("fine_tuned"), Bound(-0.02, "below", "at least 2 points behind"), about="learning"),
