@@ -139,7 +139,7 @@ def test_a_filter_that_takes_all_is_held_against_equal_rank(planted):
 
 def test_labour_that_is_not_divided_one_way_is_not_divided(planted):
     """Though the other way can't be told; if it is divided the one way, all hangs on the other."""
-    blind = ((0.2, 0.5, 0.2, 0.9), RANDOM, {**WHOLE, "rank": 40})
+    blind = ((0.2, 0.5, 0.2, 0.9), RANDOM, {"comparable": "collapse"})
     stays, residue = ((0.9, 0.9, 0.92, 0.99), RANDOM, {}), ((0.2, 0.9, 0.9, 0.3), RANDOM, {})
     for mlp, attn, told in ((residue, stays, False), (stays, residue, True), (stays, stays, True)):
         rows = {"mlp_low": mlp, "attn_low": attn, "attn_high": blind, "mlp_high": stays}
@@ -160,7 +160,7 @@ def test_labour_is_divided_only_both_ways(planted):
     rows = {"mlp_low": (residue, RANDOM, {}), "attn_low": (stays, RANDOM, {}), "attn_high": (size, RANDOM, {}),
             "mlp_high": (stays, RANDOM, {})}  # fmt: skip
     found = filtered.division_of_labour()(put(planted, filter_ablation=table_1(**rows)), [])
-    assert found.value == pytest.approx(0.63 - 0.13) and found.control_std == pytest.approx(0.02)
+    assert found.value == pytest.approx(min(0.6, 0.63)) and found.control_std is None  # whatever random ones do
     rows["mlp_high"] = (size, RANDOM, {"comparable": "collapse"})
     found = filtered.division_of_labour()(put(planted, filter_ablation=table_1(**rows)), [])
     assert found.value == pytest.approx(0) and found.incomparable == "collapse"

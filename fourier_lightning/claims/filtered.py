@@ -99,7 +99,11 @@ def told(row: Row) -> str:
 
 
 def division_of_labour(path: Path = "flow") -> Measure:
-    """The less of: what low waves dissociate in MLPs more than in attention, high waves in attention than in MLPs."""
+    """The less of: what low waves dissociate in MLPs more than in attention, high waves in attention than in MLPs.
+
+    The other module class is the control: random directions of equal energy are the whole of a module that writes
+    nothing but these waves.
+    """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
         table, keys = filters.rows_of(run, path), (("mlp", "low"), ("attn", "low"), ("attn", "high"), ("mlp", "high"))
@@ -107,17 +111,14 @@ def division_of_labour(path: Path = "flow") -> Measure:
         if intact is None or not all(fair_control(row, "mod_10", "within_10") for row in rows):
             return None
         made = [row for row in rows if row is not None]
-        opened = [max(0.0, opening(intact, row, removed)) for row, (_, removed) in zip(made, keys, strict=True)]
-        noises = [noise(row, "mod_10", "within_10") for row in made]
-        whys = [unlike(run, row) for row in made]
-        pairs = [
-            (opened[i] - opened[i + 1], float(np.hypot(*noises[i : i + 2])), whys[i] or whys[i + 1]) for i in (0, 2)
-        ]
-        fair = [pair for pair in pairs if not pair[2] and pair[0] < APART]  # one way that can be told, and is not there
-        value, spread, why = min(fair or pairs)
-        why = why or ("" if fair else next(filter(None, (pair[2] for pair in pairs)), ""))
+        opened = [max(0.0, gap(row, removed) - max(0.0, gap(intact, removed)))
+                  for row, (_, removed) in zip(made, keys, strict=True)]  # fmt: skip
+        whys = [row.get("comparable") or "" for row in made]
+        pairs = [(opened[i] - opened[i + 1], whys[i] or whys[i + 1]) for i in (0, 2)]
+        fair = [pair for pair in pairs if not pair[1] and pair[0] < APART]  # one way that can be told, and is not there
+        value, why = min(fair) if fair else (min(pairs)[0], pairs[0][1] or pairs[1][1])
         detail = f"{made[0].get('method', 'direct path')}: low {pairs[0][0]:+.3f}, high {pairs[1][0]:+.3f}"
-        return Measured(value, control_std=spread, draws=made[0]["control_draws"], incomparable=why, detail=detail)
+        return Measured(value, incomparable=why, detail=detail)
 
     return measure
 

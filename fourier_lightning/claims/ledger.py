@@ -40,7 +40,7 @@ PHASE = (
 THREE_OF_FOUR = Bound(0.75, "above", "at least 3 of the 4 periods")
 NONE_OF_FOUR = Bound(0.0, "below", "none of the 4 periods", specific=False)
 APART = Bound(filtered.APART, "above", "apart by at least 10 points, beyond equal energy")
-BOTH_WAYS = Bound(filtered.APART, "above", "at least 10 points both ways, beyond equal energy")
+BOTH_WAYS = Bound(filtered.APART, "above", "at least 10 points more than in the other, both ways")
 DIRECT = "direct_path: as in the flow, but removed from what modules add to the final logits alone; "
 WORDS = {"attn": "attention", "mlp": "the MLPs", "attn_mlp": "attention and the MLPs"}
 LEFT = {"low": "the size goes and the residue stays", "high": "the residue goes and the size stays"}
@@ -86,7 +86,10 @@ def later(name: str, statement: str, where: str, paper: str, subject: str, needs
 
 MODELS = "models of the hub; not in this repository yet"
 TASK = "the multiplication task; not in this repository yet"
-LABOUR = "what low waves dissociate in MLPs, less in attention; high waves, the other way round; the less of both"
+LABOUR = (
+    "without low waves modulo 10 less within 10, in MLPs less in attention; without high waves the reverse of both; "
+    "the less of the two"
+)
 PARITY = Bound(0.75, "above", "at least 75 %: half of the way from chance to the paper's")
 NEAR = Bound(0.5, "above", "at least 50 %, and more than the middle of the range gives")
 
