@@ -59,6 +59,6 @@ def test_presets_make_their_arms(overrides, key, tmp_path):
 
 def test_committed_rows_name_known_arms():
     rows = [row for path in OUT.glob("*.jsonl") for row in read_jsonl(path) if "arm" in row]
-    assert rows and all(arm_in(row["arm"]) != UNKNOWN for row in rows)
+    assert rows and all(arm_in(row.get("words", row["arm"])) != UNKNOWN for row in rows)
     assert arm_in("pretrained, fine-tuned, table frozen, 80 % of the pairs").key == "fine_tuned-frozen"
     assert arm_in("scratch, 80 % of the pairs") == SCRATCH and arm_in("scratchy") == UNKNOWN

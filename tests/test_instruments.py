@@ -15,7 +15,7 @@ from tests.wandb_files import wandb_run
 
 TABLES = {
     "answer_phase", "direct_errors", "direct_knock_out", "direct_path", "embedding_components", "embedding_periods",
-    "error_histogram", "filter_ablation", "final_logit_waves", "input_waves", "knock_out", "layer_periods",
+    "error_histogram", "filter_ablation", "few_waves", "final_logit_waves", "input_waves", "knock_out", "layer_periods",
     "lens_accuracy", "single_component", "single_component_errors",
 }  # fmt: skip
 ARRAYS = {

@@ -49,22 +49,19 @@ def test_what_is_beyond_random_directions():
 
 
 def test_what_lies_below_the_cutoff():
-    rms, limit = magnitudes({3: 3.0, 9: 2.0}, {3: 2.0, 5: 2.0}), magnitudes({}, {5: 2.0})
-    arrays = {"layer_component_mlp_rms": rms, "layer_component_mlp_limit": limit}
-    run = run_of(arrays=arrays, filter_ablation=[{"cutoff": 10}, {"cutoff": 3}])
-    assert waves.cutoff_of(run) == 10 and waves.low_outliers(run, "mlp") == 2  # k = 3 and 9, in some layer
+    rms = magnitudes({3: 3.0, 9: 2.0}, {3: 2.0, 5: 2.0})
+    run = run_of(arrays={"layer_component_mlp_rms": rms}, filter_ablation=[{"cutoff": 10}, {"cutoff": 3}])
+    assert waves.cutoff_of(run) == 10
     assert waves.low_share(run, "mlp") == pytest.approx((9 + 4 + 4 + 4 + 14) / (9 + 4 + 4 + 4 + 516))
     lacking = run_of(arrays={"layer_component_mlp_rms": rms})
-    assert waves.low_outliers(lacking, "mlp") is waves.low_share(lacking, "mlp") is None  # no limit; no table
-    assert waves.low_outliers(run, "attn") is waves.low_share(run, "attn") is None
-    only = run_of(arrays={"layer_component_mlp_limit": limit})
-    assert waves.low_outliers(only, "mlp") is None
+    assert waves.low_share(lacking, "mlp") is waves.low_share(run, "attn") is None  # no table; no array
 
 
 def test_lines_of_an_embedding_stand_out_or_are_beyond_all_nulls():
     found = (("operands", 10.0, True), ("numbers", 3.0, True), ("numbers", 2.0, False), ("numbers", 2.5, True),
              ("numbers", 5.0, False), ("numbers", 10.0, False))  # fmt: skip
-    rows = [{"line": line, "period": t, "significant": beyond} for line, t, beyond in found]
+    shared = {"step": 7, "p_value_detrended": 0.05}
+    rows = [{**shared, "line": line, "period": t, "significant": beyond} for line, t, beyond in found]
     arrays = {"embedding_spectrum": magnitudes({52: 3.0, 104: 2.0, 80: 2.0})[0]}
     run = run_of(arrays=arrays, embedding_periods=rows)
     peaks = {2.0: 1.0, 2.5: 1.0, 5.0: 4.0, 10.0: 9.0}
@@ -100,20 +97,5 @@ def test_the_strongest_layer_has_the_largest_share_of_its_power_there():
 def test_waves_of_final_logits():
     found = (("all", 521.0), ("all", 10.0), ("low", 521.0), ("all", 2.0))
     rows = [{"a": 5, "b": b, "answer": 5 + b, "band": band, "period": t} for b in (3, 4) for band, t in found]
-    total = np.zeros((2, 20))
-    total[0, 6] = total[1, 12] = 1
-    run = run_of(arrays={"final_logits_topk_sum": total}, final_logit_waves=rows)
+    run = run_of(final_logit_waves=rows)
     assert waves.first_prompt(run) == rows[:4] and waves.first_prompt(run_of()) == []
-    assert waves.wave_sum_errors(run) == [2, 3]
-    assert waves.strongest_periods(run, 2) == [521.0, 10.0] and waves.strongest_periods(run, 3) == [521.0, 10.0, 2.0]
-    assert waves.wave_sum_errors(run_of(final_logit_waves=rows)) is None
-    assert waves.wave_sum_errors(run_of(arrays={"final_logits_topk_sum": total})) is None
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_clusters_are_tenths_of_the_range_or_last_digits(which):
-    numbers = np.arange(60)
-    groups = numbers // 6, numbers % 10
-    found = waves.cluster_order(run_of(arrays={"number_embedding": np.eye(10)[groups[which]]}))
-    assert found[which] == pytest.approx(1) and found[1 - which] < 0.05
-    assert waves.cluster_order(run_of()) is None

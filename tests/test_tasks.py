@@ -118,7 +118,7 @@ def test_keys_that_a_task_does_not_have_are_a_line(tokenizer, overrides, line):
 @pytest.mark.parametrize("p", [22, 23, 30])
 def test_on_a_circle_errors_go_the_shorter_way_round(p):
     guesses, answers = torch.cartesian_prod(torch.arange(p), torch.arange(p)).T
-    tally = Tally(NumberMetrics(cycle=p), torch.zeros(2 * p - 1, dtype=torch.long))
+    tally = Tally(NumberMetrics(cycle=p), *(torch.zeros(n, dtype=torch.long) for n in (2 * p - 1, p, p)))
     tally.update(torch.nn.functional.one_hot(guesses, p).float(), answers, torch.arange(p), torch.tensor(0.0))
     steps = []  # from answer to guess, by walking both ways round at once
     for guess, answer in zip(guesses.tolist(), answers.tolist(), strict=True):
