@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,8 +35,21 @@ def payloads(data: bytes) -> Iterator[bytes]:
 
 
 def wandb_run(run_dir: Path):
-    """The offline run below a run directory, the keys of its history, and its exit code."""
+    """The offline run below a run directory, the keys of its history, and its exit code.
+
+    W&B's own process may still write when ``finish`` has returned on a busy machine: wait for the last record.
+    """
     (file,) = run_dir.glob("wandb/offline-run-*/*.wandb")
+    deadline = time.monotonic() + 20
+    while True:
+        found = read_run_file(file)
+        if found[2] is not None or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
+def read_run_file(file: Path):
+    """Run, keys of the history and exit code, as far as they are written."""
     run, keys, exit_code = None, set(), None
     for payload in payloads(file.read_bytes()):
         record = wandb_internal_pb2.Record()
