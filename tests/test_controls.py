@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fourier_lightning.fourier.basis import fourier_basis
-from fourier_lightning.fourier.controls import centred_moment, energy_of, random_rows, rows_of_energy
+from fourier_lightning.fourier.controls import centred_moment, energy_of, leading_rows, random_rows
 
 P = 61
 
@@ -26,6 +26,12 @@ def test_energy_is_the_share_of_the_centred_power(contributions):
     assert energy_of(low, moment) == pytest.approx(share.item()) and 0.8 < share < 0.9
     assert energy_of(fourier_basis(P).rows, moment) == pytest.approx(1)  # the constant holds nothing
     assert energy_of(low[:0], moment) == energy_of(low, torch.zeros(P, P, dtype=torch.float64)) == 0
+
+
+def rows_of_energy(moment, energy, seed):
+    """As many leading rows of a random rotation as come nearest to a share of the power."""
+    rotation = random_rows(P, P - 1, seed)
+    return rotation[: leading_rows(rotation, moment, [energy])[0]]
 
 
 @pytest.mark.parametrize("energy", [0.02, 0.3, 0.85, 1.0])

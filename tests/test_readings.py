@@ -154,7 +154,7 @@ def test_single_waves_are_found_by_their_period():
     rows = [{"period": 5.0, "mod_5": None, "mod_2": 0.1}, {"period": 2.0, "mod_5": 0.3, "mod_2": 0.2}]
     run = run_of(single_component=rows)
     assert filters.waves_kept(run, "mod_5") == [rows[1]] and filters.waves_kept(run, "mod_2") == rows
-    assert filters.wave_kept(run, 2.0, "mod_5") is rows[1] and filters.wave_kept(run, 5.0, "mod_5") is None
+    assert filters.kept_row(run, 2.0, "flow") is rows[1] and filters.kept_row(run, 7.0, "flow") is None
     errors = [{"period": period, "error": error} for period in (2.0, 520.0, 10.0) for error in (0, 1)]
     run = run_of(single_component_errors=errors)
     assert filters.wave_errors(run) == (520.0, errors[2:4]) and filters.wave_errors(run, 10.0) == (10.0, errors[4:])

@@ -45,21 +45,6 @@ def energy_of(rows: Float[Tensor, "r p"], moment: Float[Tensor, "p p"]) -> float
     return float(((rows @ moment) * rows).sum() / whole) if len(rows) and whole > 0 else 0.0
 
 
-def rows_of_energy(moment: Float[Tensor, "p p"], energy: float, seed: int) -> Float[Tensor, "r p"]:
-    """Random rows that hold about this share of the centred power: at least one, at most p - 1.
-
-    A random rotation of the number line, of which as many leading rows are taken as come nearest to ``energy``.
-
-    Args:
-        moment: ``centred_moment`` of what is filtered.
-        energy: share, 0 to 1.
-        seed: of the rotation.
-    """
-    p = len(moment)
-    rows = random_rows(p, p - 1, seed)
-    return rows[: leading_rows(rows, moment, [energy])[0]]
-
-
 def leading_rows(rotation: Float[Tensor, "m p"], moment: Float[Tensor, "p p"], energies: Sequence[float]) -> list[int]:
     """How many leading rows of a rotation come nearest to each share of the centred power: at least one.
 

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fourier_lightning.fourier.basis import fourier_basis, period_waves, span
+from fourier_lightning.fourier.nulls import against_largest
 from fourier_lightning.fourier.selection import Selection
 
 # A module's wave below this part of what its states could write is rounding of float32 passes.
@@ -145,19 +146,15 @@ def test_phases(
     permuted = permuted_alignments(coefs, torch.where(there, rms, torch.inf), phases, draws[0], seed)
     moments = moments * there[..., None, None]
     scores, turned = direction_scores(moments, reads, draws[1], seed)
-    allowed = int(0.05 * (draws[0] + 1))  # this many, the observation among them, may be as large
+    p_answers, limit = against_largest(alignment.flatten(), permuted)
+    p_directions, _ = against_largest(scores.flatten(), turned)
     return Phases(
         alignment,
         torch.where(there, amount, 0.0),
-        float(permuted.sort(descending=True).values[max(0, allowed - 1)]),
-        torch.where(there, exceeding(alignment, permuted), 1.0),
-        torch.where(there, exceeding(scores, turned), 1.0),
+        limit,
+        torch.where(there, p_answers.view_as(alignment), 1.0),
+        torch.where(there, p_directions.view_as(scores), 1.0),
     )
 
 
 test_phases.__test__ = False  # type: ignore[attr-defined]  # pytest: a statistical test, not a unit test
-
-
-def exceeding(values: Float[Tensor, "S m"], largest: Float[Tensor, "draws"]) -> Float[Tensor, "S m"]:
-    """Part of the draws, with the observation counted in, whose largest reaches each value."""
-    return (1 + (largest >= values[..., None]).double().sum(dim=-1)) / (1 + len(largest))

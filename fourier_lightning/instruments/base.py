@@ -8,6 +8,7 @@ run ``callbacks.measurement`` asks at validation time; in a notebook you do:
     findings.tables["lens_accuracy"]
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ class View:
         return NumberMetrics(self.task.cycle).to(self.device)
 
 
-class Instrument:
+class Instrument(ABC):
     """A measurement of a model. Call it with a view; subclasses write ``check`` and ``measure``.
 
     It changes nothing (weights, modes, random state) and computes in evaluation mode without autocast.
@@ -170,23 +171,25 @@ class Instrument:
         with at_rest(view.decoder.net, self.needs_grad):
             return self.measure(view)
 
-    def check(self, task: Task, width: int) -> None:
+    def check(self, task: Task, width: int) -> None:  # noqa: B027  # not every instrument has something to refuse
         """Refuse settings that can't work with this task and width. In a run called before anything is written.
 
         Raises:
             ConfigError: naming the setting.
         """
 
+    @abstractmethod
     def measure(self, view: View) -> Findings:
         """What is seen. Called in evaluation mode; see ``needs_grad``."""
-        raise NotImplementedError(type(self).__name__)
 
     def batches(self, view: View) -> Iterator[Batch]:
         """The examples that this instrument looks at, on the model's device."""
+        yield from Batches(self.examples(view), self.batch_size)
+
+    def examples(self, view: View) -> list[Examples]:
+        """The same before they are cut, with their operands' places."""
         groups = [group.to(view.device) for group in view.examples]
-        if self.limit_batches is not None:
-            groups = spread(groups, self.limit_batches * self.batch_size)
-        yield from Batches(groups, self.batch_size)
+        return groups if self.limit_batches is None else spread(groups, self.limit_batches * self.batch_size)
 
 
 @contextmanager

@@ -10,14 +10,15 @@ from torch import Tensor
 
 from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.fourier.basis import Basis, fourier_basis, span
+from fourier_lightning.fourier.basis import Basis, fourier_basis
 from fourier_lightning.fourier.controls import centred_moment, energy_of, leading_rows, random_rows, turned
 from fourier_lightning.fourier.filters import FilterSettings
 from fourier_lightning.fourier.nulls import against_largest
-from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods
+from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods, usual_periods
+from fourier_lightning.fourier.spectrum import component_probes
 from fourier_lightning.instruments.base import Findings, Instrument, Row, View
 from fourier_lightning.instruments.filter_ablation import TABLE_1
-from fourier_lightning.instruments.filtering import SHOWN, error_rows
+from fourier_lightning.instruments.filtering import SHOWN, control_columns, error_rows
 from fourier_lightning.instruments.number_logits import NumberLogits, number_logits
 from fourier_lightning.metrics import NumberMetrics
 
@@ -119,7 +120,7 @@ class DirectPath(Instrument):
         keep = {"none": Selection(), "low": Selection("high", self.filter.cutoff)}
         keep["high"] = Selection("low", self.filter.cutoff)
         removals = [Removal(modules, removed, None, keep[removed].removed_rows(basis)) for modules, removed in TABLE_1]
-        for period in self.periods if self.periods is not None else [2.0, 2.5, 5.0, 10.0, view.p - 1.0, 3.0, 7.0]:
+        for period in usual_periods(view.p) if self.periods is None else self.periods:
             gone = Selection("notch", periods=[period]).removed_rows(basis)
             removals += [Removal(modules, "period", period, gone) for modules in ("attn_mlp", "attn", "mlp")]
             others = Selection("periods", periods=[period]).removed_rows(basis)
@@ -151,7 +152,8 @@ def knock_outs(view: View, said: NumberLogits, basis: Basis, draws: int, seed: i
     The maximum statistic: under each of so many rotations of the number line, that leave the constant alone, the K
     components become K random subspaces of the same sizes, whose costliest counts.
     """
-    moment, rows = centred_moment(said.attn + said.mlp), component_rows(basis)
+    moment, probes = centred_moment(said.attn + said.mlp), component_probes(basis)
+    rows = [probes.rows[probes.group == group] for group in range(probes.size)]
     pieces = torch.stack([torch.cat([mine, mine.new_zeros(2 - len(mine), basis.p)]) for mine in rows])
     intact = said.losses_without(view, "attn_mlp", torch.zeros_like(pieces[:1]))
     increase = (said.losses_without(view, "attn_mlp", pieces) - intact).cpu()
@@ -168,24 +170,9 @@ def knock_outs(view: View, said: NumberLogits, basis: Basis, draws: int, seed: i
     return table
 
 
-def component_rows(basis: Basis) -> list[Float[Tensor, "m p"]]:
-    """Orthonormal rows, one or two, of each component k = 1..K, orthogonal to the constant."""
-    return [span(basis.rows[basis.component == k]) for k in range(1, basis.n_components + 1)]
-
-
 def named(means: Float[Tensor, " 8"]) -> dict[str, float]:
     """Metrics by name."""
     return dict(zip(NumberMetrics.names, means.tolist(), strict=True))
-
-
-def spread(kind: str, draws: Sequence[Float[Tensor, " 8"]]) -> Row:
-    """Mean and sample standard deviation of each metric over random controls; null without any."""
-    row: Row = {f"{kind}_{name}_{stat}": None for name in SHOWN for stat in ("mean", "std")}
-    if draws:
-        values = torch.stack(list(draws))
-        for stat, over in (("mean", values.mean(dim=0)), ("std", values.std(dim=0))):
-            row |= {f"{kind}_{name}_{stat}": value for name, value in named(over).items()}
-    return row
 
 
 def _columns(removal: Removal, means: dict[str, float], cutoff: int) -> Row:
@@ -193,6 +180,6 @@ def _columns(removal: Removal, means: dict[str, float], cutoff: int) -> Row:
     row: Row = {"modules": removal.modules, "removed": removal.removed, "period": removal.period, "cutoff": cutoff}
     row |= {"rank": len(removal.rows), "energy": removal.energy, **{name: means[name] for name in SHOWN}}
     for kind, draws in removal.controls.items():
-        row |= spread(kind, draws)
+        row |= control_columns(kind, [named(means) for means in draws])
     rows = removal.control_rows
     return row | {"control_draws": len(rows), "control_energy_rows": statistics.fmean(rows) if rows else None}

@@ -1,5 +1,6 @@
 """The same model on the same prompts under many interventions, in one pass over the examples."""
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -128,3 +129,13 @@ def check_components(components: list[int], p: int, settings: FilterSettings, ke
     for k in components:
         if not 1 <= k <= most:
             raise ConfigError(f"{key}={components}", f"no component k={k} with p={p}", f"use 1 to {most}")
+
+
+def control_columns(prefix: str, drawn: Sequence[Mapping[str, float]]) -> Row:
+    """Columns PREFIX_<metric>_mean and _std of random controls' metrics; None of none, and no spread of one."""
+    columns: Row = {}
+    for name in SHOWN:
+        values = [means[name] for means in drawn]
+        columns[f"{prefix}_{name}_mean"] = statistics.fmean(values) if values else None
+        columns[f"{prefix}_{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
+    return columns

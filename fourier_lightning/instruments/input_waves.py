@@ -15,8 +15,8 @@ from fourier_lightning.fourier.basis import fourier_basis, period_waves, span
 from fourier_lightning.fourier.controls import random_rows
 from fourier_lightning.fourier.lines import leading_energies, wave_part
 from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods, usual_periods
-from fourier_lightning.instruments.base import Findings, Instrument, Row, View, spread
-from fourier_lightning.instruments.filtering import SHOWN
+from fourier_lightning.instruments.base import Findings, Instrument, Row, View
+from fourier_lightning.instruments.filtering import SHOWN, control_columns
 from fourier_lightning.models.hooks import Site, intervene
 
 SHORT = [2.0, 2.5, 10 / 3, 5.0, 10.0]
@@ -97,10 +97,7 @@ class InputWaves(Instrument):
 
     def _parts(self, view: View) -> Iterator[Examples]:
         """The instrument's examples a batch at a time, with the operands' places."""
-        groups = [group.to(view.device) for group in view.examples]
-        if self.limit_batches is not None:
-            groups = spread(groups, self.limit_batches * self.batch_size)
-        for group in groups:
+        for group in self.examples(view):
             for rows in torch.arange(len(group), device=view.device).split(self.batch_size):
                 yield group[rows]
 
@@ -124,8 +121,8 @@ class InputWaves(Instrument):
             own = without(view, line, waves, parts)
             row: Row = {"line": line.name, "removed": removed, "period": period, "rank": rank, "energy": energy}
             row |= {name: own[name] for name in SHOWN}
-            row |= _summary("control", [control(draw, rank) for draw in range(len(counts))])
-            row |= _summary("control_energy", [control(draw, count) for draw, count in enumerate(counts)])
+            row |= control_columns("control", [control(draw, rank) for draw in range(len(counts))])
+            row |= control_columns("control_energy", [control(draw, count) for draw, count in enumerate(counts)])
             row["control_draws"] = len(counts)
             row["control_energy_rows"] = statistics.fmean(counts) if counts else None
             table.append(row)
@@ -169,13 +166,3 @@ def without(view: View, line: Line, waves: Tensor, parts: Sequence[Examples]) ->
             logits = decoder.answer_logits(part.prompt)
         metrics.update(logits, part.answer, numbers, F.cross_entropy(logits, numbers[part.answer]))
     return {name: float(value) for name, value in metrics.compute().items()}
-
-
-def _summary(prefix: str, tried: Sequence[dict[str, float]]) -> Row:
-    """Mean and standard deviation of the controls' metrics."""
-    row: Row = {}
-    for name in SHOWN:
-        values = [one[name] for one in tried]
-        row[f"{prefix}_{name}_mean"] = statistics.fmean(values) if values else None
-        row[f"{prefix}_{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
-    return row

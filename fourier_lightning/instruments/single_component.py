@@ -3,12 +3,10 @@
 from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.filters import FilterSettings
-from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods
+from fourier_lightning.fourier.selection import Period, Selection, check_range, parse_periods, usual_periods
 from fourier_lightning.instruments.base import Findings, Instrument, Row, View
 from fourier_lightning.instruments.filtering import check_components, error_rows
 from fourier_lightning.instruments.trials import Trials
-
-OFTEN, NEVER = [2.0, 2.5, 5.0, 10.0], [3.0, 7.0]  # the paper's periods, and negative controls
 
 
 class SingleComponent(Instrument):
@@ -49,8 +47,7 @@ class SingleComponent(Instrument):
     def measure(self, view: View) -> Findings:
         settings, bench = self.filter, Trials(self, view, self.filter)
         basis = view.basis(settings.basis)
-        usual = dict.fromkeys([*OFTEN, view.p - 1.0, *NEVER])
-        periods = list(usual) if self.periods is None else self.periods
+        periods = usual_periods(view.p) if self.periods is None else self.periods
         wanted = [(None, period, Selection("periods", periods=[period])) for period in periods]
         wanted += [(k, float(basis.periods[k - 1]), Selection("components", components=[k])) for k in self.components]
         trials = []

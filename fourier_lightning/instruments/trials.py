@@ -13,7 +13,7 @@ from fourier_lightning.fourier.energy import Energy
 from fourier_lightning.fourier.filters import Filter, FilterSettings, Method
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.instruments.base import Instrument, Row, View
-from fourier_lightning.instruments.filtering import SHOWN, Tally, Variant, evaluate, filter_modules
+from fourier_lightning.instruments.filtering import SHOWN, Tally, Variant, control_columns, evaluate, filter_modules
 from fourier_lightning.metrics import MODULI
 from fourier_lightning.models.hooks import Site, capture
 
@@ -137,7 +137,7 @@ class Trials:
         row |= {"energy": trial.energy, "comparable": self._why_not(trial, own)}
         row |= own.means() if own else dict.fromkeys(SHOWN)
         for prefix, drawn in (("control", trial.controls), ("control_energy", trial.energy_controls)):
-            row |= spread(prefix, [self._tallies[trial.modules, id(each)] for each in drawn if each])
+            row |= control_columns(prefix, [self._tallies[trial.modules, id(each)].means() for each in drawn if each])
         counts = [each.removed for each in trial.energy_controls if each]
         row["control_energy_rows"] = statistics.fmean(counts) if counts else None
         return row | {"control_draws": len(trial.controls), "refused": trial.refused}
@@ -179,17 +179,6 @@ def contributions(view: View, batches: Iterable[Batch]) -> dict[str, Tensor]:
                 states = torch.cat([decoder.scaled(seen[site], "frozen", seen[decoder.final]) for site in places])
                 moments[name] += (states.T @ states).cpu()
     return {**moments, "attn_mlp": moments["attn"] + moments["mlp"]}
-
-
-def spread(prefix: str, tallies: Sequence[Tally]) -> Row:
-    """Columns PREFIX_<metric>_mean and _std over random filters; None of none, and no spread of one."""
-    drawn = [tally.means() for tally in tallies]
-    columns: Row = {}
-    for name in SHOWN:
-        values = [means[name] for means in drawn]
-        columns[f"{prefix}_{name}_mean"] = statistics.fmean(values) if values else None
-        columns[f"{prefix}_{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
-    return columns
 
 
 def _part(batch: Batch, part: int, parts: int) -> Batch:

@@ -22,7 +22,6 @@ ADDS = 0.5  # an arm below this accuracy does not add: what breaks it says nothi
 HARMLESS = 0.95  # of the unfiltered accuracy
 RIGHT = 0.8  # share of answers from which on the residue, or the magnitude, is still right
 APART = 0.2  # the least that the residue is right more often than the answer
-BROKEN = 0.5  # of the unfiltered accuracy: random filters that leave less leave no room for a difference
 LOST = 0.05  # share of the other waves' power that a projection may take along
 ALIKE = 0.05  # a control that is worse than this above the filter does as much
 LEVEL = 0.05  # of a knock-out: corrected for all components, against the largest of as many random ones
@@ -184,11 +183,6 @@ def same(a: float | None, b: float) -> bool:
 def waves_kept(run: Run, metric: str) -> list[Row]:
     """Rows of ``single_component`` that have this metric: one wave kept in all modules."""
     return [row for row in run.table("single_component") if row[metric] is not None]
-
-
-def wave_kept(run: Run, period: float, metric: str) -> Row | None:
-    """The row of one wave kept."""
-    return next((row for row in waves_kept(run, metric) if same(row["period"], period)), None)
 
 
 def wave_errors(run: Run, period: float | None = None) -> tuple[float | None, list[Row]]:
