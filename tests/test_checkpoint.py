@@ -11,17 +11,19 @@ from fourier_lightning.run import train
 from tests.conftest import TINY
 from tests.test_run import run_json
 
+PLAIN = ["logger=none", "instruments=none"]  # what instruments find again is test_instruments.py's
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run of two epochs."""
     where = tmp_path_factory.mktemp("trained")
-    train(load_config([*TINY, "logger=none"], where))
+    train(load_config([*TINY, *PLAIN], where))
     return where
 
 
 def test_resuming_continues_the_same_run(tiny, tmp_path):
-    options = ["logger=none", "optimizer.schedule=constant"]
+    options = [*PLAIN, "optimizer.schedule=constant"]
     train(tiny(*options, "trainer.max_epochs=4", run_dir=tmp_path / "whole"))
     train(tiny(*options, "trainer.max_epochs=2", run_dir=tmp_path / "half"))
     checkpoint = tmp_path / "half" / "checkpoints" / "last.ckpt"
@@ -32,7 +34,7 @@ def test_resuming_continues_the_same_run(tiny, tmp_path):
 
 
 def test_a_checkpoint_needs_nothing_else(tiny, tmp_path):
-    result = train(tiny("logger=none"))
+    result = train(tiny(*PLAIN))
     path = tmp_path / "checkpoints" / "last.ckpt"
     torch.load(path, weights_only=True)
     module = AdditionModule.load_from_checkpoint(path, weights_only=True).eval()
@@ -42,11 +44,11 @@ def test_a_checkpoint_needs_nothing_else(tiny, tmp_path):
 
 
 def test_evaluating_a_checkpoint_without_training(tiny, tmp_path):
-    trained = train(tiny("logger=none", run_dir=tmp_path / "a"))["metrics"]
+    trained = train(tiny(*PLAIN, run_dir=tmp_path / "a"))["metrics"]
     checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
-    again = train(tiny("logger=none", "fit=false", f"ckpt_path={checkpoint}", run_dir=tmp_path / "b"))["metrics"]
+    again = train(tiny(*PLAIN, "fit=false", f"ckpt_path={checkpoint}", run_dir=tmp_path / "b"))["metrics"]
     assert again == pytest.approx({name: value for name, value in trained.items() if not name.startswith("train/")})
-    untrained = train(tiny("logger=none", "fit=false", run_dir=tmp_path / "c"))["metrics"]
+    untrained = train(tiny(*PLAIN, "fit=false", run_dir=tmp_path / "c"))["metrics"]
     assert untrained["test/loss"] > 3  # about log 43 tokens
     first, second, third = (run_json(tmp_path / name) for name in "abc")
     assert len({run["id"] for run in (first, second, third)}) == 3 and len(first["id"]) == 12
@@ -59,7 +61,7 @@ def test_an_evaluation_keeps_the_identity_of_the_run_that_trained(tiny, trained,
     checkpoint = trained / "checkpoints" / "best.ckpt"
     card = torch.load(checkpoint, weights_only=True)["hyper_parameters"]["run"]
     assert card["config"]["trainer"]["max_epochs"] == 2 and not {"paths", "callbacks"} & card["config"].keys()
-    options = ["fit=false", "logger=none", "trainer.max_epochs=9"]
+    options = ["fit=false", *PLAIN, "trainer.max_epochs=9"]
     train(tiny(*options, f"ckpt_path={checkpoint}"))
     run = run_json(tmp_path)
     assert {key: run["model"][key] for key in card} == card and run["id"] != card["id"]
@@ -75,9 +77,8 @@ def test_a_checkpoint_without_an_identity_is_refused(tiny, trained, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_checkpoint_of_another_shape_is_refused(tiny, tmp_path):
-    train(tiny("logger=none", run_dir=tmp_path / "a"))
-    checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
+def test_a_checkpoint_of_another_shape_is_refused(tiny, trained, tmp_path):
+    checkpoint = trained / "checkpoints" / "last.ckpt"
     with pytest.raises(ConfigError, match=r"model.width=16 there, 32 here"):
         train(tiny(f"ckpt_path={checkpoint}", "model.width=32", run_dir=tmp_path / "b"))
     junk = tmp_path / "junk.ckpt"
@@ -107,10 +108,10 @@ def test_weights_alone_can_be_evaluated_but_not_resumed(tiny, trained, tmp_path)
     best = f"ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"
     with pytest.raises(ConfigError, match="holds weights alone"):
         train(tiny(best, "trainer.max_epochs=3"))
-    assert train(tiny(best, "fit=false", "logger=none"))["metrics"]["test/loss"] > 0
+    assert train(tiny(best, "fit=false", *PLAIN))["metrics"]["test/loss"] > 0
 
 
-QUIET = ["logger=none", "instruments=none", "trainer.accelerator=cpu", "fit=false"]
+QUIET = [*PLAIN, "trainer.accelerator=cpu", "fit=false"]
 
 
 def test_an_evaluation_needs_nothing_repeated(trained, tmp_path):
@@ -186,13 +187,13 @@ def test_a_directory_that_holds_a_run_is_refused(trained, command_line):
 
 
 def test_a_notebook_hears_nothing_and_is_told_where_the_run_lies(tiny, tmp_path, capfd):
-    result = train(tiny("logger=none", "instruments=none", "trainer.max_epochs=1"))
+    result = train(tiny(*PLAIN, "trainer.max_epochs=1"))
     assert result["run_dir"] == tmp_path and (tmp_path / "record" / "run.json").is_file()
     assert capfd.readouterr() == ("", "")
 
 
 def test_resuming_in_place_keeps_the_history(tiny, tmp_path):
-    options = ["logger=none", "optimizer.schedule=constant"]
+    options = [*PLAIN, "optimizer.schedule=constant"]
     train(tiny(*options))
     before = read_jsonl(tmp_path / "record" / "metrics.jsonl")
     train(

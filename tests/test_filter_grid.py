@@ -14,7 +14,7 @@ from tests.test_run import run_json
 def finished(tmp_path_factory):
     """A run with a checkpoint."""
     where = tmp_path_factory.mktemp("finished")
-    train(load_config([*TINY, "logger=none"], where))
+    train(load_config([*TINY, "logger=none", "instruments=none"], where))
     return where
 
 

@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from fourier_lightning.console import print_findings
 from fourier_lightning.record.runs import find_runs
 from tests.conftest import TINY
@@ -11,14 +9,10 @@ from tests.conftest import TINY
 OPTIONS = [option for option in TINY if option != "~callbacks.progress_bar"]
 
 
-@pytest.fixture
-def run(command_line, tmp_path):
-    """A tiny run from the command line, with its bar."""
+def test_one_bar_counts_the_whole_fit_and_what_is_measured_and_found_is_said(command_line, tmp_path):
+    """From the command line; no warning, and a summary at the end."""
     bar = ["callbacks.progress_bar.refresh_rate=1", "logger=none", f"hydra.run.dir={tmp_path / 'run'}"]
-    return command_line(*OPTIONS, *bar)
-
-
-def test_one_bar_counts_the_whole_fit_and_says_what_is_measured(run):
+    run = command_line(*OPTIONS, *bar)
     assert run.code == 0
     last = [text for text in re.split(r"[\r\n]", run.out) if text.startswith("Epoch")][-1]
     assert re.match(r"Epoch 2/2: 100%.*12/12 .*val=\d\.\d{3}, train=\d\.\d{3}", last), last
@@ -26,10 +20,7 @@ def test_one_bar_counts_the_whole_fit_and_says_what_is_measured(run):
     assert counts == sorted(counts) and counts[-1] == 12  # it does not start again
     for name in ("EmbeddingSpectrum", "FilterAblation", "KnockOut"):
         assert f"Measuring: {name}" in run.out
-
-
-def test_a_quiet_log_and_a_summary_at_the_end(run, tmp_path):
-    assert "warn" not in (run.out + run.out).lower()
+    assert "warn" not in (run.out + run.err).lower()
     where = [f"Everything this run wrote: {tmp_path / 'run'}", f"fourier-lightning report {tmp_path / 'run'}"]
     for line in ("Number embedding: T = ", "MLPs write ", "Attention writes ", "Costliest waves to remove: ", *where):
         assert line in run.out, line

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from wandb.proto import wandb_internal_pb2
+from wandb.util import get_core_path
 
 BLOCK = 32 * 1024  # a LevelDB log after a 7-byte header: blocks of records with crc32, length and type
 
@@ -65,7 +66,17 @@ def read_run_file(file: Path):
 
 def wandb_cli(*args: object, **env: str) -> str:
     """What W&B's own command line prints."""
-    command = [sys.executable, "-m", "wandb", *map(str, args)]
+    return printed([sys.executable, "-m", "wandb", *map(str, args)], **env)
+
+
+def inspected(run_dir: Path, *options: str) -> str:
+    """What `wandb leet inspect --json` prints: the program that it starts, without the imports of the command line."""
+    leet = [get_core_path(), "leet", "inspect", "--no-observability"]
+    return printed([*leet, *options, "--json", str(run_dir / "wandb")])
+
+
+def printed(command: list[str], **env: str) -> str:
+    """What a program prints."""
     env = {**os.environ, "WANDB_ERROR_REPORTING": "false", **env}
     with TemporaryDirectory() as elsewhere:  # it leaves logs where it is called
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, cwd=elsewhere)
@@ -84,9 +95,9 @@ class Offline:
 
     def __init__(self, run_dir: Path) -> None:
         self.dir = run_dir
-        lines = wandb_cli("leet", "inspect", "--json", run_dir / "wandb")
+        lines = inspected(run_dir)
         self.records = [json.loads(line) for line in lines.split("\n") if line]
-        seen = json.loads(wandb_cli("leet", "inspect", "--summary", "--json", run_dir / "wandb"))
+        seen = json.loads(inspected(run_dir, "--summary"))
         self.summary, self.config, self.tags = seen["summary"], seen["config"], set(seen["tags"])
 
     def rows(self) -> list[dict[str, Any]]:
