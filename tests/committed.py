@@ -1,4 +1,8 @@
-"""Records rebuilt from the committed results (docs/results): real numbers that every reading can be held against."""
+"""Records rebuilt from committed rows of real runs: numbers that every reading can be held against.
+
+Those of ``golden/narrow`` are of streams narrower than their number line (p = 521). They decide nothing about models,
+and have all that a reading can meet: refused filters, both methods, arms with lines and without.
+"""
 
 import json
 from functools import cache
@@ -10,10 +14,11 @@ from omegaconf import OmegaConf
 from safetensors.numpy import load_file, save_file
 
 from fourier_lightning.config import load_config
+from fourier_lightning.figures.make import slug
 from fourier_lightning.record.files import read_jsonl, write_jsonl
-from scripts.dissect import folder
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+NARROW = Path(__file__).resolve().parent / "golden" / "narrow"
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "rows"
 ELSEWHERE = ("ckpt_path=", "logger=", "name=", "callbacks.", "~callbacks.")  # not what a run is about
 # The default job of when they were made: the paper's range, and of a run without experiment= what is "quick" now.
 RANGE, QUICK = (
@@ -25,7 +30,7 @@ METRICS = ("val/", "test/", "train/")
 
 def write_dissected(top: Path) -> Path:
     """The nine dissected checkpoints: everything that is committed of them, the first with planted tables beside it."""
-    rows = read_jsonl(RESULTS / "dissect.jsonl")
+    rows = read_jsonl(NARROW / "dissect.jsonl")
     for number, run in enumerate(row for row in rows if row["table"] == "run"):
         mine = [row for row in rows if (row["arm"], row["seed"]) == (run["arm"], run["seed"])]
         intact = next(row for row in mine if row.get("removed") == "none")  # of the validation split, for what lacks
@@ -33,7 +38,7 @@ def write_dissected(top: Path) -> Path:
         record = write_run(top / str(number), run, {"analysis_seconds": run["analysis_seconds"]})
         for name in dict.fromkeys(row["table"] for row in mine if row["table"] != "run"):
             write_table(record, name, [row for row in mine if row["table"] == name])
-        for path in sorted((RESULTS / "arrays" / folder(run["arm"], run["seed"])).glob("*.safetensors")):
+        for path in sorted((NARROW / "arrays" / slug(f"{run['arm']} seed{run['seed']}")).glob("*.safetensors")):
             write_array(record, path.stem, load_file(path)[path.stem])
         if number == 1:
             plant(record)
@@ -42,7 +47,7 @@ def write_dissected(top: Path) -> Path:
 
 def write_trained(top: Path) -> Path:
     """The quick runs and fine-tuned ones, with their learning curves."""
-    rows = [row for name in ("quick", "finetune") for row in read_jsonl(RESULTS / f"{name}.jsonl")]
+    rows = [row for path in (RESULTS / "quick.jsonl", NARROW / "finetune.jsonl") for row in read_jsonl(path)]
     for number, row in enumerate(rows):
         record = write_run(top / str(number), row, {"steps": row["steps"], "train_seconds": row["train_seconds"]})
         lines = [{"step": step, "epoch": n, "val/accuracy": value} for n, (step, value) in enumerate(row["curve"])]

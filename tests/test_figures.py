@@ -26,11 +26,13 @@ from fourier_lightning.figures.chart import (
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
+from fourier_lightning.figures.make import slug
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.readings.waves import clusters, strongest_layer
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import find_runs
 from scripts import gallery
+from tests.committed import NARROW
 
 ROOT = Path(__file__).resolve().parents[1]
 P = 521
@@ -209,17 +211,15 @@ def test_number_vectors_fall_into_the_planted_clusters():
     assert sum(len(group.x) for group in groups) == 60 and list(names.text) == ["0", "10", "20", "30", "40", "50"]
 
 
-def test_the_committed_spectra_show_what_the_docs_say():
+def test_committed_spectra_have_their_labels():
     """Golden: the labels that a reader sees, from the arrays and rows of our own runs."""
-    rows = [row for row in read_jsonl(ROOT / "docs/results/dissect.jsonl") if row["table"] == "embedding_components"]
+    rows = [row for row in read_jsonl(NARROW / "dissect.jsonl") if row["table"] == "embedding_components"]
     expected = {
         "pretrained, as it is": ["T=10", "T=5", "T=3.33", "T=2.5", "T=2"],
         "pretrained, fine-tuned, 80 % of the pairs": ["T=10", "T=5"],
     }
     for arm, labels in expected.items():
-        folder = (
-            ROOT / "docs/results/arrays" / f"{'_'.join(''.join(c if c.isalnum() else ' ' for c in arm).split())}_seed0"
-        )
+        folder = NARROW / "arrays" / slug(f"{arm} seed0")
         spectrum = load_file(folder / "embedding_spectrum.safetensors")["embedding_spectrum"]
         mine = [row for row in rows if row["arm"] == arm and row["seed"] == 0]
         chart = spectra.embedding_spectra({arm: (spectrum, None, mine)}, P)
