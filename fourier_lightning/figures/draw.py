@@ -48,6 +48,7 @@ def keep_apart(figure: Figure, grid: Iterable[Axes]) -> None:
     if not any(axes.texts for axes in grid):
         return
     figure.draw_without_rendering()  # lays the panels out, so that words have a place
+    figure.set_layout_engine("none")  # which stays: to lay them out again takes as long as to draw them
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     for axes in grid:
         taken: list[Any] = []
