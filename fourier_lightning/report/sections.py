@@ -147,9 +147,10 @@ def filters(runs: Sequence[Run]) -> Section:
         )
     single = summary.single_filters(runs)
     blocks += [DataTable(single, heading="Filters tried one by one", caption=SINGLE)] if single else []
-    intro = ("Table 1 of the paper. A control removes as many random directions of the number line; where it does the "
-             "same, the row says little about waves. Left: share of the removed waves' power that passes. Lost: share "
-             "of the other waves' power that goes with them.")  # fmt: skip
+    intro = ("Table 1 of the paper, beside random directions of the number line: as many as hold as much of what the "
+             "modules write (equal energy), or as many (equal rank). Where they do the same, the row says little about "
+             "waves. Energy: share of what the modules write that the filter changes. Left: share of the removed waves' "
+             "power that passes. Lost: share of the other waves' power that goes with them.")  # fmt: skip
     return Section("filters", "Without long or short waves", intro, blocks)
 
 
@@ -157,16 +158,22 @@ def table_1(members: Sequence[Run]) -> list[dict[str, Any]]:
     """The seven rows by each method, mean over seeds, beside controls and the paper's numbers."""
     lines = []
     for row in table_1_means([run.table("filter_ablation") for run in members]):
-        control = percent(row["control_accuracy"]) + f" ± {100 * (row['control_deviation'] or 0):.2f}"
         lines.append({
             "filtered": MODULES[row["modules"]], "removed": row["removed"], "method": row["method"],
             "exact": "no null space" if row["accuracy"] is None else percent(row["accuracy"]),
-            "control exact": "-" if row["control_accuracy"] is None else control,
+            "equal energy, exact": control(row, "control_energy"), "equal rank, exact": control(row, "control"),
             "modulo 10": percent(row["mod_10"]), "within 10": percent(row["within_10"]),
+            "energy": percent(row["energy"], 0),
             **{name: "-" if row[name] is None else f"{row[name]:.3g}" for name in ("loss", "left", "lost")},
             "paper exact": percent(paper.TABLE_1[row["modules"], row["removed"]][1]),
         })  # fmt: skip
     return lines
+
+
+def control(row: dict[str, Any], kind: str) -> str:
+    """Accuracy with random directions gone, and its largest deviation over the draws of a seed."""
+    found = row[f"{kind}_accuracy"]
+    return "-" if found is None else f"{percent(found)} ± {100 * (row[f'{kind}_deviation'] or 0):.2f}"
 
 
 def every_run(runs: Sequence[Run]) -> Section:

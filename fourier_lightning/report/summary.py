@@ -10,6 +10,7 @@ from fourier_lightning.claims.table import number
 from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.readings import filters, seeds, waves, words
 from fourier_lightning.readings.contrasts import unequal
+from fourier_lightning.readings.effects import Effect, effects
 from fourier_lightning.record.runs import Run, by_label
 from fourier_lightning.report.blocks import escape
 
@@ -21,7 +22,7 @@ METRICS = {
 }
 TRIED = {
     "exact": "accuracy",
-    "random filter, exact": "control_accuracy_mean",
+    "equal energy, exact": "control_energy_accuracy_mean",
     "modulo 10": "mod_10",
     "within 10": "within_10",
 }
@@ -92,15 +93,17 @@ def periods_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
 
 def filters_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
     """What each filter breaks, averaged over seeds, in numbers and words; arms that add at all."""
-    return [{"arm": label, **filter_row(effect)} for label, runs in groups.items() for effect in filters.effects(runs)]
+    return [{"arm": label, **filter_row(effect)} for label, runs in groups.items() for effect in effects(runs)]
 
 
-def filter_row(effect: filters.Effect) -> dict[str, Any]:
+def filter_row(effect: Effect) -> dict[str, Any]:
     """One filter: its numbers, and what they mean."""
+    exact, mod_10, within_10 = (words.percent(value, 1) for value in effect.found)
     return {
-        "removed": words.removed(effect), "method": effect.method, "exact": words.percent(effect.accuracy, 1),
-        "random filter, exact": words.percent(effect.control, 1), "modulo 10": words.percent(effect.mod_10, 1),
-        "within 10": words.percent(effect.within_10, 1), "reading": effect.reading,
+        "removed": words.removed(effect), "method": effect.method or "-", "exact": exact, "modulo 10": mod_10,
+        "within 10": within_10, "energy": words.percent(effect.energy, 0),
+        f"random: {words.SCORES}": words.triple(effect.control), "as much": effect.equal or "-",
+        "reading": effect.reading,
     }  # fmt: skip
 
 
