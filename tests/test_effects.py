@@ -83,8 +83,10 @@ def test_effects_are_means_over_seeds_in_the_order_in_which_they_are_told():
                      row("low", ALL, ALL) | {"modules": "attn_mlp"})
             for found, energy in zip(low, (0.2, 0.6), strict=True)]  # fmt: skip
     for run in runs:
-        rows = [row(name, found, control, line="numbers")
-                for name, found, control in (("none", WHOLE, None), ("short", high, ALL), ("low", low[0], ALL))]  # fmt: skip
+        rows = [
+            row(name, found, control, line="numbers")
+            for name, found, control in (("none", WHOLE, None), ("short", high, ALL), ("low", low[0], ALL))
+        ]
         run._read["tables/input_waves"] = rows
     entering, short, mlp, attn = effects(runs)
     assert [(e.modules, e.removed, e.method) for e in (entering, short, mlp, attn)] == [
@@ -124,7 +126,7 @@ def test_a_filter_in_words():
 
 def phases(**written: tuple[float, ...]) -> Run:
     """A model whose modules write these periods."""
-    rows = [{"module": module, "layer": 0, "period": t, "alignment": 0.9, "amount": 3.0 if t in ts else 1.0, "p_value": 0.01}
+    rows = [{"module": module, "layer": 0, "period": t, "alignment": 0.9, "p_value": 0.01, "amount": 1.0 + 2 * (t in ts)}
             for module, ts in written.items() for t in (2.0, 2.5, 3.0, 5.0, 7.0, 10.0, 520.0)]  # fmt: skip
     return run_of(answer_phase=rows)
 

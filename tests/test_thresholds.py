@@ -11,7 +11,7 @@ from fourier_lightning.figures import spectra
 from fourier_lightning.figures.errors import knock_outs
 from fourier_lightning.fourier.nulls import compare
 from fourier_lightning.fourier.spectrum import prominence
-from fourier_lightning.readings import filters, waves, words
+from fourier_lightning.readings import waves, words
 from fourier_lightning.readings.filters import same
 from fourier_lightning.readings.paper import SHORT
 from fourier_lightning.record.runs import Run, find_runs

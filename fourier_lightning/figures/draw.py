@@ -29,7 +29,8 @@ def draw(chart: Chart) -> Figure:
     figure = Figure(figsize=(chart.width, height + strip), layout="constrained")
     FigureCanvasAgg(figure)
     body, foot = figure.subfigures(2, 1, height_ratios=[height, strip])
-    grid = body.subplots(rows, chart.columns, squeeze=False).flatten()
+    ratios = {"height_ratios": list(chart.ratios)} if chart.ratios else {}
+    grid = body.subplots(rows, chart.columns, squeeze=False, **ratios).flatten()
     for axes, panel in zip(grid, chart.panels, strict=False):
         draw_panel(body, axes, panel)
     for axes in grid[len(chart.panels) :]:

@@ -61,6 +61,12 @@ def effects(runs: Sequence[Run]) -> list[Effect]:
     return [*told(entering, "input", [("input", name) for name in ENTERING], ""), *told(flow, "none", TOLD, method)]
 
 
+def intact(runs: Sequence[Run]) -> Scores | None:
+    """The same of the whole model, mean over the seeds that have a row of it."""
+    rows = [row for run in runs if (row := filters.row_of(run, "none", "none") or input_rows(run).get("none"))]
+    return Scores(*(float(np.mean([row[name] for row in rows])) for name in Scores._fields)) if rows else None
+
+
 def input_rows(run: Run) -> dict[str, Row]:
     """Rows of ``input_waves`` by what is removed, single periods apart: on the line that the operands' tokens are on.
 

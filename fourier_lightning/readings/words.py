@@ -36,6 +36,31 @@ def beside(effect: Effect) -> str:
     return triple(effect.found) + (f", at equal {effect.equal} {triple(effect.control)}" if effect.control else "")
 
 
+def breaks(effects: Sequence[Effect]) -> list[str]:
+    """What goes without long waves and without short ones, a sentence each: modulo 10 / within 10, and the controls'.
+
+    "Without long waves: the residue stays, the size goes (from MLP 99 / 73 %, random 46 / 60 %)."
+    """
+    told = []
+    for kind, bands in (("long", ("low",)), ("short", ("high", "short"))):
+        readings: dict[str, list[str]] = {}
+        for effect in effects:
+            if effect.removed in bands:
+                readings.setdefault(effect.reading, []).append(place(effect))
+        if readings:
+            clauses = [f"{reading} ({'; '.join(places)})" for reading, places in readings.items()]
+            told.append(f"Without {kind} waves: {'; '.join(clauses)}.")
+    return told
+
+
+def place(effect: Effect) -> str:
+    """Where waves were removed and what is right modulo 10 and within 10: "from MLP 99 / 73 %, random 46 / 60 %"."""
+    pair = lambda scores: f"{100 * scores.mod_10:.0f} / {100 * scores.within_10:.0f} %"  # noqa: E731
+    where = "input" if effect.modules == "input" else MODULES[effect.modules]
+    control = f", random {pair(effect.control)}" if effect.control else ""
+    return f"{where} {pair(effect.found)}{control}" + (" at equal rank" if "rank" in effect.equal else "")
+
+
 def written(runs: Sequence[Run], module: str) -> str:
     """Which waves of the answer some layer of a module writes: "T = 2, 5 in each of 5 seeds, 10 in 3"."""
     counts, measured = phase.counts(runs, module)
