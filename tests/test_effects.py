@@ -126,7 +126,7 @@ def test_a_filter_in_words():
 
 def phases(**written: tuple[float, ...]) -> Run:
     """A model whose modules write these periods."""
-    rows = [{"module": module, "layer": 0, "period": t, "alignment": 0.9, "p_value": 0.01, "amount": 1.0 + 2 * (t in ts)}
+    rows = [{"module": module, "layer": 0, "period": t, "alignment": 0.9, "p_value": 0.01, "amount": 1 + 2 * (t in ts)}
             for module, ts in written.items() for t in (2.0, 2.5, 3.0, 5.0, 7.0, 10.0, 520.0)]  # fmt: skip
     return run_of(answer_phase=rows)
 

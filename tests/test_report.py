@@ -175,7 +175,7 @@ def test_a_report_of_failures_alone_still_builds(tiny_runs):
 
 
 def test_names_can_not_break_the_page(tiny_runs, tmp_path, chromium):
-    """Names, arms, overrides and errors of records are text, in the page, in its charts' JSON and in what plotly draws."""
+    """Names, arms, overrides and errors of records are text: in the page, in its charts' JSON, in plotly's drawings."""
     evil = "<!--<script>x</script><img src=x onerror=window.hacked=1><b>bold"
     runs = find_runs([tiny_runs])
     for run in runs[:2]:

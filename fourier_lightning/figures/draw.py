@@ -95,6 +95,8 @@ def draw_panel(figure: SubFigure, axes: Axes, panel: Panel) -> None:
     """One set of axes."""
     for mark in panel.marks:
         draw_mark(figure, axes, mark)
+    if any(isinstance(mark, Points) and mark.text for mark in panel.marks):
+        axes.margins(y=0.14)  # room for the words above the highest point
     set_axis(axes, "x", panel.x)
     set_axis(axes, "y", panel.y)
     if panel.title:

@@ -28,8 +28,8 @@ CALIBRATION = (
     "docs/calibration.md says what the models are."
 )
 PERIODS = (
-    "Written of the answer: it points at it, beyond permuted answers, random directions and T = 3 and 7, in some layer. "
-    "Lines: T = 2, 2.5, 5, 10 that stand out from their neighbours in the power of what one seed writes; one that is not "
+    "Written of the answer: it points at it, beyond permuted answers, random directions and T = 3 and 7, in some "
+    "layer. Lines: T = 2, 2.5, 5, 10 that stand out from their neighbours in the power of what a seed writes; one not "
     "beyond random directions (states of the same covariance, read through the same unembedding) is the unembedding's "
     "own. Costliest: removed from all modules."
 )
@@ -46,9 +46,9 @@ MOST = 12  # arms with plots of their own: more would make the page slow
 def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     """The answers first."""
     groups = grouped(finished(runs))
-    once = {label: measured_once(members) for label, members in groups.items()}
+    once = {label: seeds for label, members in groups.items() if (seeds := measured_once(members))}
     note = "Mean ± standard deviation over seeds [95 % t interval of the mean]."
-    blocks: list[Block] = [summary.answers(runs, once, verdicts), DataTable(summary.arm_table(runs), note)]
+    blocks: list[Block] = [summary.answers(runs, groups, verdicts), DataTable(summary.arm_table(runs), note)]
     periods, filtered = summary.periods_table(groups), summary.filters_table(once)
     if periods:
         blocks.append(DataTable(periods, PERIODS, heading="Which waves do MLPs and attention write?"))

@@ -92,10 +92,10 @@ def answers(runs: Sequence[Run], groups: Mapping[str, Sequence[Run]], verdicts: 
 
     Args:
         runs: all of them.
-        groups: the seeds of each label, each once, the most accurate first.
+        groups: the models of each label, the most accurate first.
         verdicts: of the ledger.
     """
-    told = {label: effects(members) for label, members in groups.items()}
+    told = {label: effects(filters.measured_once(members)) for label, members in groups.items()}
     best = next((label for label, found in told.items() if found), next(iter(groups), ""))
     name = seeds.names(groups).get(best, "")
     winners = winner(runs) or ["No finished run was tested."]
@@ -127,8 +127,8 @@ def breaks(found: Sequence[Effect], name: str) -> list[str]:
         return ["No arm that adds was measured with filter_ablation or input_waves."]
     *others, last = (escape(sentence) for sentence in words.breaks(found))
     note = (
-        f"Of <b>{escape(name)}</b>; in brackets what is right modulo 10 / within 10, and the same with random directions "
-        "of equal energy removed."
+        f"Of <b>{escape(name)}</b>; in brackets what is right modulo 10 / within 10, and the same with random "
+        "directions of equal energy removed."
     )
     return [*others, f"{last} <span class=soft>{note}</span>"]
 
