@@ -55,13 +55,34 @@ def write_trained(top: Path) -> Path:
     return top
 
 
-def write_run(run_dir: Path, row: dict[str, Any], more: dict[str, Any]) -> Path:
-    """run.json of a committed row; returns the record's directory."""
+def write_mechanism(top: Path) -> Path:
+    """The default job of today: all committed tables of five seeds with and without the pretrained table, and more."""
+    groups: dict[tuple[str, int], dict[str, list[dict[str, Any]]]] = {}
+    for row in read_jsonl(RESULTS / "mechanism.jsonl"):
+        tables = groups.setdefault((row["arm"], row["seed"]), {})
+        tables.setdefault(row["table"], []).append({k: v for k, v in row.items() if k not in ("words", "regime")})
+    for number, tables in enumerate(groups.values()):
+        (run,) = tables.pop("run")
+        run = {"test/within_2": tables["filter_ablation"][0]["within_2"]} | run  # of the validation split
+        rows = {"train": 1802, "val": 515, "test": 516}
+        more = {"p": 201, "steps": run["steps"], "train_seconds": run["train_seconds"], "rows": rows}
+        record = write_run(top / str(number), run, more, ())
+        lines = [{"step": 8 * n, "epoch": n, "val/accuracy": value} for n, value in run["curve"]]
+        write_jsonl(record / "metrics.jsonl", lines)
+        for name, mine in tables.items():
+            write_table(record, name, mine)
+    return top
+
+
+def write_run(
+    run_dir: Path, row: dict[str, Any], more: dict[str, Any], defaults: tuple[str, ...] = (RANGE, *QUICK)
+) -> Path:
+    """run.json of a committed row, made on top of these overrides; returns the record's directory."""
     record = run_dir / "record"
     for name in ("tables", "arrays"):
         (record / name).mkdir(parents=True)
     overrides = [o for o in row["overrides"] if not o.startswith(ELSEWHERE)]
-    config = json.loads(settings(tuple(o for o in overrides if not o.startswith("seed="))))
+    config = json.loads(settings(tuple(o for o in overrides if not o.startswith("seed=")), defaults))
     config |= {"seed": row["seed"]}
     config |= {"ckpt_path": next((o[10:] for o in row["overrides"] if o.startswith("ckpt_path=RUN")), None)}
     metrics = {name: value for name, value in row.items() if name.startswith(METRICS)}
@@ -72,10 +93,11 @@ def write_run(run_dir: Path, row: dict[str, Any], more: dict[str, Any]) -> Path:
 
 
 @cache
-def settings(overrides: tuple[str, ...]) -> str:
+def settings(overrides: tuple[str, ...], defaults: tuple[str, ...]) -> str:
     """The configuration of these overrides as JSON, without the directories of this machine."""
-    defaults = () if any(override.startswith("experiment=") for override in overrides) else QUICK
-    config = OmegaConf.to_container(load_config([RANGE, *defaults, *overrides], Path("run")), resolve=True)
+    if any(override.startswith("experiment=") for override in overrides):
+        defaults = tuple(default for default in defaults if default not in QUICK)
+    config = OmegaConf.to_container(load_config([*defaults, *overrides], Path("run")), resolve=True)
     assert isinstance(config, dict)
     config.pop("paths")
     return json.dumps(config)
