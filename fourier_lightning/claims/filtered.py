@@ -1,9 +1,10 @@
 """Measures of filtered models: Table 1 as double dissociations, single waves, and where errors go.
 
 What counts is what stays and what goes: without long waves the residue should outlive the size, without short ones the
-size the residue, and more so than without as much of random directions (controls of equal energy). ``path`` is where
-the waves go: "flow", in the stream that later modules read (``filter_ablation``, ``single_component``), or "direct",
-in what modules add to the final logits alone (``direct_path``).
+size the residue, and more so than without as much of random directions (controls of equal energy). Both count beyond
+luck: on a short number line a third of all guesses are within 10, and a tenth is right modulo 10. ``path`` is where the
+waves go: "flow", in the stream that later modules read (``filter_ablation``, ``single_component``), or "direct", in
+what modules add to the final logits alone (``direct_path``).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fourier_lightning.claims.luck import beyond_luck, in_the_middle, luck
 from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.readings import filters
 from fourier_lightning.record.runs import Run
@@ -51,10 +53,10 @@ def controlled(row: Row, name: str, stat: str = "mean") -> float:
     return float(row.get(f"{CONTROLS[equal(row)]}_{name}_{stat}") or 0.0)
 
 
-def gap(row: Row, removed: str) -> float:
-    """How much more often what should stay is right than what should go."""
-    stays, goes = (row[name] for name in STAYS[removed])
-    return float(stays - goes)
+def gap(row: Row, removed: str, p: int) -> float:
+    """How much more often what should stay is right than what should go, both beyond luck."""
+    stays, goes = (beyond_luck(row[name], name, p) for name in STAYS[removed])
+    return stays - goes
 
 
 def noise(row: Row, *names: str) -> float:
@@ -62,13 +64,21 @@ def noise(row: Row, *names: str) -> float:
     return float(np.hypot.reduce([controlled(row, name, "std") for name in names]))
 
 
-def opening(intact: Row, row: Row, removed: str) -> float:
+def opening(intact: Row, row: Row, removed: str, p: int) -> float:
     """How far what stays outlives what goes: beyond a gap of the whole model, and what a fair control opens of it.
 
     A gap of the whole model the other way is no credit: both may be lost, and the gap closed.
     """
-    (stays, goes), whole = (controlled(row, name) for name in STAYS[removed]), max(0.0, gap(intact, removed))
-    return gap(row, removed) - whole - max(0.0, stays - goes - whole)
+    stays, goes = (beyond_luck(controlled(row, name), name, p) for name in STAYS[removed])
+    whole = max(0.0, gap(intact, removed, p))
+    return gap(row, removed, p) - whole - max(0.0, stays - goes - whole)
+
+
+def opened(run: Run, intact: Row, row: Row, removed: str, **more: Any) -> Measured:
+    """The same with the spread of the control's draws."""
+    spread = float(np.hypot.reduce([controlled(row, n, "std") / (1 - luck(n, run.p)) for n in STAYS[removed]]))
+    value = opening(intact, row, removed, run.p)
+    return Measured(value, control_std=spread, draws=row["control_draws"], **more)
 
 
 def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
@@ -82,10 +92,7 @@ def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
         intact, row = table.get(("none", "none")), table.get((modules, removed))
         if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
             return None
-        return Measured(
-            opening(intact, row, removed), control_std=noise(row, "mod_10", "within_10"), draws=row["control_draws"],
-            incomparable=unlike(run, row), detail=told(row),
-        )  # fmt: skip
+        return opened(run, intact, row, removed, incomparable=unlike(run, row), detail=told(row))
 
     return measure
 
@@ -111,10 +118,10 @@ def division_of_labour(path: Path = "flow") -> Measure:
         if intact is None or not all(fair_control(row, "mod_10", "within_10") for row in rows):
             return None
         made = [row for row in rows if row is not None]
-        opened = [max(0.0, gap(row, removed) - max(0.0, gap(intact, removed)))
-                  for row, (_, removed) in zip(made, keys, strict=True)]  # fmt: skip
+        apart = [max(0.0, gap(row, removed, run.p) - max(0.0, gap(intact, removed, run.p)))
+                 for row, (_, removed) in zip(made, keys, strict=True)]  # fmt: skip
         whys = [row.get("comparable") or "" for row in made]
-        pairs = [(opened[i] - opened[i + 1], whys[i] or whys[i + 1]) for i in (0, 2)]
+        pairs = [(apart[i] - apart[i + 1], whys[i] or whys[i + 1]) for i in (0, 2)]
         fair = [pair for pair in pairs if not pair[1] and pair[0] < APART]  # one way that can be told, and is not there
         value, why = min(fair) if fair else (min(pairs)[0], pairs[0][1] or pairs[1][1])
         detail = f"{made[0].get('method', 'direct path')}: low {pairs[0][0]:+.3f}, high {pairs[1][0]:+.3f}"
@@ -159,10 +166,14 @@ def single_wave(period: Callable[[Run], float], name: str, path: Path = "flow") 
     return measure
 
 
-def longest_wave(path: Path = "flow") -> Measure:
-    """Share of answers that are wrong and within a tenth of the number line, the longest wave alone (figures 11b, 12).
+def longest_wave(path: Path = "flow", exact: bool = False) -> Measure:
+    """Share of answers within a tenth of the number line, the longest wave alone, and wrong (figures 11b, 12).
 
     Its control: the same of always answering the middle of the range.
+
+    Args:
+        path: where the other waves go.
+        exact: whether right answers count as near: then it is the size alone that is asked for.
     """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
@@ -170,21 +181,13 @@ def longest_wave(path: Path = "flow") -> Measure:
         total = sum(one["count"] for one in rows)
         if row is None or not total:
             return None
-        near = sum(one["count"] for one in rows if 0 < abs(one["error"]) <= run.p / 10)
+        near = sum(one["count"] for one in rows if abs(one["error"]) <= run.p / 10 and (exact or one["error"]))
         mean = sum(one["error"] * one["count"] for one in rows) / total
         detail = f"mean error {mean:.0f}; {row.get('method', 'direct path')}"
-        blind = in_the_middle(run.p)
+        blind = in_the_middle(run.p, exact)
         return Measured(near / total, blind, n=total, incomparable=row.get("comparable", ""), detail=detail)
 
     return measure
-
-
-def in_the_middle(p: int) -> float:
-    """How often a sum of two numbers 0..(p - 1) / 2 is within a tenth of the line from its middle, and not it."""
-    operands = np.arange((p + 1) // 2)
-    sums = (operands[:, None] + operands)[np.triu_indices(len(operands))]
-    apart = np.abs(sums - (p - 1) / 2)
-    return float(((apart > 0) & (apart <= p / 10)).mean())
 
 
 def errors_to_look_at(run: Run, modules: str, removed: str) -> tuple[Row, str] | None:
@@ -238,8 +241,7 @@ def input_short(run: Run, peers: Sequence[Run]) -> Measured | None:
     intact, row = rows.get("none"), rows.get("short")
     if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
         return None
-    return Measured(opening(intact, row, "high"), control_std=noise(row, "mod_10", "within_10"),
-                    draws=row["control_draws"], detail=told({"method": "input rows", **row}))  # fmt: skip
+    return opened(run, intact, row, "high", detail=told({"method": "input rows", **row}))
 
 
 def operand_line(run: Run) -> str:
