@@ -309,17 +309,19 @@ def test_an_outlier_is_beyond_a_null(planted):
 @pytest.mark.parametrize(("power", "value"), [(0.5, 1.0), (0.5 - 1e-6, 0.5), (2.0, 1.0)])
 def test_a_line_is_kept_with_half_of_its_power(planted, tmp_path, power, value):
     """Of two periods that are outliers still, and two whose shares fell because others' power grew."""
-    first = [{"line": "numbers", "period": t, "significant": True, "step": 1, "power": 1.0} for t in SHORT]
-    last = [{**row, "step": 9, "power": power, "significant": row["period"] < 3} for row in first]
+    start = {"line": "numbers", "significant": True, "step": -1, "epoch": -1, "power": 1.0}
+    first = [{**start, "period": t} for t in SHORT]
+    later = [{**row, "step": 1, "epoch": 0, "power": 9.0} for row in first]  # what an epoch made of it is no start
+    last = [{**row, "step": 9, "epoch": 1, "power": power, "significant": row["period"] < 3} for row in first]
     planted._read["arrays/embedding_spectrum"] = np.ones(20)
     planted.dir = tmp_path
     (tmp_path / "record" / "tables").mkdir(parents=True)
-    write_jsonl(tmp_path / "record" / "tables" / "embedding_periods.jsonl", [*first, *last])
+    write_jsonl(tmp_path / "record" / "tables" / "embedding_periods.jsonl", [*first, *later, *last])
     assert wave_claims.embedding_outliers(kept=True)(planted, []).value == value
     assert wave_claims.embedding_outliers()(planted, []).value == 0.5
     del planted._read["tables/embedding_periods"]
-    write_jsonl(tmp_path / "record" / "tables" / "embedding_periods.jsonl", last)
-    assert wave_claims.embedding_outliers(kept=True)(planted, []).value == 0.5  # no earlier look
+    write_jsonl(tmp_path / "record" / "tables" / "embedding_periods.jsonl", [*later, *last])
+    assert wave_claims.embedding_outliers(kept=True)(planted, []).value == 0.5  # nothing of the start
 
 
 def test_neighbours_of_like_size_and_last_digit(planted):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fourier_lightning.calibration.table import markdown as calibration_table
 from fourier_lightning.claims import calibrated, verdict
 from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.ledger import CLAIMS
@@ -16,6 +17,7 @@ from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.table import markdown, number
 from fourier_lightning.claims.verdict import Bound, Claim, Verdict
 from fourier_lightning.readings.seeds import t_interval, wilson
+from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,6 +200,9 @@ def test_every_claim_about_a_mechanism_has_been_tried():
     for one in CLAIMS:
         if one.measure and one.about != "learning":
             assert calibrated.error_rate(one.name) is not None, one.name
+    page = (ROOT / "docs/calibration.md").read_text()
+    table = page.split("<!-- calibration -->\n")[1].split("<!-- /calibration -->")[0]
+    assert table == calibration_table(read_jsonl(calibrated.CALIBRATION))
 
 
 def test_a_missing_package_costs_one_claim():

@@ -160,7 +160,7 @@ CLAIMS: tuple[Claim, ...] = (
           THREE_OF_FOUR, about="table", fact="table_has_lines"),
     Claim("embedding_outliers_kept", "Fine-tuning keeps these outliers.", "Figures 5a, 15", "4 of 4 periods", FT,
           lambda run: fine_tuned(run) and not run.config["embedding"]["freeze"],
-          f"{SPECTRUM}; or that were lines at the first look and have half of that power still",
+          f"{SPECTRUM}; or that were lines before training and have half of that power still",
           waves.embedding_outliers(kept=True), THREE_OF_FOUR, about="table", fact="table_has_lines"),
     Claim("embedding_clusters", "The number vectors cluster by magnitude and by multiples of 10.", "Figure 5b", "-",
           "the pretrained number rows", untouched,
