@@ -21,7 +21,8 @@ class Mechanism:
             ``edges``: the same without the waves below the cut-off; ``elsewhere``: these, of another number (a - b).
         says: the same in words.
         lines: of the number table at low and at high noise, see ``tables.LINES``.
-        exact: whether it is meant to be right, in more than 95 % of the prompts, at high noise too.
+        exact: whether it is meant to be right at high noise too: in more than 95 % of prompts where the stream has a
+            complement, in more than 70 % where it has none.
     """
 
     name: str
