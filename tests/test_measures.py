@@ -338,6 +338,8 @@ def test_neighbours_of_like_size_and_last_digit(planted):
     waves = [f(2 * np.pi * x / t) for t in (10, 5, 2.5, 100) for f in (np.sin, np.cos)]
     short = np.stack(waves, axis=1)[:61]  # of 61 numbers the nearest of the same last digit are ten away
     assert measured(short + 0.01 * rng.standard_normal(short.shape)).value > 2
+    strong = np.hstack([digits, 0.15 * x[:, None]]) + 0.01 * rng.standard_normal((200, 11))
+    assert set(np.abs(nearest(strong) - x)) == {1} and measured(strong).value > 2  # the next number hides no digit
     for table in (digits + noise, tenths + noise, noise):
         assert measured(table).value <= 1.5 and measured(table).tested
     planted._read["arrays/number_embedding"] = None
@@ -347,6 +349,7 @@ def test_neighbours_of_like_size_and_last_digit(planted):
 def test_enrichment_is_against_random_orders():
     neighbour = nearest(np.arange(60)[:, None] ** 1.01)
     assert set(np.abs(neighbour - np.arange(60))) == {1}  # the nearest other number, never itself
+    assert set(np.abs(nearest(np.arange(60)[:, None] ** 1.01, 5) - np.arange(60))) == {6}
     size = enrichment(np.arange(60) * 10 // 60, neighbour)
     assert size.share > 0.8 and size.chance == pytest.approx(5 / 59, abs=0.01) and size.p_value == 1 / 1000
     digit = enrichment(np.arange(60) % 10, neighbour)

@@ -164,8 +164,9 @@ CLAIMS: tuple[Claim, ...] = (
           waves.embedding_outliers(kept=True), THREE_OF_FOUR, about="table", fact="table_has_lines"),
     Claim("embedding_clusters", "The number vectors cluster by magnitude and by multiples of 10.", "Figure 5b", "-",
           "the pretrained number rows", untouched,
-          "number_embedding: how often a number's nearest neighbour is within a tenth of the range, and has its "
-          "last digit, over chance (random orders, p at most 0.05 for both); the less", waves.neighbours_alike,
+          "number_embedding: how often a number's nearest neighbour is within a tenth of the range, and the nearest "
+          "more than 5 away has its last digit, over chance (random orders, p at most 0.05 for both); the less",
+          waves.neighbours_alike,
           Bound(2.0, "above", "both at least twice as often as by chance"), about="table", fact="table_has_order"),
     Claim("scratch_embedding_plain", "From scratch, the number embedding has no outliers at short periods.",
           "Figure 7a", "none", SCRATCH, is_scratch, SPECTRUM, waves.embedding_outliers(), NONE_OF_FOUR, about="table",
