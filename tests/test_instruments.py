@@ -78,7 +78,7 @@ def test_a_plain_run_leaves_every_table_and_array(finished):
 
 def test_spectra_follow_training_and_times_are_apart(finished):
     rows = read_jsonl(finished / "record" / "tables" / "embedding_periods.jsonl")
-    assert [(row["epoch"], row["period"]) for row in rows] == [(e, t) for e in (0, 1) for t in (2, 2.5, 5, 10)]
+    assert [(row["epoch"], row["period"]) for row in rows] == [(e, t) for e in (-1, 0, 1) for t in (2, 2.5, 5, 10)]
     run = run_json(finished)
     assert run["analysis_seconds"] > 0 and run["train_seconds"] > 0
     lines = read_jsonl(finished / "record" / "metrics.jsonl")
@@ -244,10 +244,10 @@ def test_a_resumed_run_keeps_its_earlier_rows_and_a_new_one_is_refused(tiny, tmp
     checkpoint = tmp_path / "checkpoints" / "last.ckpt"
     train(tiny(*options, "trainer.max_epochs=3", f"ckpt_path={checkpoint}", run_dir=tmp_path))
     path = tmp_path / "record" / "tables" / "embedding_periods.jsonl"
-    assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
+    assert sorted({row["epoch"] for row in read_jsonl(path)}) == [-1, 0, 1, 2]
     with pytest.raises(ConfigError, match="holds a run already"):
         train(tiny(*options, "trainer.max_epochs=1", run_dir=tmp_path))
-    assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
+    assert sorted({row["epoch"] for row in read_jsonl(path)}) == [-1, 0, 1, 2]
 
 
 def test_a_diverged_run_says_so_in_a_line(tiny, tmp_path):

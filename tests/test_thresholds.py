@@ -165,7 +165,7 @@ def test_the_bound_of_a_claim_has_two_sides(run, claim):
     limit, outside = claim.bound.limit, -E if claim.bound.side == "above" else E
 
     def outcome(value, control=None):
-        return decide(claim, "x", [(run, Measured(value, control=control))] * 2).outcome
+        return decide(claim, "x", [(run, Measured(value, control=control))] * 2, rate=0.0).outcome
 
     assert outcome(limit) == "supported" and outcome(limit + outside) == "not here"
     assert outcome(limit, limit) == ("undecided" if claim.bound.specific else "supported")

@@ -9,17 +9,24 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fourier_lightning.claims import calibrated
+from fourier_lightning.calibration.table import markdown as calibration_table
+from fourier_lightning.claims import calibrated, verdict
 from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.table import markdown, number
-from fourier_lightning.claims.verdict import Bound, Claim, Verdict, judge
+from fourier_lightning.claims.verdict import Bound, Claim, Verdict
 from fourier_lightning.readings.seeds import t_interval, wilson
+from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 ABOVE = Bound(0.5, "above", "at least half")
+
+
+def judge(claim, runs, rate=0.0):
+    """The verdicts of a rule that was never wrong on models of known mechanism, where nothing else is said."""
+    return verdict.judge(claim, runs, rate)
 
 
 def claim(values, test=ABOVE, **more) -> Claim:
@@ -176,10 +183,26 @@ def test_a_rule_that_errs_on_known_mechanisms_decides_nothing(tmp_path, monkeypa
     assert calibrated.rates(path) == {"x": 0.05, "y": 0.1} and calibrated.rates(tmp_path / "none") == {}
     monkeypatch.setattr(calibrated, "CALIBRATION", path)
     values = several(0.9, 0.9, 0.9)
-    assert judge(claim(values), runs(3))[0].outcome == "supported"
-    (found,) = judge(replace(claim(values), name="y"), runs(3))
+    assert judge(claim(values), runs(3), rate=None)[0].outcome == "supported"
+    (found,) = judge(replace(claim(values), name="y"), runs(3), rate=None)
     assert (found.outcome, found.why) == ("not comparable", "its rule errs in 10% of models of known mechanism")
-    assert judge(replace(claim(values), name="z"), runs(3))[0].outcome == "supported"  # too few models to say
+    for name in ("z", "never tried"):  # 19 models are too few to say
+        for about in ("mechanism", "table"):
+            (found,) = judge(replace(claim(values, about=about), name=name), runs(3), rate=None)
+            assert found.outcome == "not comparable" and "not tried on 20 models of known mechanism" in found.why
+            assert found.value == pytest.approx(0.9)
+        counted = replace(claim(values, about="learning"), name=name)  # how right a model is needs no such test
+        assert judge(counted, runs(3), rate=None)[0].outcome == "supported"
+
+
+def test_every_claim_about_a_mechanism_has_been_tried():
+    """A rule that decides has a committed rate; what the docs say of it is the same table."""
+    for one in CLAIMS:
+        if one.measure and one.about != "learning":
+            assert calibrated.error_rate(one.name) is not None, one.name
+    page = (ROOT / "docs/calibration.md").read_text()
+    table = page.split("<!-- calibration -->\n")[1].split("<!-- /calibration -->")[0]
+    assert table == calibration_table(read_jsonl(calibrated.CALIBRATION))
 
 
 def test_a_missing_package_costs_one_claim():
