@@ -105,7 +105,7 @@ def test_what_stays_and_goes_without_waves(planted):
         assert found.control_std == pytest.approx(0.01 * np.hypot(1 / (1 - LUCK["mod"]), 1 / (1 - LUCK["near"])))
         assert found.draws == 5 and not found.incomparable
         harmless = filtered.dissociation("attn", "low", path)(planted, [])
-        assert harmless.value == pytest.approx(sure(0.92, "mod") - sure(0.99, "near"))  # whatever the control loses
+        assert harmless.value == pytest.approx(sure(0.92, "mod") - sure(0.99, "near") - control)
         assert filtered.dissociation("attn_mlp", "low", path)(planted, []) is None
     assert filtered.dissociation("mlp", "low")(planted, []).detail == (
         "readout, energy 30%, control of equal energy: accuracy 20% (30%), mod 10 90% (40%), within 10 30% (60%)"
@@ -339,7 +339,7 @@ def test_neighbours_of_like_size_and_last_digit(planted):
     short = np.stack(waves, axis=1)[:61]  # of 61 numbers the nearest of the same last digit are ten away
     assert measured(short + 0.01 * rng.standard_normal(short.shape)).value > 2
     strong = np.hstack([digits, 0.15 * x[:, None]]) + 0.01 * rng.standard_normal((200, 11))
-    assert set(np.abs(nearest(strong) - x)) == {1} and measured(strong).value > 2  # the next number hides no digit
+    assert np.abs(nearest(strong) - x).max() <= 2 and measured(strong).value > 2  # the next number hides no digit
     for table in (digits + noise, tenths + noise, noise):
         assert measured(table).value <= 1.5 and measured(table).tested
     planted._read["arrays/number_embedding"] = None
