@@ -70,7 +70,11 @@ def changed(view: View, chosen, states: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("modules", ["attn", "mlp", "attn_mlp"])
-@pytest.mark.parametrize("selection", [Selection("low", 12), Selection("notch", components=[2, 9])], ids=str)
+@pytest.mark.parametrize(
+    "selection",
+    [Selection("low", 12), Selection("notch", components=[2, 9]), Selection("notch", components=[20])],  # one row
+    ids=str,
+)
 @torch.inference_mode()
 def test_energy_is_the_share_of_the_contributions_that_a_filter_changes(view, states, modules, selection):
     bench = Trials(LogitLens(), view, FilterSettings())
@@ -125,3 +129,4 @@ def test_one_answer_for_all_is_a_collapse_unless_a_residue_is_right():
     assert why(numbers * 0 + 7) == "collapse: 3 % of the predictions distinct"
     assert why(numbers * 0 + 7, Selection("periods", periods=[5.0])) == ""  # one wave is kept: that is its nature
     assert why(numbers % 2) == why(numbers) == ""
+    assert why(numbers // 21 * 7) == ""  # two answers of 40: at the bound

@@ -230,10 +230,10 @@ def test_what_is_a_draw_of_its_control_is_seldom_beyond_it(seeds, draws):
 
 
 def test_the_spread_of_draws_and_of_seeds_add_up():
-    numbers = [Measured(v, control_std=s, draws=4) for v, s in ((0.2, 0.01), (0.4, 0.03))]
+    numbers = [Measured(v, control_std=s, draws=n) for v, s, n in ((0.2, 0.01, 3), (0.4, 0.03, 9))]
     low, high = interval(numbers, alone=False)
     seeds = np.subtract(*t_interval([0.2, 0.4])[::-1]) / 2
-    draws = stats.t.ppf(0.975, 6) * np.sqrt((0.01**2 + 0.03**2) / 2 * (1 + 1 / 4))
+    draws = stats.t.ppf(0.975, 10) * np.sqrt((2 * 0.01**2 + 8 * 0.03**2) / 10 * (1 + 1 / 3))
     assert (low + high) / 2 == pytest.approx(0.3) and (high - low) / 2 == pytest.approx(np.hypot(seeds, draws))
 
 
