@@ -5,6 +5,7 @@ import pytest
 
 from fourier_lightning.claims import filtered, measures, waves
 from fourier_lightning.claims.measures import Measured
+from fourier_lightning.readings.neighbours import neighbours
 from fourier_lightning.readings.paper import SHORT
 from fourier_lightning.record.runs import Run
 from tests.records import run_of
@@ -46,53 +47,53 @@ TABLES = {"filter_ablation": flow(TABLE), "error_histogram": HISTOGRAM, "single_
           "direct_path": [*TABLE, *({**one, **KEPT} for one in ALONE)],
           "direct_errors": [{**one, **KEPT} for one in BELL]}  # fmt: skip
 BLUNT = "random directions of equal energy break it as well"
-MEASURES = {  # the metrics that need a fair control, the row that has it, and what is said
+MEASURES = {  # made in the test; the metrics that need a fair control, the row that has it, and what is said
     "long waves of MLPs": (
-        filtered.dissociation("mlp", "low"), ("mod_10", "within_10"), ("filter_ablation", 1),
+        lambda: filtered.dissociation("mlp", "low"), ("mod_10", "within_10"), ("filter_ablation", 1),
         Measured(0.6, None, 0.05, 5, detail="readout, " + SAID.format(0.2, 0.9, 0.3)),
     ),
     "short waves of attention, directly": (
-        filtered.dissociation("attn", "high", "direct"), ("mod_10", "within_10"), ("direct_path", 3),
+        lambda: filtered.dissociation("attn", "high", "direct"), ("mod_10", "within_10"), ("direct_path", 3),
         Measured(0.9 - 0.25 - 0.07 - 0.13, None, 0.05, 5, detail="direct path, " + SAID.format(0.2, 0.25, 0.9)),
     ),
     "labour": (
-        filtered.division_of_labour(), ("mod_10", "within_10"), ("filter_ablation", 4),
+        lambda: filtered.division_of_labour(), ("mod_10", "within_10"), ("filter_ablation", 4),
         Measured(0.58, detail="readout: low +0.600, high +0.580"),
     ),
     "labour, directly": (
-        filtered.division_of_labour("direct"), ("mod_10", "within_10"), ("direct_path", 2),
+        lambda: filtered.division_of_labour("direct"), ("mod_10", "within_10"), ("direct_path", 2),
         Measured(0.58, detail="direct path: low +0.600, high +0.580"),
     ),
     "harmless": (
-        filtered.kept_accuracy("attn", "low"), NAMES[:1] + NAMES[2:], ("filter_ablation", 2),
+        lambda: filtered.kept_accuracy("attn", "low"), NAMES[:1] + NAMES[2:], ("filter_ablation", 2),
         Measured(0.9, 1 / 3, blunt=BLUNT, detail="readout, " + SAID.format(0.81, 0.88, 0.98)),
     ),
     "tens": (
-        filtered.tens_among_errors, NAMES[:1] + NAMES[2:], ("filter_ablation", 1),
+        lambda: filtered.tens_among_errors, NAMES[:1] + NAMES[2:], ("filter_ablation", 1),
         Measured(0.875, 1 / 7, 0.001**0.5 / 0.7, 5, detail="readout, 80% wrong"),
     ),
     "small errors": (
-        filtered.small_errors, NAMES[:1] + NAMES[2:], ("filter_ablation", 3),
+        lambda: filtered.small_errors, NAMES[:1] + NAMES[2:], ("filter_ablation", 3),
         Measured(0.6, 3 / 7, 0.0017**0.5 / 0.7, 5, n=10, detail="readout, 10 errors"),
     ),
     "parity": (
-        filtered.single_wave(waves.at(2.0), "mod_2"), ("mod_2",), ("single_component", 0),
+        lambda: filtered.single_wave(waves.at(2.0), "mod_2"), ("mod_2",), ("single_component", 0),
         Measured(0.99, 0.5, 0.02, 5, incomparable="collapse", detail="T=2 kept; readout"),
     ),
     "parity, directly": (
-        filtered.single_wave(waves.at(2.0), "mod_2", "direct"), ("mod_2",), ("direct_path", 5),
+        lambda: filtered.single_wave(waves.at(2.0), "mod_2", "direct"), ("mod_2",), ("direct_path", 5),
         Measured(0.99, 0.5, 0.02, 5, incomparable="collapse", detail="T=2 kept; direct path"),
     ),
     "bell": (
-        filtered.longest_wave(), (), ("single_component", 1),
+        lambda: filtered.longest_wave(), (), ("single_component", 1),
         Measured(0.5, filtered.in_the_middle(41), n=40, incomparable="collapse", detail="mean error 1; readout"),
     ),
     "bell, directly": (
-        filtered.longest_wave("direct"), (), ("direct_path", 6),
+        lambda: filtered.longest_wave("direct"), (), ("direct_path", 6),
         Measured(0.5, filtered.in_the_middle(41), n=40, incomparable="collapse", detail="mean error 1; direct path"),
     ),
     "input": (
-        filtered.input_short, ("mod_10", "within_10"), ("input_waves", 1),
+        lambda: filtered.input_short, ("mod_10", "within_10"), ("input_waves", 1),
         Measured(0.9 - 0.25 - 0.07 - 0.13, None, 0.05, 5, detail="input rows, " + SAID.format(0.2, 0.25, 0.9)),
     ),
 }  # fmt: skip
@@ -111,9 +112,12 @@ def record(**changed) -> Run:
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_what_is_measured_of_filters(name):
-    measure, needed, (table, index), expected = MEASURES[name]
+    make, needed, (table, index), expected = MEASURES[name]
+    measure = make()
     assert measure(record(), []) == nearly(expected)
     assert measure(record(**{table: []}), []) is None
+    if table != "single_component" and not expected.incomparable:  # nor without the whole model
+        assert measure(record(**{table: TABLES[table][1:]}), []) is None
     for metric in needed:  # each without its fair control says nothing
         rows = list(TABLES[table])
         rows[index] = {**rows[index], f"control_energy_{metric}_mean": None}
@@ -122,10 +126,10 @@ def test_what_is_measured_of_filters(name):
 
 @pytest.mark.parametrize("name", [name for name in MEASURES if name != "input"])
 def test_a_filter_that_tells_nothing_says_why(name):
-    measure, _, (table, index), _ = MEASURES[name]
+    make, _, (table, index), _ = MEASURES[name]
     rows = list(TABLES[table])
     rows[index] = {**rows[index], "comparable": "no complement"}
-    assert measure(record(**{table: rows}), []).incomparable == "no complement"
+    assert make()(record(**{table: rows}), []).incomparable == "no complement"
 
 
 def test_nothing_is_measured_of_a_model_that_is_never_right_or_never_wrong():
@@ -194,6 +198,16 @@ def test_what_is_measured_of_tables():
     size, digit = found.detail.split("), ")
     assert size.startswith("within a tenth of the range 100% (chance ") and size.endswith(", p 0.001")
     assert digit == "same last digit 100% (chance 9%, p 0.001)"
+
+
+@pytest.mark.parametrize(("count", "apart", "share"), [(200, 20, 1), (200, 21, 0), (60, 10, 1), (60, 11, 0)])
+def test_like_size_is_within_a_tenth_of_the_range_and_within_ten(count, apart, share):
+    """Number rows that lie in pairs, so many numbers apart."""
+    x = np.arange(count)
+    pair = x // (2 * apart) * apart + x % apart
+    table = np.eye(count)[pair] + 1e-3 * np.eye(count)[x]
+    whole = count // (2 * apart) * 2 * apart  # what is left over has no partner
+    assert neighbours(run_of(arrays={"number_embedding": table[:whole]}))[0].share == share
 
 
 def test_what_is_measured_of_learning():
