@@ -113,6 +113,21 @@ def test_one_row_of_equal_rank_that_holds_as_much_is_the_control_of_equal_energy
     assert energy.control(made, "readout", 0) is maker.control(1, "readout", 0)
 
 
+def test_a_control_that_misses_the_energy_by_a_tenth_is_none():
+    """Of four numbers random rows come in large steps: some draws have one, some have none."""
+    maker = FilterMaker(torch.randn(4, 6, generator=torch.Generator().manual_seed(0)), fourier_basis(4))
+    energy, chosen = Energy(maker, torch.eye(6)), maker.make(Selection("notch", components=[2]), "readout")
+    nearest = [min(abs(energy.of(maker.control(n, "readout", draw)) - energy.of(chosen)) for n in (1, 2, 3))
+               for draw in range(40)]  # fmt: skip
+    found = [energy.control(chosen, "readout", draw) for draw in range(40)]
+    assert [one is None for one in found] == [miss > FAR for miss in nearest] and 0 < found.count(None) < 40
+
+
+@torch.inference_mode()
+def test_nothing_to_try_is_nothing():
+    assert Trials(LogitLens(), view_of(24), FilterSettings()).run([]) == ([], [])
+
+
 def reasons(view: View, selection: Selection, method="readout", modules="attn_mlp") -> str:
     bench = Trials(LogitLens(), view, FilterSettings(draws=1))
     (row,), _ = bench.run([bench.make(selection, modules, method, {})])

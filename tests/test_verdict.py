@@ -165,7 +165,8 @@ def test_seeds_that_share_a_table_are_one():
     for run in found:
         run._read["arrays/number_embedding"] = None  # of a frozen pretrained table the backbone says which it is
     assert "one table" in judge(claim(several(1, 1, 1, tested=True), **about), found)[0].detail
-    assert "one table" not in judge(claim(several(1, 1, 1, tested=True), **about), runs(3))[0].detail
+    for other in (runs(3), runs(3, table="pretrained")):  # trained, each by itself
+        assert "one table" not in judge(claim(several(1, 1, 1, tested=True), **about), other)[0].detail
 
 
 def test_a_rule_that_errs_on_known_mechanisms_decides_nothing(tmp_path, monkeypatch):
@@ -206,6 +207,10 @@ def test_intervals_against_references():
     np.testing.assert_allclose(wilson(p, n), (centre - half, centre + half))
     assert interval(several(0.3, n=50), alone=True) == wilson(0.3, 50)
     assert interval(several(0.3, n=50), alone=False) == interval(several(0.3), alone=True) == (None, None)
+    for spread in ({"control_std": 0.1, "draws": 1}, {"draws": 5}):  # one draw has no spread
+        assert interval(several(0.3, **spread), alone=True) == (None, None)
+    (found,) = judge(claim(several(0.3, n=50)), runs(1, body="pretrained", table="pretrained", trained=False))
+    assert (found.low, found.high) == wilson(0.3, 50)
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
