@@ -294,8 +294,8 @@ def test_an_outlier_is_beyond_a_null(planted):
 @pytest.mark.parametrize(("power", "value"), [(0.5, 1.0), (0.5 - 1e-6, 0.5), (2.0, 1.0)])
 def test_a_line_is_kept_with_half_of_its_power(planted, tmp_path, power, value):
     """Of two periods that are outliers still, and two whose shares fell because others' power grew."""
-    first = [{"line": "numbers", "period": t, "significant": True, "step": 1, "power": 1.0} for t in SHORT]
-    last = [{**row, "step": 9, "power": power, "significant": row["period"] < 3} for row in first]
+    first = [{"line": "numbers", "period": t, "significant": True, "step": 1, "power": 3.0} for t in SHORT]
+    last = [{**row, "step": 9, "power": 3 * power, "significant": row["period"] < 3} for row in first]
     planted._read["arrays/embedding_spectrum"] = np.ones(20)
     planted.dir = tmp_path
     (tmp_path / "record" / "tables").mkdir(parents=True)
