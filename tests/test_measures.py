@@ -309,15 +309,18 @@ def test_an_outlier_is_beyond_a_null(planted):
 @pytest.mark.parametrize(("power", "value"), [(0.5, 1.0), (0.5 - 1e-6, 0.5), (2.0, 1.0)])
 def test_a_line_is_kept_with_half_of_its_power(planted, tmp_path, power, value):
     """Of two periods that are outliers still, and two whose shares fell because others' power grew."""
-    start = {"line": "numbers", "significant": True, "step": -1, "epoch": -1, "power": 1.0}
+    start = {"line": "numbers", "significant": True, "step": -1, "epoch": -1, "power": 3.0}
     first = [{**start, "period": t} for t in SHORT]
     later = [{**row, "step": 1, "epoch": 0, "power": 9.0} for row in first]  # what an epoch made of it is no start
-    last = [{**row, "step": 9, "epoch": 1, "power": power, "significant": row["period"] < 3} for row in first]
+    last = [{**row, "step": 9, "epoch": 1, "power": 3 * power, "significant": row["period"] < 3} for row in first]
     planted._read["arrays/embedding_spectrum"] = np.ones(20)
     planted.dir = tmp_path
     (tmp_path / "record" / "tables").mkdir(parents=True)
     write_jsonl(tmp_path / "record" / "tables" / "embedding_periods.jsonl", [*first, *later, *last])
-    assert wave_claims.embedding_outliers(kept=True)(planted, []).value == value
+    found = wave_claims.embedding_outliers(kept=True)(planted, [])
+    assert found.value == value and found.tested
+    told = ", ".join(f"T={t:g} {power:.2f}" for t in SHORT)
+    assert told in found.detail
     assert wave_claims.embedding_outliers()(planted, []).value == 0.5
     del planted._read["tables/embedding_periods"]
     write_jsonl(tmp_path / "record" / "tables" / "embedding_periods.jsonl", [*later, *last])
@@ -438,6 +441,8 @@ def test_a_contrast_needs_equal_bodies_budgets_and_data(trained):
         assert bool(gain(found[0], found).incomparable) != fair
     found[0].config["data"]["batch_size"] *= 2
     assert gain(found[0], found).incomparable == ""  # as many pairs, in half as many steps
+    found[0].info["steps"], size = 100, found[1].config["data"]["batch_size"]
+    assert gain(found[0], found).incomparable == f"100 steps of {2 * size} against 1000 of {size}"
     del found[0].info["steps"]
     found[0].config["trainer"]["max_epochs"] = 7
     assert gain(found[0], found).incomparable.startswith("trainer.max_epochs=7 against ")
@@ -446,6 +451,9 @@ def test_a_contrast_needs_equal_bodies_budgets_and_data(trained):
         run.info["parameters"] = [{"part": "blocks", "parameters": 9}]
     found[0].config["model"]["width"] = None
     assert contrasts.advantage("scratch")(found[0], found).incomparable == ""
+    found[2].info["parameters"] = [{"part": "blocks", "parameters": 8}]
+    assert contrasts.advantage("scratch")(found[0], found).incomparable.startswith("model.width=None against ")
+    found[2].info["parameters"] = found[0].info["parameters"]
     found[2].info["metrics"]["train/accuracy"] = 0.5
     assert (
         contrasts.advantage("scratch")(found[0], found).incomparable == "the other did not fit its training pairs (50%)"

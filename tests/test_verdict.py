@@ -172,7 +172,8 @@ def test_seeds_that_share_a_table_are_one():
     for run in found:
         run._read["arrays/number_embedding"] = None  # of a frozen pretrained table the backbone says which it is
     assert "one table" in judge(claim(several(1, 1, 1, tested=True), **about), found)[0].detail
-    assert "one table" not in judge(claim(several(1, 1, 1, tested=True), **about), runs(3))[0].detail
+    for other in (runs(3), runs(3, table="pretrained")):  # trained, each by itself
+        assert "one table" not in judge(claim(several(1, 1, 1, tested=True), **about), other)[0].detail
 
 
 def test_a_rule_that_errs_on_known_mechanisms_decides_nothing(tmp_path, monkeypatch):
@@ -229,6 +230,10 @@ def test_intervals_against_references():
     np.testing.assert_allclose(wilson(p, n), (centre - half, centre + half))
     assert interval(several(0.3, n=50), alone=True) == wilson(0.3, 50)
     assert interval(several(0.3, n=50), alone=False) == interval(several(0.3), alone=True) == (None, None)
+    for spread in ({"control_std": 0.1, "draws": 1}, {"draws": 5}):  # one draw has no spread
+        assert interval(several(0.3, **spread), alone=True) == (None, None)
+    (found,) = judge(claim(several(0.3, n=50)), runs(1, body="pretrained", table="pretrained", trained=False))
+    assert (found.low, found.high) == wilson(0.3, 50)
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
@@ -253,10 +258,10 @@ def test_what_is_a_draw_of_its_control_is_seldom_beyond_it(seeds, draws):
 
 
 def test_the_spread_of_draws_and_of_seeds_add_up():
-    numbers = [Measured(v, control_std=s, draws=4) for v, s in ((0.2, 0.01), (0.4, 0.03))]
+    numbers = [Measured(v, control_std=s, draws=n) for v, s, n in ((0.2, 0.01, 3), (0.4, 0.03, 9))]
     low, high = interval(numbers, alone=False)
     seeds = np.subtract(*t_interval([0.2, 0.4])[::-1]) / 2
-    draws = stats.t.ppf(0.975, 6) * np.sqrt((0.01**2 + 0.03**2) / 2 * (1 + 1 / 4))
+    draws = stats.t.ppf(0.975, 10) * np.sqrt((2 * 0.01**2 + 8 * 0.03**2) / 10 * (1 + 1 / 3))
     assert (low + high) / 2 == pytest.approx(0.3) and (high - low) / 2 == pytest.approx(np.hypot(seeds, draws))
 
 
