@@ -10,7 +10,7 @@ from fourier_lightning.calibration import cases, judging, measure
 from fourier_lightning.calibration.mechanisms import MECHANISMS
 from fourier_lightning.calibration.models import MAX_OPERAND, Case, P, plant
 from fourier_lightning.calibration.tables import long_periods
-from fourier_lightning.calibration.trained import Checked, Trained, check, prompts, train
+from fourier_lightning.calibration.trained import Checked, Trained, check, prompts, targets, train
 from fourier_lightning.calibration.truth import holds
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.models.decoder import Decoder
@@ -139,6 +139,18 @@ def test_a_fact_has_an_answer_for_every_mechanism(fact):
     answers = {name: holds(fact, Case(name, "wide", "low").facts) for name in MECHANISMS}
     true, open_ = ({name for name, answer in answers.items() if answer is asked} for asked in (True, None))
     assert (true, open_) == ANSWERS[fact]
+
+
+def test_residues_that_nothing_needs_are_no_truth_about_needs():
+    """The magnitude that a model is trained to is exact: answers stay without the residues that attention writes."""
+    facts, size = Trained("paper").facts, targets(("magnitude",))
+    assert (size.argmax(dim=1) == torch.arange(P)).all() and (targets(("residues",)).argmax(dim=1) < 10).all()
+    known = {"writes(attn, short)": True, "needs(mlp, long)": True, "dissociates(attn, short)": False,
+             "spares(attn_mlp, short)": True, "left_over(attn, short)": None, "uses_input(short)": None,
+             "division_of_labour": None, "carries(longest, near)": None, "carries(longest, size)": True,
+             "writes_in_one(attn, 5+10)": None, "near_first": None}  # fmt: skip
+    assert {fact: holds(fact, facts) for fact in known} == known
+    assert not Trained("memory").facts.spare_residues
     with pytest.raises(ValueError, match="no fact"):
         holds("wriets(mlp, 2)", Case("paper", "wide", "low").facts)
 
