@@ -36,8 +36,11 @@ def classes(modules: str) -> list[str]:
 
 
 def writes(facts: Facts, modules: str, periods: str) -> Answer:
-    """Some of these modules writes these short periods, beyond what it writes of any other."""
-    return facts.writes(classes(modules), "short")
+    """Some of these modules writes these short periods, beyond what it writes of any other.
+
+    Where only sums over layers are known, one layer may write what others take back: then no class is known not to.
+    """
+    return facts.writes(classes(modules), "short") or (False if facts.by_block else None)
 
 
 def writes_in_one(facts: Facts, modules: str, periods: str) -> Answer:
@@ -54,6 +57,13 @@ def near_first(facts: Facts) -> Answer:
     if not facts.by_block or not (facts.by_heart or facts.residues_in):
         return None
     return facts.magnitude_in >= {"attn"} and not facts.residues_in & {"attn"}
+
+
+def long_in_mlp_alone(facts: Facts) -> Answer:
+    """Some MLP writes long waves, and no attention does."""
+    if facts.by_block or "attn" in facts.magnitude_in:
+        return facts.magnitude_in == {"mlp"}
+    return None
 
 
 def needs(facts: Facts, modules: str, band: str) -> Answer:
@@ -117,7 +127,7 @@ FACTS: dict[str, Callable[..., Answer]] = {
     "left_over": left_over,
     "carries": carries,
     "few_waves": lambda facts: None if facts.by_heart else bool(facts.magnitude_in),
-    "long_in_mlp_alone": lambda facts: facts.magnitude_in == {"mlp"},
+    "long_in_mlp_alone": long_in_mlp_alone,
     "division_of_labour": lambda facts: None if facts.spare_residues else facts.divides_labour,
     "table_has_lines": lambda facts: facts.table_has_lines,
     "table_has_order": lambda facts: facts.table_has_lines,  # every table has magnitude; T = 10 makes the last digit
