@@ -11,7 +11,6 @@ from scipy import stats
 
 from fourier_lightning.calibration.table import markdown as calibration_table
 from fourier_lightning.claims import calibrated, verdict
-from fourier_lightning.claims import verdict as verdict
 from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.measures import Measured
