@@ -31,7 +31,8 @@ def print_setup(parameters: list[dict[str, Any]], data: ArithmeticDataModule, ti
     console = Console()
     console.print(table)
     sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in data.split.items())
-    console.print(f"{len(data.operands):,} pairs: {sizes}; answers 0..{data.p - 1}; {len(data.vocabulary)} tokens")
+    rows = f"{len(data.operands):,} {'pairs' if len(data.task.letters) == 2 else 'rows'}"
+    console.print(f"{rows}: {sizes}; answers 0..{data.p - 1}; {len(data.vocabulary)} tokens")
 
 
 def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds: float) -> None:
@@ -66,6 +67,8 @@ def print_findings(console: Console, run: Run) -> None:
     if run.table("layer_periods"):
         for module, name in (("mlp", "MLPs write"), ("attn", "Attention writes")):
             console.print(f"{name} {words.beyond_random(run, module)} beyond random directions")
+    if told := words.by_carries(run):
+        console.print(f"Right in {told}")
     if run.table("knock_out"):
         console.print(f"Costliest waves to remove: {words.costliest(run)}")
     for effect in filters.effects([run]):

@@ -14,12 +14,15 @@ PINNED = {
     "data.max_operand=40 data.redraw_order=false": "ebd6b292241756a3",
     "data.max_operand=30 data.pairs=ordered data.min_operand=5": "03071d467bf753f0",
     "data=addition data.max_operand=40": "953fddd72097d4db",
-    "data=addition data.max_operand=30 data.vocabulary=full data.split_seed=3 data.redraw_order=false": "771fc8d24cfbe0c5",
+    ("data=addition data.max_operand=30 data.vocabulary=full data.split_seed=3 "
+     "data.redraw_order=false"): "771fc8d24cfbe0c5",
     "data=modular_addition data.modulus=59": "d5fb1a9ec0fa8c7a",
-    "data=modular_addition data.modulus=23 data.templates=[modulo,remainder,format] data.train_fraction=0.8": "3fbf66127878df09",
+    ("data=modular_addition data.modulus=23 data.templates=[modulo,remainder,format] "
+     "data.train_fraction=0.8"): "3fbf66127878df09",
     "data=subtraction data.max_operand=60": "45dacd51a0a4ef0f",
-    "data=subtraction data.templates=[minus,subtract,difference] data.max_operand=30 data.split_seed=1": "771c38b8bfbe1431",
-}
+    ("data=subtraction data.templates=[minus,subtract,difference] data.max_operand=30 "
+     "data.split_seed=1"): "771c38b8bfbe1431",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("settings", PINNED)

@@ -12,10 +12,10 @@ from fourier_lightning.record.runs import Run
 
 
 def matching(run: Run, peers: Sequence[Run], arm: str) -> list[Run]:
-    """Runs of another arm (its key) on the same task and share of the pairs, of the same seed where there is one."""
+    """Runs of another arm (its key) on the same task, split and share of pairs, of the same seed where there is one."""
 
     def asked(one: Run) -> list[object]:
-        return [one.task, *(one.config["data"].get(key) for key in ("templates", "train_fraction", "pairs"))]
+        return [one.task, one.split, *(one.config["data"].get(key) for key in ("templates", "train_fraction", "pairs"))]
 
     same_task = [peer for peer in peers if peer.arm.key == arm and asked(peer) == asked(run)]
     return [peer for peer in same_task if peer.seed == run.seed] or same_task

@@ -57,6 +57,7 @@ class Claim:
         about: what it speaks of: ``learning`` (how right a model is, how soon), ``mechanism`` (how it adds: no
             question to a model that doesn't, or that only knows its training pairs) or ``table`` (the number rows:
             seeds that share one table count as one).
+        task: which one it speaks of, by name.
         fact: what it asserts of a model, e.g. "writes(mlp, 2)": models built to a known mechanism say whether that is
             so, which is how its rule is calibrated; "" where no such model can tell.
     """
@@ -72,6 +73,7 @@ class Claim:
     bound: Bound | None
     needs: str = ""
     about: Literal["learning", "mechanism", "table"] = "mechanism"
+    task: str = "addition"
     fact: str = ""
 
 
@@ -104,9 +106,9 @@ class Verdict:
 def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
     """A verdict for each model that the claim is about and that has the record for it; else one "not measured".
 
-    A run that is not finished gives no number, nor does one of another task than the paper's.
+    A run that is not finished gives no number, nor does one of another task than the claim's.
     """
-    done = [run for run in finished(runs) if run.task["name"] == "addition"]
+    done = [run for run in finished(runs) if run.task["name"] == claim.task]
     measured: dict[Run, Measured] = {}
     candidates = [run for run in done if claim.of(run)] if claim.measure else []
     absent = ""
@@ -151,7 +153,10 @@ def bars(claim: Claim, run: Run) -> str:
     """Why a run can't say anything about a claim of this kind; "" if it can."""
     if claim.about == "table" and (run.arm.frozen or not run.arm.trained):
         return ""
-    return unfit(run) if claim.about == "learning" else without_mechanism(run)
+    if claim.about == "learning":
+        held_out = f"its split holds out {run.split}, the paper's does not" if run.split != "random" else ""
+        return held_out or unfit(run)
+    return without_mechanism(run)
 
 
 def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]], rate: float | None = None) -> Verdict:

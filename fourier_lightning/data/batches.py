@@ -52,7 +52,8 @@ class Examples:
         The answers stay: only for tasks whose operands may change places.
         """
         shown = self.prompt.gather(1, self.slots).gather(1, order)
-        return Examples(self.prompt.scatter(1, self.slots, shown), self.answer, self.operands.gather(1, order), self.slots)
+        prompt = self.prompt.scatter(1, self.slots, shown)
+        return Examples(prompt, self.answer, self.operands.gather(1, order), self.slots)
 
 
 def concatenate(groups: list[Examples]) -> Examples:

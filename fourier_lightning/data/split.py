@@ -1,4 +1,4 @@
-"""The split of a task's rows into training, validation and test: at random (paper section 1), or by what is held out."""
+"""The split of a task's rows into training, validation and test: random (paper section 1), or by what is held out."""
 
 from typing import Literal
 
