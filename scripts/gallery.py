@@ -22,14 +22,16 @@ OUT = Path("docs/figures")
 FROM = {  # figures that the paper shows of another model than its fine-tuned one
     "scratch": ("6", "7a", "22", "23"),
     "format": ("17", "18"),
+    "multiplication": ("16",),
 }
+KINDS = ("fine_tuned", "format", "scratch", "quick", "as_is", "multiplication")
 INTRO = """# The figures of the paper, from our runs
 
 <!-- made by scripts/gallery.py -->
 
 Where the paper has GPT-2-XL, this is the embedded backbone (Whisper tiny.en's text decoder, 4 layers, width 384), and
-from scratch a 2-block GPT-2 of width 128. Figures 9, 16 and 19, and the RoBERTa and Phi-2 spectra of figure 15, are of
-models and tasks that are not here yet. Draw them of your own runs: `fourier-lightning figures RUN_DIR`.
+from scratch a 2-block GPT-2 of width 128. Figures 9 and 19, and the RoBERTa and Phi-2 spectra of figure 15, are of
+models that are not here yet. Draw them of your own runs: `fourier-lightning figures RUN_DIR`.
 
 """
 
@@ -83,16 +85,15 @@ def page(name: str, chart: Chart, shows: str, how: str) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for kind in ("fine-tuned", "format", "scratch", "quick", "as-is"):
+    for kind in (kind.replace("_", "-") for kind in KINDS):
         parser.add_argument(f"--{kind}", required=True, type=Path, metavar="RUN")
     parser.add_argument("--sweep", required=True, type=Path)
     args = parser.parse_args()
-    kinds = ("fine_tuned", "format", "scratch", "quick", "as_is")
     try:
-        found = find_runs([getattr(args, kind) for kind in kinds])
-        if len(found) != len(kinds):
+        found = find_runs([getattr(args, kind) for kind in KINDS])
+        if len(found) != len(KINDS):
             raise ConfigError("RUN", "the same run twice, or a sweep", "give one directory for each kind of run")
-        runs = dict(zip(kinds, found, strict=True))
+        runs = dict(zip(KINDS, found, strict=True))
         sweep = find_runs([args.sweep])
         single, several = figures_of(runs), compared(runs, sweep)
     except ConfigError as error:

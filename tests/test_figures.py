@@ -268,7 +268,7 @@ def test_names_of_figures():
 def test_the_command_draws_what_a_record_has(tiny_runs, tmp_path, command):
     done = command("figures", tiny_runs / "0", "--output", tmp_path)
     names = {path.stem for path in tmp_path.glob("*.png")}
-    assert names == {n for n in FIGURES if n not in ("6", "7a", "22", "23")}  # those are about scratch runs
+    assert names == {n for n in FIGURES if n not in ("6", "7a", "16", "22", "23")}  # of scratch runs, of multiplication
     assert "12" in done.out
     wanted = ["--figure", "7b", "--figure", "8", "--format", "svg", "--output", str(tmp_path)]
     command("figures", tiny_runs, *wanted)
@@ -296,7 +296,7 @@ def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, sai
 
 
 def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, tmp_path, monkeypatch):
-    kinds = {"fine-tuned": 0, "format": 1, "scratch": 2, "quick": 0, "as-is": 1}
+    kinds = {"fine-tuned": 0, "format": 1, "scratch": 2, "quick": 0, "as-is": 1, "multiplication": 3}
     argv = [word for kind, number in kinds.items() for word in (f"--{kind}", str(tiny_runs / str(number)))]
     monkeypatch.setattr(sys, "argv", ["gallery.py", *argv, "--sweep", str(tiny_runs)])
     monkeypatch.setattr(gallery, "OUT", tmp_path / "figures")
@@ -304,8 +304,7 @@ def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, 
         gallery.main()  # a run can't be two things
     assert stop.value.code == 2
     found = {path: find_runs([path])[0] for path in (tiny_runs / str(n) for n in range(4))}
-    runs = dict(zip(("fine_tuned", "format", "scratch", "quick", "as_is"), [*found.values(), found[tiny_runs / "0"]],
-                    strict=True))  # fmt: skip
+    runs = dict(zip(gallery.KINDS, [*found.values(), *list(found.values())[:2]], strict=True))
     made = {**gallery.figures_of(runs), **gallery.compared(runs, find_runs([tiny_runs])[:4])}
     assert set(made) == {*FIGURES, *COMPARISONS}
     assert made["6"][1] is runs["scratch"] and made["17"][1] is runs["format"] and made["3"][1] is runs["fine_tuned"]

@@ -31,10 +31,11 @@ def test_the_ledger_is_complete():
     }  # fmt: skip
     for one in CLAIMS:  # what a model of known mechanism can't tell is how right a model is, and how soon
         assert bool(one.fact) == (one.about != "learning" and not one.needs) or one.name in (
+            "multiplication_periods",  # these models add
             "near_then_exact",
             "scratch_near_misses",
         )
-    for name in ("multiplication_periods", "prompted_errors", "closed_errors"):
+    for name in ("prompted_errors", "closed_errors"):
         assert any(one.name == name and one.needs for one in CLAIMS)
 
 

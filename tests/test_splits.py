@@ -5,6 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fourier_lightning.checkpoint import check_checkpoint
+from fourier_lightning.claims.contrasts import matching
+from fourier_lightning.claims.ledger import CLAIMS
+from fourier_lightning.claims.verdict import judge
 from fourier_lightning.config import check_config, load_config
 from fourier_lightning.data.addition import Addition
 from fourier_lightning.data.carries import carries
@@ -16,7 +20,10 @@ from fourier_lightning.data.subtraction import Subtraction
 from fourier_lightning.data.task import Task
 from fourier_lightning.data.three_operands import ThreeOperands
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.run import make
+from fourier_lightning.readings.contrasts import differing
+from fourier_lightning.readings.seeds import task_of
+from fourier_lightning.record.runs import find_runs, label_runs
+from fourier_lightning.run import make, prepare, train
 
 sizes = st.integers(12, 40)
 tasks = st.one_of(
@@ -133,3 +140,39 @@ def test_a_split_that_can_not_be_made_is_a_line(tokenizer, settings, line):
         check_config(cfg)
         make(cfg.data, tokenizer=tokenizer)
     assert str(error.value).startswith(line) and "\n" not in str(error.value)
+
+
+def test_a_checkpoint_of_before_the_splits_is_one_of_the_random_split(tiny, tmp_path):
+    options = ["instruments=none", "logger=none"]
+    train(tiny(*options, "trainer.max_epochs=1"))
+    checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    del checkpoint["hyper_parameters"]["run"]["config"]["data"]["split"]
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    old = f"ckpt_path={tmp_path / 'old.ckpt'}"
+    check_checkpoint(tiny(*options, old))  # it may go on
+    with pytest.raises(ConfigError, match=r"data.split=random there, sums here"):
+        check_checkpoint(tiny(*options, old, "data.split=sums"))
+    again = load_config([*options, old, "fit=false"], tmp_path / "again")
+    assert train(again)["data"].split["test"].equal(prepare(tiny(*options)).data.split["test"])
+    with pytest.raises(ConfigError, match=r"^data.split=sums: the checkpoint has data.split=random"):
+        load_config([*options, old, "fit=false", "data.split=sums"], tmp_path / "other")
+
+
+def test_runs_of_another_split_are_another_model_to_labels_contrasts_and_claims(tiny_runs):
+    random, sums, scratch = (find_runs([tiny_runs / n])[0] for n in ("0", "1", "2"))
+    del random.info["config"]["data"]["split"]  # an older record
+    for card in (random.info["model"], sums.info["model"]):
+        card["config"]["data"] = dict(card["config"]["data"])
+    random.info["model"]["config"]["data"].pop("split")
+    sums.info["config"]["data"]["split"] = sums.info["model"]["config"]["data"]["split"] = "sums"
+    label_runs([random, sums])
+    assert random.label.endswith(", random split") and sums.label.endswith(", held-out sums")
+    assert task_of(random) != task_of(sums) and "held-out sums" in task_of(sums)
+    assert differing(random, sums) == "data.split=random against sums"
+    assert matching(random, [sums, scratch], "scratch") == [scratch] and matching(sums, [scratch], "scratch") == []
+    rescue_perfect = next(claim for claim in CLAIMS if claim.name == "rescue_perfect")
+    for run in (random, sums):
+        run.info["metrics"] = {**run.info["metrics"], "train/accuracy": 1.0, "test/accuracy": 1.0}
+    verdicts = {verdict.model: verdict for verdict in judge(rescue_perfect, [random, sums])}
+    said = {("sums" if "sums" in model else "random"): one.why for model, one in verdicts.items()}
+    assert said["sums"] == "its split holds out sums, the paper's does not" and said["random"] == "one seed"

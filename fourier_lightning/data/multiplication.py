@@ -12,10 +12,10 @@ from fourier_lightning.errors import ConfigError
 
 @dataclass(frozen=True)
 class Multiplication(Task):
-    """a * b, for products up to a largest one. Not every number of the line 0..p-1 is a product: 23 * 23 is, 523 isn't.
+    """a * b, for products up to a largest one. Not every number of the line 0..p-1 is a product: 507 is, 509 isn't.
 
-    The paper's products reach 10,000, of which two thirds are no single token of GPT-2; what is scored there, it does
-    not say. Here every number of the line is one token, and the answer is the whole product.
+    The paper's products reach 10,000, of which most are no single token of GPT-2; what is scored there, it does not
+    say. Here every number of the line is one token, and the answer is the whole product.
 
     Args:
         min_operand: smallest operand.

@@ -90,7 +90,7 @@ class Run:
     @property
     def split(self) -> str:
         """What training did not see, ``data.split``."""
-        return str(self.config["data"].get("split", BEFORE["data.split"]))
+        return str(self.config.get("data", {}).get("split", BEFORE["data.split"]))
 
     @property
     def metrics(self) -> dict[str, float]:
