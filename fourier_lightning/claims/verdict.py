@@ -57,9 +57,9 @@ class Claim:
         about: what it speaks of: ``learning`` (how right a model is, how soon), ``mechanism`` (how it adds: no
             question to a model that doesn't, or that only knows its training pairs) or ``table`` (the number rows:
             seeds that share one table count as one).
-        task: which one it speaks of, by name.
         fact: what it asserts of a model, e.g. "writes(mlp, 2)": models built to a known mechanism say whether that is
             so, which is how its rule is calibrated; "" where no such model can tell.
+        tasks: names of the tasks whose runs can tell.
     """
 
     name: str
@@ -73,8 +73,8 @@ class Claim:
     bound: Bound | None
     needs: str = ""
     about: Literal["learning", "mechanism", "table"] = "mechanism"
-    task: str = "addition"
     fact: str = ""
+    tasks: tuple[str, ...] = ("addition",)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
 
     A run that is not finished gives no number, nor does one of another task than the claim's.
     """
-    done = [run for run in finished(runs) if run.task["name"] == claim.task]
+    done = [run for run in finished(runs) if run.task["name"] in claim.tasks]
     measured: dict[Run, Measured] = {}
     candidates = [run for run in done if claim.of(run)] if claim.measure else []
     absent = ""

@@ -94,6 +94,9 @@ def encode_template(
     Raises:
         ConfigError: an operand is more than one token there; the line lists the offenders.
     """
+    names = [name for _, name, _, _ in Formatter().parse(template) if name]  # as they come in the text
+    wanted = " and ".join(f"{{{letter}}}" for letter in letters)
+    assert sorted(names) == [*letters], f"{template!r} needs {wanted}, each once"
     texts = [template.format(**dict.fromkeys(letters, n)) for n in operands]
     encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
     length = min(map(len, encoded))
@@ -106,9 +109,7 @@ def encode_template(
         )
     prompts = torch.tensor(encoded)
     columns = (prompts != prompts[0]).any(dim=0).nonzero().flatten()
-    names = [name for _, name, _, _ in Formatter().parse(template) if name]  # as they come in the text
-    wanted = " and ".join(f"{{{letter}}}" for letter in letters)
-    assert sorted(names) == [*letters] and len(columns) == len(letters), f"{template!r} needs {wanted}, each once"
+    assert len(columns) == len(letters), f"{template!r}: {len(columns)} tokens change with its operands"
     shown = prompts[:, columns]
     assert (shown == shown[:, :1]).all(), f"{template!r}: its slots want different tokens"
     return prompts, columns[[names.index(letter) for letter in letters]]
