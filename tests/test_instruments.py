@@ -95,7 +95,7 @@ def test_metrics_reach_the_record_and_wandb(finished):
             f"ablation/{modules}/{removed}_removed/{key}"
             for modules in ("attn", "mlp", "attn_mlp")
             for removed in ("low", "high")
-            for key in ("accuracy", "loss", "control_accuracy_mean", "control_accuracy_std")
+            for key in ("accuracy", "mod_10", "loss", "control_accuracy_mean", "control_energy_accuracy_mean")
         ),
         "lens/layer_0/mlp/within_10", "layers/attn/period_5/share", "knock_out/largest_loss_increase",
     }  # fmt: skip

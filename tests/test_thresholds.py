@@ -11,7 +11,7 @@ from fourier_lightning.figures import spectra
 from fourier_lightning.figures.errors import knock_outs
 from fourier_lightning.fourier.nulls import compare
 from fourier_lightning.fourier.spectrum import prominence
-from fourier_lightning.readings import filters, waves, words
+from fourier_lightning.readings import waves, words
 from fourier_lightning.readings.filters import same
 from fourier_lightning.readings.paper import SHORT
 from fourier_lightning.record.runs import Run, find_runs
@@ -29,29 +29,6 @@ def run(dissected) -> Run:
 def put(run: Run, **tables) -> Run:
     run._read |= {f"tables/{name}": rows for name, rows in tables.items()}
     return run
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "mod_10", "within_10", "control", "reading"),
-    [
-        (0.95 * 0.9, 0.9, 0.9, 0.1, "harmless"),
-        (0.95 * 0.9 - E, 0.9, 0.9, 1.0, "the magnitude stays, the exact answer goes"),
-        (0.6 + 2 * E, 0.8 + E, 0.9, 0.9, "the magnitude stays, the exact answer goes"),  # 0.2 more is needed too
-        (0.6, 0.8 + E, 0.9, 0.9, "the residue stays, the magnitude goes"),
-        (0.5, 0.8, 0.8 + E, 0.9, "the magnitude stays, the exact answer goes"),
-        (0.5, 0.8 + E, 0.8 + E, 0.9, "the residue stays, the magnitude goes"),
-        (0.5, 0.5, 0.8, 0.9, "it breaks the answer"),
-        (0.5, 0.5, 0.8 + E, 0.9, "the magnitude stays, the exact answer goes"),
-        (0.5, 0.5, 0.5, 0.55, "it breaks the answer, but random directions do as much"),
-        (0.5, 0.5, 0.5, 0.55 + E, "it breaks the answer"),
-        (0.5, 0.5, 0.5, None, "it breaks the answer"),
-        (0.9, 0.9, 0.9, 0.1, "harmless"),
-    ],
-)
-def test_what_a_filter_breaks(accuracy, mod_10, within_10, control, reading):
-    row = {"modules": "mlp", "removed": "low", "accuracy": accuracy, "mod_10": mod_10, "within_10": within_10}
-    row |= {"method": "readout", "control_accuracy_mean": control, "control_draws": 0 if control is None else 3}
-    assert filters.effect([row], intact=0.9).reading == reading
 
 
 def test_an_arm_adds_from_a_half_on(run):

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fourier_lightning.record.files import read_jsonl
 
@@ -21,8 +22,18 @@ def error_rate(claim: str) -> float | None:
     return rates(CALIBRATION).get(claim)
 
 
+def tried(claim: str) -> dict[str, Any] | None:
+    """The committed row of a claim's rule: models, right, wrong, nothing, low and high; None if it was never tried."""
+    return next((row for row in _rows(CALIBRATION) if row["claim"] == claim), None)
+
+
+@cache
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The file's rows; none of a file that is not there."""
+    return read_jsonl(path) if path.is_file() else []
+
+
 @cache
 def rates(path: Path) -> dict[str, float]:
     """Error rates by claim, of those that were tried on enough models; none of a file that is not there."""
-    rows = read_jsonl(path) if path.is_file() else []
-    return {row["claim"]: row["wrong"] / row["models"] for row in rows if row["models"] >= FEWEST}
+    return {row["claim"]: row["wrong"] / row["models"] for row in _rows(path) if row["models"] >= FEWEST}

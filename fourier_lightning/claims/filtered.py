@@ -1,74 +1,23 @@
 """Measures of filtered models: Table 1 as double dissociations, single waves, and where errors go.
 
-What counts is what stays and what goes: without long waves the residue should outlive the size, without short ones the
-size the residue, and more so than without as much of random directions (controls of equal energy). ``path`` is where
-the waves go: "flow", in the stream that later modules read (``filter_ablation``, ``single_component``), or "direct",
-in what modules add to the final logits alone (``direct_path``).
+What outlives what, and beyond which control: ``readings.controls``. ``path`` is where the waves go: "flow", in the
+stream that later modules read (``filter_ablation``, ``single_component``), or "direct", in what modules add to the
+final logits alone (``direct_path``).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.readings import filters
+from fourier_lightning.readings.controls import APART, Row, controlled, equal, fair_control, gap, noise, opening, unlike
+from fourier_lightning.readings.effects import input_rows
 from fourier_lightning.record.runs import Run
 
 Path = Literal["flow", "direct"]
-Row = dict[str, Any]
 ERRORS = 0.02  # of the prompts: where a filter breaks fewer, there are no errors of its to look at
-APART = 0.1  # what stays outlives what goes by this much, beyond the control
-WHOLE = 0.8  # of the power of what modules write: random directions that hold more leave nothing of them
-CONTROLS = {"energy": "control_energy", "rank": "control"}
-STAYS = {"low": ("mod_10", "within_10"), "high": ("within_10", "mod_10")}  # what outlives what without these waves
-
-
-def fair_control(row: Row | None, *names: str) -> bool:
-    """Whether a row has these metrics under controls of equal energy."""
-    return row is not None and all(row.get(f"control_energy_{name}_mean") is not None for name in names)
-
-
-def equal(row: Row) -> str:
-    """What a filter's fair control has as much of: "energy", or "rank" where the filter takes all but everything.
-
-    Random directions that hold all that a module writes are the whole of it: taking them is no other thing than the
-    filter, and tells nothing.
-    """
-    return "energy" if row["energy"] <= WHOLE else "rank"
-
-
-def unlike(run: Run, row: Row) -> str:
-    """Why a filter can't tell anything, "" if it can: its own reason, or that none of its controls leaves anything."""
-    if row.get("comparable"):
-        return str(row["comparable"])
-    blind = row["energy"] > WHOLE and row["rank"] > WHOLE * (run.p - 1)
-    return f"it takes {row['energy']:.0%} of what these modules write, as any control would" if blind else ""
-
-
-def controlled(row: Row, name: str, stat: str = "mean") -> float:
-    """A metric under the fair control, mean or standard deviation over its draws."""
-    return float(row.get(f"{CONTROLS[equal(row)]}_{name}_{stat}") or 0.0)
-
-
-def gap(row: Row, removed: str) -> float:
-    """How much more often what should stay is right than what should go."""
-    stays, goes = (row[name] for name in STAYS[removed])
-    return float(stays - goes)
-
-
-def noise(row: Row, *names: str) -> float:
-    """Standard deviation of a difference of metrics over the control's draws, as if they were unrelated."""
-    return float(np.hypot.reduce([controlled(row, name, "std") for name in names]))
-
-
-def opening(intact: Row, row: Row, removed: str) -> float:
-    """How far what stays outlives what goes: beyond a gap of the whole model, and what a fair control opens of it.
-
-    A gap of the whole model the other way is no credit: both may be lost, and the gap closed.
-    """
-    (stays, goes), whole = (controlled(row, name) for name in STAYS[removed]), max(0.0, gap(intact, removed))
-    return gap(row, removed) - whole - max(0.0, stays - goes - whole)
 
 
 def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
@@ -84,7 +33,7 @@ def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
             return None
         return Measured(
             opening(intact, row, removed), control_std=noise(row, "mod_10", "within_10"), draws=row["control_draws"],
-            incomparable=unlike(run, row), detail=told(row),
+            incomparable=unlike(row, run.p), detail=told(row),
         )  # fmt: skip
 
     return measure
@@ -194,7 +143,7 @@ def errors_to_look_at(run: Run, modules: str, removed: str) -> tuple[Row, str] |
     if intact is None or row is None or not fair_control(row, "accuracy", "mod_10", "within_10"):
         return None
     fewer = intact["accuracy"] - row["accuracy"] < ERRORS
-    return row, unlike(run, row) or ("it breaks hardly an answer: no errors to look at" if fewer else "")
+    return row, unlike(row, run.p) or ("it breaks hardly an answer: no errors to look at" if fewer else "")
 
 
 def among_errors(row: Row, name: str) -> tuple[float | None, float | None]:
@@ -234,14 +183,9 @@ def small_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
 
 def input_short(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Without the short waves of the operands' rows: how far the size outlives the residue, beyond equal energy."""
-    rows = {row["removed"]: row for row in run.table("input_waves") if row["line"] == operand_line(run)}
+    rows = input_rows(run)
     intact, row = rows.get("none"), rows.get("short")
     if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
         return None
     return Measured(opening(intact, row, "high"), control_std=noise(row, "mod_10", "within_10"),
                     draws=row["control_draws"], detail=told({"method": "input rows", **row}))  # fmt: skip
-
-
-def operand_line(run: Run) -> str:
-    """The number line of the prompts' tokens in ``input_waves``: "operands" where it is another than the answers'."""
-    return "operands" if any(row["line"] == "operands" for row in run.table("input_waves")) else "numbers"

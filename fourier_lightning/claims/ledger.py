@@ -10,7 +10,7 @@ where that is most of the line as well, nothing can be told.
 
 from fourier_lightning.claims import contrasts, filtered, measures, waves
 from fourier_lightning.claims.verdict import Bound, Claim
-from fourier_lightning.readings import paper
+from fourier_lightning.readings import controls, paper
 from fourier_lightning.readings.filters import HARMLESS
 from fourier_lightning.readings.subjects import (
     fine_tuned,
@@ -39,8 +39,8 @@ PHASE = (
 )
 THREE_OF_FOUR = Bound(0.75, "above", "at least 3 of the 4 periods")
 NONE_OF_FOUR = Bound(0.0, "below", "none of the 4 periods", specific=False)
-APART = Bound(filtered.APART, "above", "apart by at least 10 points, beyond equal energy")
-BOTH_WAYS = Bound(filtered.APART, "above", "at least 10 points more than in the other, both ways")
+APART = Bound(controls.APART, "above", "apart by at least 10 points, beyond equal energy")
+BOTH_WAYS = Bound(controls.APART, "above", "at least 10 points more than in the other, both ways")
 DIRECT = "direct_path: as in the flow, but removed from what modules add to the final logits alone; "
 WORDS = {"attn": "attention", "mlp": "the MLPs", "attn_mlp": "attention and the MLPs"}
 LEFT = {"low": "the size goes and the residue stays", "high": "the residue goes and the size stays"}
