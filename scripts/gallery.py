@@ -5,7 +5,8 @@
 
 Every figure that the paper shows of its fine-tuned model is made of the run behind --of, which needs all instruments;
 figures 6, 7a, 22 and 23 of --scratch, 17 and 18 of --format (else of --of, if its prompts are "a,b+"), 16 of
---multiplication. Figure 15 sets --as-is beside them; the comparisons 7b, 8 and "arms" are of the runs of --sweep. What has no run is left out, and said.
+--multiplication. Figure 15 sets --as-is beside them; the comparisons 7b, 8 and "arms" are of the runs of --sweep. What
+has no run is left out, and said.
 """
 
 import argparse
