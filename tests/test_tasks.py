@@ -190,13 +190,13 @@ def small(task: str) -> list[str]:
 
 
 @pytest.mark.parametrize("task", SMALL)
-def test_every_task_goes_through_every_instrument(tmp_path, tiny_runs, task):
+def test_every_task_goes_through_every_instrument(tmp_path, trained, task):
     few = {"final_logits.draws": 2, "knock_out.draws": 2, "knock_out.batch_size": 16, "input_waves.draws": 2,
            "direct_path.draws": 2, "direct_path.control_prompts": 32, "direct_path.knock_out_prompts": 16}  # fmt: skip
     cheap = [f"callbacks.{key}={value}" for key, value in few.items()]
     train(load_config([*small(task), *cheap, "filter.draws=2"], tmp_path))
     record = json.loads((tmp_path / "record" / "run.json").read_text())
-    found, other = find_runs([tmp_path, tiny_runs / "0"])
+    found, other, *_ = find_runs([tmp_path, trained])
     p = {"modular_addition": 23, "subtraction": 21, "multiplication": 41, "three_operands": 25, "comparison": 21}[task]
     cyclic, commutative = task == "modular_addition", task != "subtraction"
     assert record["status"] == "finished" and record["p"] == found.p == p
