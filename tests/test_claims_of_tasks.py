@@ -5,7 +5,8 @@ import pytest
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.verdict import judge
 from fourier_lightning.figures.catalogue import FIGURES
-from fourier_lightning.record.runs import Run, find_runs
+from fourier_lightning.record.runs import Run
+from tests.records import run_of
 
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 THIRDS = 10 / 3
@@ -15,20 +16,24 @@ def phase(module: str, period: float, alignment: float, amount: float) -> dict:
     return {"module": module, "layer": 0, "period": period, "alignment": alignment, "amount": amount, "p_value": 0.001}
 
 
+def made(seed: int, task: str = "multiplication", body: str = "random") -> Run:
+    """A model with the pretrained table that is right in 80 %, and whose MLP writes T = 10/3."""
+    info = {
+        "id": f"{seed:012}", "seed": seed, "task": {"name": task, "cyclic": False, "commutative": True},
+        "arm": {"body": body, "table": "pretrained", "frozen": body == "random"},
+        "metrics": {"train/accuracy": 1.0, "test/accuracy": 0.8},
+        "config": {"backbone": {"name": "b"}, "data": {"templates": ["format"]}, "embedding": {"freeze": False}},
+    }  # fmt: skip
+    rows = [
+        phase("mlp", THIRDS, 0.9, 3.0), phase("mlp", 3.0, 0.9, 1.0), phase("mlp", 7.0, 0.9, 1.0),
+        phase("attn", THIRDS, 0.1, 0.1), phase("attn", 3.0, 0.1, 1.0), phase("attn", 7.0, 0.1, 1.0),
+    ]  # fmt: skip
+    return run_of(info, answer_phase=rows)
+
+
 @pytest.fixture
-def three(tiny_runs) -> list[Run]:
-    """Three seeds with the pretrained table that multiply, and whose MLP writes T = 10/3."""
-    runs = [find_runs([tiny_runs / "0"])[0] for _ in range(3)]
-    for seed, run in enumerate(runs):
-        run.info = {**run.info, "task": {"name": "multiplication", "cyclic": False, "commutative": True}}
-        run.info["model"] = {**run.info["model"], "seed": seed, "id": f"{seed:012}"}
-        run.info |= {"id": f"{seed:012}", "seed": seed}
-        run.info["metrics"] = {"train/accuracy": 1.0, "test/accuracy": 0.8}
-        run._read["tables/answer_phase"] = [
-            phase("mlp", THIRDS, 0.9, 3.0), phase("mlp", 3.0, 0.9, 1.0), phase("mlp", 7.0, 0.9, 1.0),
-            phase("attn", THIRDS, 0.1, 0.1), phase("attn", 3.0, 0.1, 1.0), phase("attn", 7.0, 0.1, 1.0),
-        ]  # fmt: skip
-    return runs
+def three() -> list[Run]:
+    return [made(seed) for seed in range(3)]
 
 
 def value(name: str, runs: list[Run]) -> list[float | None]:
@@ -48,10 +53,10 @@ def test_multiplication_has_periods_of_its_own(three):
 def test_claims_hear_runs_of_their_task_alone(three):
     told = {name for name in BY_NAME for one in value(name, three) if one is not None}
     assert told == {"multiplication_periods"}  # accuracy is claimed of the fine-tuned arm
-    for run in three:
-        run.info["arm"] = {**run.info["arm"], "body": "pretrained", "frozen": False, "control": "none"}
-    assert value("multiplication_accuracy", three) == [0.8]
-    assert FIGURES["16"].of(three[0]) and not FIGURES["16"].of(find_runs([three[0].dir])[0])
-    for run in three:
-        run.info["task"] = {"name": "addition", "cyclic": False, "commutative": True}
-    assert value("multiplication_accuracy", three) == value("multiplication_periods", three) == [None]
+    tuned = [made(seed, body="pretrained") for seed in range(3)]
+    assert value("multiplication_accuracy", tuned) == [pytest.approx(0.8)]
+    assert value("multiplication_periods", tuned) == [1.0]
+    adding = [made(seed, "addition", "pretrained") for seed in range(3)]
+    assert value("multiplication_accuracy", adding) == value("multiplication_periods", adding) == [None]
+    assert value("fine_tuned_adds", adding) == [pytest.approx(0.8)] and value("fine_tuned_adds", tuned) == [None]
+    assert FIGURES["16"].of(three[0]) and not FIGURES["16"].of(adding[0])
