@@ -69,10 +69,11 @@ def build_optimizer(net: Any, blocks: nn.Module, settings: OptimizerSettings) ->
     trained = [p for p in net.parameters() if p.requires_grad]
     apart = [p for p in trained if p is table and settings.table_lr is not None]
     trained = [p for p in trained if p is not table or not apart]
-    slow = [{"params": apart, "lr": settings.table_lr}] if apart else []
+    slow: list[dict[str, Any]] = [{"params": apart, "lr": settings.table_lr}] if apart else []
     if settings.name == "adamw":
-        groups = [{"params": trained}, *slow]
-        adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True)
+        adamw = torch.optim.AdamW(
+            [{"params": trained}, *slow], lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True
+        )
         # Lightning refuses to clip the gradients of a fused optimizer under mixed precision, lest it unscale them
         # again inside its step. Without this flag a scaler unscales before the step, as for any other optimizer.
         adamw._step_supports_amp_scaling = False
@@ -80,7 +81,7 @@ def build_optimizer(net: Any, blocks: nn.Module, settings: OptimizerSettings) ->
     inside = {id(p) for p in blocks.parameters() if p.ndim == 2}
     matrices = [p for p in trained if id(p) in inside]
     others = [p for p in trained if id(p) not in inside]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": matrices, "muon": True, "lr": settings.muon_lr, "momentum": settings.momentum},
         {"params": others, "muon": False, "lr": settings.lr, "betas": betas},
         *({**group, "muon": False, "betas": betas} for group in slow),

@@ -9,7 +9,7 @@ from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.verdict import decide
 from fourier_lightning.figures import spectra
 from fourier_lightning.figures.errors import knock_outs
-from fourier_lightning.fourier.nulls import compare
+from fourier_lightning.fourier.nulls import against_largest, compare
 from fourier_lightning.fourier.spectrum import prominence
 from fourier_lightning.readings import waves, words
 from fourier_lightning.readings.filters import same
@@ -150,6 +150,15 @@ def test_the_spread_of_a_null_is_that_of_groups_as_large():
     np.testing.assert_allclose(found.limit, expected * (1 + spread * np.sort(largest)[-5]))
     np.testing.assert_allclose(found.p_value, [(1 + (largest >= z).sum()) / 100 for z in found.z.numpy()])
     np.testing.assert_allclose(found.p_single, (1 + (shares >= share).sum(axis=0)) / 100)
+    least = compare(*(torch.tensor(values) for values in (share, shares[:2], expected, counts)))
+    assert least.p_single.min() >= 1 / 3
+    with pytest.raises(ValueError, match="draws=1: a null needs 2 or more"):
+        compare(*(torch.tensor(values) for values in (share, shares[:1], expected, counts)))
+
+
+@pytest.mark.parametrize(("draws", "place"), [(5, 1), (19, 1), (38, 1), (39, 2), (98, 4), (99, 5)])
+def test_the_limit_is_the_draw_that_a_twentieth_reaches(draws, place):
+    assert against_largest(torch.zeros(1), torch.arange(float(draws)))[1] == draws - place
 
 
 def test_knock_outs_name_the_six_costliest_and_draw_two_deviations():
@@ -165,7 +174,7 @@ def test_the_bound_of_a_claim_has_two_sides(run, claim):
     limit, outside = claim.bound.limit, -E if claim.bound.side == "above" else E
 
     def outcome(value, control=None):
-        return decide(claim, "x", [(run, Measured(value, control=control))] * 2).outcome
+        return decide(claim, "x", [(run, Measured(value, control=control))] * 2, rate=0.0).outcome
 
     assert outcome(limit) == "supported" and outcome(limit + outside) == "not here"
     assert outcome(limit, limit) == ("undecided" if claim.bound.specific else "supported")

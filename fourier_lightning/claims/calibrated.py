@@ -14,6 +14,8 @@ FEWEST = 20  # models, without which a rate says too little
 def error_rate(claim: str) -> float | None:
     """Share of the models of known mechanism in which a claim's rule said the wrong thing; None if that is not known.
 
+    Without a rate a claim about a mechanism or a table is "not comparable" (``verdict.outcome_of``).
+
     Read from the committed rows of ``calibration.jsonl``: ``claim``, ``models`` and ``wrong``.
 
     Args:

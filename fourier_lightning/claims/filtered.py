@@ -6,18 +6,34 @@ final logits alone (``direct_path``).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
-
-import numpy as np
+from typing import Any, Literal
 
 from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.readings import filters
-from fourier_lightning.readings.controls import APART, Row, controlled, equal, fair_control, gap, noise, opening, unlike
+from fourier_lightning.readings.controls import (
+    APART,
+    Row,
+    controlled,
+    equal,
+    fair_control,
+    gap,
+    noise,
+    opening,
+    opening_noise,
+    unlike,
+)
 from fourier_lightning.readings.effects import input_rows
+from fourier_lightning.readings.luck import in_the_middle
 from fourier_lightning.record.runs import Run
 
 Path = Literal["flow", "direct"]
 ERRORS = 0.02  # of the prompts: where a filter breaks fewer, there are no errors of its to look at
+
+
+def opened(run: Run, intact: Row, row: Row, removed: str, **more: Any) -> Measured:
+    """How far what stays outlives what goes, with the spread of the control's draws."""
+    spread = opening_noise(row, removed, run.p)
+    return Measured(opening(intact, row, removed, run.p), control_std=spread, draws=row["control_draws"], **more)
 
 
 def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
@@ -31,10 +47,7 @@ def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
         intact, row = table.get(("none", "none")), table.get((modules, removed))
         if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
             return None
-        return Measured(
-            opening(intact, row, removed), control_std=noise(row, "mod_10", "within_10"), draws=row["control_draws"],
-            incomparable=unlike(row, run.p), detail=told(row),
-        )  # fmt: skip
+        return opened(run, intact, row, removed, incomparable=unlike(row, run.p), detail=told(row))
 
     return measure
 
@@ -60,10 +73,10 @@ def division_of_labour(path: Path = "flow") -> Measure:
         if intact is None or not all(fair_control(row, "mod_10", "within_10") for row in rows):
             return None
         made = [row for row in rows if row is not None]
-        opened = [max(0.0, gap(row, removed) - max(0.0, gap(intact, removed)))
-                  for row, (_, removed) in zip(made, keys, strict=True)]  # fmt: skip
+        apart = [max(0.0, gap(row, removed, run.p) - max(0.0, gap(intact, removed, run.p)))
+                 for row, (_, removed) in zip(made, keys, strict=True)]  # fmt: skip
         whys = [row.get("comparable") or "" for row in made]
-        pairs = [(opened[i] - opened[i + 1], whys[i] or whys[i + 1]) for i in (0, 2)]
+        pairs = [(apart[i] - apart[i + 1], whys[i] or whys[i + 1]) for i in (0, 2)]
         fair = [pair for pair in pairs if not pair[1] and pair[0] < APART]  # one way that can be told, and is not there
         value, why = min(fair) if fair else (min(pairs)[0], pairs[0][1] or pairs[1][1])
         detail = f"{made[0].get('method', 'direct path')}: low {pairs[0][0]:+.3f}, high {pairs[1][0]:+.3f}"
@@ -108,10 +121,14 @@ def single_wave(period: Callable[[Run], float], name: str, path: Path = "flow") 
     return measure
 
 
-def longest_wave(path: Path = "flow") -> Measure:
-    """Share of answers that are wrong and within a tenth of the number line, the longest wave alone (figures 11b, 12).
+def longest_wave(path: Path = "flow", exact: bool = False) -> Measure:
+    """Share of answers within a tenth of the number line, the longest wave alone, and wrong (figures 11b, 12).
 
     Its control: the same of always answering the middle of the range.
+
+    Args:
+        path: where the other waves go.
+        exact: whether right answers count as near: then it is the size alone that is asked for.
     """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
@@ -119,21 +136,13 @@ def longest_wave(path: Path = "flow") -> Measure:
         total = sum(one["count"] for one in rows)
         if row is None or not total:
             return None
-        near = sum(one["count"] for one in rows if 0 < abs(one["error"]) <= run.p / 10)
+        near = sum(one["count"] for one in rows if abs(one["error"]) <= run.p / 10 and (exact or one["error"]))
         mean = sum(one["error"] * one["count"] for one in rows) / total
         detail = f"mean error {mean:.0f}; {row.get('method', 'direct path')}"
-        blind = in_the_middle(run.p)
+        blind = in_the_middle(run.p, exact)
         return Measured(near / total, blind, n=total, incomparable=row.get("comparable", ""), detail=detail)
 
     return measure
-
-
-def in_the_middle(p: int) -> float:
-    """How often a sum of two numbers 0..(p - 1) / 2 is within a tenth of the line from its middle, and not it."""
-    operands = np.arange((p + 1) // 2)
-    sums = (operands[:, None] + operands)[np.triu_indices(len(operands))]
-    apart = np.abs(sums - (p - 1) / 2)
-    return float(((apart > 0) & (apart <= p / 10)).mean())
 
 
 def errors_to_look_at(run: Run, modules: str, removed: str) -> tuple[Row, str] | None:
@@ -187,5 +196,4 @@ def input_short(run: Run, peers: Sequence[Run]) -> Measured | None:
     intact, row = rows.get("none"), rows.get("short")
     if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
         return None
-    return Measured(opening(intact, row, "high"), control_std=noise(row, "mod_10", "within_10"),
-                    draws=row["control_draws"], detail=told({"method": "input rows", **row}))  # fmt: skip
+    return opened(run, intact, row, "high", detail=told({"method": "input rows", **row}))

@@ -1,12 +1,15 @@
 """A filter's row beside random directions: what outlives what, and whether the controls leave anything to tell.
 
 What counts is what stays and what goes: without long waves the residue should outlive the size, without short ones the
-size the residue, and more so than without as much of random directions (controls of equal energy).
+size the residue, and more so than without as much of random directions (controls of equal energy). Both count beyond
+luck: on a short number line a third of all guesses are within 10, and a tenth is right modulo 10.
 """
 
 from typing import Any
 
 import numpy as np
+
+from fourier_lightning.readings.luck import beyond_luck, luck
 
 Row = dict[str, Any]
 APART = 0.1  # what stays outlives what goes by this much, beyond the control
@@ -42,10 +45,10 @@ def controlled(row: Row, name: str, stat: str = "mean") -> float:
     return float(row.get(f"{CONTROLS[equal(row)]}_{name}_{stat}") or 0.0)
 
 
-def gap(row: Row, removed: str) -> float:
-    """How much more often what should stay is right than what should go."""
-    stays, goes = (row[name] for name in STAYS[removed])
-    return float(stays - goes)
+def gap(row: Row, removed: str, p: int) -> float:
+    """How much more often what should stay is right than what should go, both beyond luck."""
+    stays, goes = (beyond_luck(row[name], name, p) for name in STAYS[removed])
+    return stays - goes
 
 
 def noise(row: Row, *names: str) -> float:
@@ -53,10 +56,16 @@ def noise(row: Row, *names: str) -> float:
     return float(np.hypot.reduce([controlled(row, name, "std") for name in names]))
 
 
-def opening(intact: Row, row: Row, removed: str) -> float:
+def opening(intact: Row, row: Row, removed: str, p: int) -> float:
     """How far what stays outlives what goes: beyond a gap of the whole model, and what a fair control opens of it.
 
     A gap of the whole model the other way is no credit: both may be lost, and the gap closed.
     """
-    (stays, goes), whole = (controlled(row, name) for name in STAYS[removed]), max(0.0, gap(intact, removed))
-    return gap(row, removed) - whole - max(0.0, stays - goes - whole)
+    stays, goes = (beyond_luck(controlled(row, name), name, p) for name in STAYS[removed])
+    whole = max(0.0, gap(intact, removed, p))
+    return gap(row, removed, p) - whole - max(0.0, stays - goes - whole)
+
+
+def opening_noise(row: Row, removed: str, p: int) -> float:
+    """Standard deviation of the same over the control's draws."""
+    return float(np.hypot.reduce([controlled(row, name, "std") / (1 - luck(name, p)) for name in STAYS[removed]]))

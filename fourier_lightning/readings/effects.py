@@ -117,7 +117,7 @@ def reading(seeds: Sequence[tuple[Run, Row, Row]], fair: bool) -> str:
     if not fair:
         return "it breaks the answer; no control of equal energy"
     for band, words in KEPT.items():
-        if np.mean([opening(whole, row, band) for _, whole, row in seeds]) >= APART:
+        if np.mean([opening(whole, row, band, run.p) for run, whole, row in seeds]) >= APART:
             return words
     control = float(np.mean([controlled(row, "accuracy") for _, _, row in seeds]))
     if abs(control - accuracy) <= ALIKE:
