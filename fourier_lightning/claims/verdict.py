@@ -59,6 +59,7 @@ class Claim:
             its training pairs) or ``table`` (the number rows: seeds that share one table count as one).
         fact: what it asserts of a model, e.g. "writes(mlp, 2)": models of known mechanism say whether that is so, which
             is how its rule is calibrated. Without that a rule about a mechanism or a table decides nothing.
+        tasks: names of the tasks whose runs can tell.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Claim:
     needs: str = ""
     about: Literal["learning", "mechanism", "table"] = "mechanism"
     fact: str = ""
+    tasks: tuple[str, ...] = ("addition",)
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,14 @@ class Verdict:
 def judge(claim: Claim, runs: Sequence[Run], rate: float | None = None) -> list[Verdict]:
     """A verdict for each model that the claim is about and that has the record for it; else one "not measured".
 
-    A run that is not finished gives no number, nor does one of another task than the paper's.
+    A run that is not finished gives no number, nor does one of another task than the claim's.
 
     Args:
         claim: asked.
         runs: all that there are: contrasts look at the others.
         rate: how often its rule errs on models of known mechanism; None for the committed calibration's.
     """
-    done = [run for run in finished(runs) if run.task["name"] == "addition"]
+    done = [run for run in finished(runs) if run.task["name"] in claim.tasks]
     measured: dict[Run, Measured] = {}
     candidates = [run for run in done if claim.of(run)] if claim.measure else []
     absent = ""
@@ -165,7 +167,10 @@ def bars(claim: Claim, run: Run) -> str:
     """Why a run can't say anything about a claim of this kind; "" if it can."""
     if claim.about == "table" and (run.arm.frozen or not run.arm.trained):
         return ""
-    return unfit(run) if claim.about == "learning" else without_mechanism(run)
+    if claim.about == "learning":
+        held_out = f"its split holds out {run.split}, the paper's does not" if run.split != "random" else ""
+        return held_out or unfit(run)
+    return without_mechanism(run)
 
 
 def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]], rate: float | None = None) -> Verdict:

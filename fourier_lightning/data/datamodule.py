@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fourier_lightning.data.batches import Batches, Examples, concatenate
-from fourier_lightning.data.split import split_indices, split_sizes
+from fourier_lightning.data.batches import Batches, Examples, concatenate, drawn_orders
+from fourier_lightning.data.split import SplitKind, split_rows
 from fourier_lightning.data.task import Task
 from fourier_lightning.data.tokens import (
     NumberStyle,
@@ -29,10 +29,12 @@ class ArithmeticDataModule(pl.LightningDataModule):
         task: what is asked, and of which operands.
         templates: names out of ``task.templates``; each row gets one, drawn once.
         train_fraction: training rows as a share of all rows, at most 0.8.
+        split: what is held out of training, see ``data.split``: ``random`` rows, ``operands``, ``sums`` (answers),
+            ``residues`` (last digits of answers) or ``carries`` (a pattern of them).
         split_seed: of the split, of each row's template and of its order of operands. Independent of the run's seed.
         number_style: the answer token, ``bare`` ("108") or ``space`` (" 108").
         vocabulary: ``compact`` (only tokens that the task uses, same logits on them) or ``full``.
-        redraw_order: where a row stands for both orders of its operands, draw which of them comes first at each
+        redraw_order: where a row stands for all orders of its operands, draw which of them comes first at each
             presentation in training rather than once for each row. Elsewhere the order is the row, and stays.
         batch_size: of training.
         eval_batch_size: of validation and test.
@@ -49,6 +51,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         *,
         templates: list[str],
         train_fraction: float = 0.8,
+        split: SplitKind = "random",
         split_seed: int = 0,
         number_style: NumberStyle = "bare",
         vocabulary: Literal["compact", "full"] = "compact",
@@ -63,18 +66,17 @@ class ArithmeticDataModule(pl.LightningDataModule):
         self.redraw_order, self.split_seed = redraw_order and task.unordered, split_seed
 
         numbers = number_ids(tokenizer, task.p, number_style, task.size_key)  # first: it bounds the rows
-        self.operands = task.operands()  # (rows, 2)
-        _check_split(len(self.operands), train_fraction, task.size_key)
-        parts = split_indices(len(self.operands), train_fraction, split_seed)
+        self.operands = task.operands()  # (rows, k)
+        parts = split_rows(task, self.operands, split, train_fraction, split_seed)
         self.split = dict(zip(("train", "val", "test"), parts, strict=True))
         values = range(task.smallest, task.largest + 1)
-        encoded = [encode_template(tokenizer, task.templates[name], values, task.size_key) for name in templates]
+        encoded = self._encode(tokenizer, templates)
         self.vocabulary: Vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact")
 
         rng = torch.Generator().manual_seed(split_seed)
         self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)  # (rows,)
-        flip = torch.rand(len(self.operands), generator=rng) < (0.5 if task.unordered else 0.0)
-        self.shown = torch.where(flip[:, None], self.operands.flip(1), self.operands)  # (rows, 2), as in the texts
+        order = drawn_orders(*self.operands.shape, rng)
+        self.shown = self.operands.gather(1, order) if task.unordered else self.operands  # (rows, k), as in the texts
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
         self._loaders: dict[tuple[str, str], list[Examples]] = {}
 
@@ -84,14 +86,14 @@ class ArithmeticDataModule(pl.LightningDataModule):
         return self.task.p
 
     def leaked(self) -> int:
-        """Validation and test rows whose mirrored pair is a training row.
+        """Validation and test rows whose operands are a training row's, in another order.
 
-        0 for unordered pairs, and for tasks in which the mirrored pair is another question.
+        0 for unordered rows, and for tasks in which another order is another question.
         """
         if not self.task.commutative:
             return 0
-        low, high = self.operands.min(dim=1).values, self.operands.max(dim=1).values
-        unordered = low * (self.task.largest + 1) + high  # one number for each unordered pair
+        powers = (self.task.largest + 1) ** torch.arange(self.operands.shape[1])
+        unordered = (self.operands.sort(dim=1).values * powers).sum(dim=1)  # one number for each unordered row
         held_out = torch.cat([self.split["val"], self.split["test"]])
         return int(torch.isin(unordered[held_out], unordered[self.split["train"]]).sum())
 
@@ -113,33 +115,36 @@ class ArithmeticDataModule(pl.LightningDataModule):
             ConfigError: no such template, tokens that the model hasn't, operands out of range, or an empty split.
         """
         _check_templates(self.task, templates)
-        values = range(self.task.smallest, self.task.largest + 1)
-        encoded = [
-            encode_template(tokenizer, self.task.templates[name], values, self.task.size_key) for name in templates
-        ]
+        encoded = self._encode(tokenizer, templates)
         for name, (prompts, _) in zip(templates, encoded, strict=True):
             if not torch.isin(prompts, self.vocabulary.token_ids).all():
                 key = f"data.templates={templates}"
                 raise ConfigError(key, f"the model has no tokens for {name}", "train with data.vocabulary=full")
         if smallest < self.task.smallest or largest > self.task.largest:
-            key, known = f"data.{self.task.size_key}", f"{self.task.smallest}..{self.task.largest}"
+            key, known = f"data.{self.task.operand_key}", f"{self.task.smallest}..{self.task.largest}"
             raise ConfigError(key, f"the model knows the operands {known}", "ask for operands within them")
         inside = ((self.operands >= smallest) & (self.operands <= largest)).all(dim=1)
         self.split = {name: rows[inside[rows]] for name, rows in self.split.items()}
         if min(map(len, self.split.values())) < 1:
-            key = f"data.{self.task.size_key}"
+            key = f"data.{self.task.operand_key}"
             raise ConfigError(key, f"a split has no rows within {smallest}..{largest}", "ask for more operands")
         if len(templates) != len(self._templates):
             rng = torch.Generator().manual_seed(self.split_seed)
             self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
 
-    def prompts_of(self, operands: list[tuple[int, int]] | Tensor) -> Examples:
-        """Any operands (n, 2) in range, in the first of the templates."""
+    def _encode(self, tokenizer: Any, templates: list[str]) -> list[tuple[Tensor, Tensor]]:
+        """Each template's prompts and slots, see ``encode_template``."""
+        task, values = self.task, range(self.task.smallest, self.task.largest + 1)
+        texts = [task.templates[name] for name in templates]
+        return [encode_template(tokenizer, text, values, task.operand_key, task.letters) for text in texts]
+
+    def prompts_of(self, operands: list[tuple[int, ...]] | Tensor) -> Examples:
+        """Any operands (n, k) in range, in the first of the templates."""
         return self._fill(0, torch.as_tensor(operands))
 
     def _fill(self, template: int, operands: Tensor) -> Examples:
-        """A template with operands (n, 2) in its slots."""
+        """A template with operands (n, k) in its slots."""
         prompts, slots = self._templates[template]
         rows = operands - self.task.smallest
         prompt = prompts[rows[:, 0]].clone()
@@ -193,16 +198,6 @@ def _check_templates(task: Task, templates: list[str]) -> None:
     if unknown or not templates:
         known = ", ".join(task.templates)
         raise ConfigError(f"data.templates={templates}", f"not templates: {unknown}", f"choose from {known}")
-
-
-def _check_split(n_pairs: int, train_fraction: float, size_key: str) -> None:
-    sizes = split_sizes(n_pairs, train_fraction)
-    if min(sizes) < 1:
-        raise ConfigError(
-            f"data.train_fraction={train_fraction}",
-            f"{n_pairs} pairs split into {sizes[0]} training, {sizes[1]} validation and {sizes[2]} test rows",
-            f"raise data.train_fraction or data.{size_key}",
-        )
 
 
 def data_of(task: type[Task]) -> Callable[..., ArithmeticDataModule]:

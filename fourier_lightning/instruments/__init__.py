@@ -2,6 +2,7 @@
 
 from fourier_lightning.instruments.answer_phase import AnswerPhase
 from fourier_lightning.instruments.base import Findings, Instrument, View
+from fourier_lightning.instruments.breakdown import Breakdown
 from fourier_lightning.instruments.direct_path import DirectPath
 from fourier_lightning.instruments.embedding_spectrum import EmbeddingSpectrum
 from fourier_lightning.instruments.filter_ablation import FilterAblation
@@ -14,6 +15,6 @@ from fourier_lightning.instruments.logit_lens import LogitLens
 from fourier_lightning.instruments.single_component import SingleComponent
 
 __all__ = [
-    "AnswerPhase", "DirectPath", "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits", "Findings",
-    "InputWaves", "Instrument", "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
+    "AnswerPhase", "Breakdown", "DirectPath", "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits",
+    "Findings", "InputWaves", "Instrument", "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
 ]  # fmt: skip

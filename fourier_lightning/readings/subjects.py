@@ -31,3 +31,8 @@ def untouched(run: Run) -> bool:
 def uses_format(run: Run) -> bool:
     """Whether the prompts are "a,b+" (appendix C.3)."""
     return bool(run.config["data"]["templates"] == ["format"])
+
+
+def multiplies(run: Run) -> bool:
+    """Whether the task is multiplication (appendix C.2)."""
+    return bool(run.task["name"] == "multiplication")

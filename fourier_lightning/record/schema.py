@@ -114,6 +114,10 @@ TABLES: dict[str, Table] = {
     "lens_accuracy": Table("logit_lens", "a place in the residual stream", cols(
         ("layer", "int", "from 0; -1 is the embedding"), ("after", "str", "`embed`, `attn` or `mlp`"),
     ) + measured()),
+    "breakdown": Table("breakdown", "questions of one kind: with as many carries, or of about one size", cols(
+        ("by", "str", "`carries` (columns that carry), `answer` (its size) or `operand` (the largest one's size)"),
+        ("low", "int", "the least of this kind"), ("high", "int", "the most"), ("examples", "int", "of this kind"),
+    ) + measured()),
     "layer_periods": Table("layer_spectrum", "a period in what a module writes", cols(
         ("module", "str", "`attn` or `mlp`"), ("layer", "int", "from 0")) + PERIOD + cols(
         ("share", "float", "its part of the power over the number line"),
@@ -142,7 +146,8 @@ TABLES: dict[str, Table] = {
         ("control_energy_rows", "float?", "random rows that equal energy takes, mean"),
     )),
     "final_logit_waves": Table("final_logits", "a strong wave of a prompt's final logits", cols(
-        ("a", "int", "first operand"), ("b", "int", "second operand"), ("answer", "int", "the right number"),
+        ("a", "int", "first operand"), ("b", "int", "second operand"),
+        ("c", "int?", "third operand; null of two"), ("answer", "int", "the right number"),
         ("predicted", "int", "the model's"), ("band", "str", "`all`, `low` (k < cut-off) or `high`"),
         ("rank", "int", "from 1, by amplitude within the band")) + WAVE + cols(
         ("amplitude", "float", "of the wave, logits"), ("peak", "float", "where it is highest next to the answer"),
