@@ -134,7 +134,7 @@ def breaks(found: Sequence[Effect], name: str) -> list[str]:
 
 
 def differing(verdicts: Sequence[Verdict], groups: Mapping[str, Sequence[Run]]) -> list[str]:
-    """The digest of the ledger, in ten lines at most."""
+    """The digest of the ledger, in nine lines at most."""
     lines, counts = digest(verdicts)
     named = seeds.names(groups)
     told = []
