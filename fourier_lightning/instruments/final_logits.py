@@ -87,7 +87,7 @@ class FinalLogits(Instrument):
         modules = {name: [Site(f"{name}_out", layer) for layer in range(decoder.n_layer)] for name in ("attn", "mlp")}
         with capture(decoder, [decoder.final, *modules["attn"], *modules["mlp"]]) as seen:
             asked = view.prompts_of(operands)
-            logits = decoder.uncapped(decoder.answer_logits(asked.prompt.to(view.device)))
+            logits = decoder.uncapped(decoder.answer_logits(asked.prompt.to(view.device), share=True))
         logits = logits[:, view.numbers].double().cpu()  # (prompts, p)
         found, basis = Findings(), view.basis(self.basis)
         unembedding = decoder.unembedding(view.numbers, fold=self.ln != "none")
@@ -105,7 +105,7 @@ class FinalLogits(Instrument):
         """How often the strongest waves alone, and random ones, peak at the answer."""
         groups = spread([group.to(view.device) for group in view.examples], self.many)
         asked = list(Batches(groups, self.batch_size))
-        said = [view.decoder.uncapped(view.decoder.answer_logits(batch["prompt"])) for batch in asked]
+        said = [view.decoder.uncapped(view.decoder.answer_logits(batch["prompt"], share=True)) for batch in asked]
         logits = torch.cat([one[:, view.numbers].double().cpu() for one in said])  # (prompts, p)
         answers, basis = torch.cat([batch["answer"].cpu() for batch in asked]), view.basis(self.basis)
         coefficient = logits @ basis.rows.T  # (prompts, rows)
