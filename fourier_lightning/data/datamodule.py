@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from fourier_lightning.data.batches import Batches, Examples, concatenate
+from fourier_lightning.data.digits import Axis, DigitOf, Digits
+from fourier_lightning.data.shots import Asked, demonstrations, draw_shots, same_questions
 from fourier_lightning.data.split import split_indices, split_sizes
 from fourier_lightning.data.task import Task
 from fourier_lightning.data.tokens import (
@@ -31,7 +33,12 @@ class ArithmeticDataModule(pl.LightningDataModule):
         train_fraction: training rows as a share of all rows, at most 0.8.
         split_seed: of the split, of each row's template and of its order of operands. Independent of the run's seed.
         number_style: the answer token, ``bare`` ("108") or ``space`` (" 108").
-        vocabulary: ``compact`` (only tokens that the task uses, same logits on them) or ``full``.
+        vocabulary: ``compact`` (only tokens that the task uses, same logits on them) or ``full``. With demonstrations,
+            or on an axis of digits, it is always the full one: a prompted model may say anything.
+        shots: demonstrations before every prompt, drawn with ``split_seed`` from the training rows, each in its row's
+            template, with its answer and a line break. They are the same everywhere, and no split asks them.
+        axis: the number line. ``number``: answers that are one token each; ``last_digit`` or ``first_digit``: one digit
+            of an answer, for tokenizers that split numbers into digits (see ``data.digits``).
         redraw_order: where a row stands for both orders of its operands, draw which of them comes first at each
             presentation in training rather than once for each row. Elsewhere the order is the row, and stays.
         batch_size: of training.
@@ -52,6 +59,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
         split_seed: int = 0,
         number_style: NumberStyle = "bare",
         vocabulary: Literal["compact", "full"] = "compact",
+        shots: int = 0,
+        axis: Axis = "number",
         redraw_order: bool = False,
         batch_size: int = 16,
         eval_batch_size: int = 1024,
@@ -59,24 +68,43 @@ class ArithmeticDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         _check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size)
-        self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
+        if shots < 0:
+            raise ConfigError(f"data.shots={shots}", "negative", "use 0 or more demonstrations")
+        self.whole, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
+        self.task: Task = task if axis == "number" else DigitOf(task, axis)
         self.redraw_order, self.split_seed = redraw_order and task.unordered, split_seed
+        self.tokenizer, self.shots, self.axis = tokenizer, shots, axis
 
-        numbers = number_ids(tokenizer, task.p, number_style, task.size_key)  # first: it bounds the rows
+        if axis == "number":  # first: it bounds the rows
+            numbers = number_ids(tokenizer, task.p, number_style, task.size_key)
         self.operands = task.operands()  # (rows, 2)
         _check_split(len(self.operands), train_fraction, task.size_key)
         parts = split_indices(len(self.operands), train_fraction, split_seed)
         self.split = dict(zip(("train", "val", "test"), parts, strict=True))
-        values = range(task.smallest, task.largest + 1)
-        encoded = [encode_template(tokenizer, task.templates[name], values, task.size_key) for name in templates]
-        self.vocabulary: Vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact")
-
         rng = torch.Generator().manual_seed(split_seed)
         self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)  # (rows,)
         flip = torch.rand(len(self.operands), generator=rng) < (0.5 if task.unordered else 0.0)
         self.shown = torch.where(flip[:, None], self.operands.flip(1), self.operands)  # (rows, 2), as in the texts
-        self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
+        self.asks = same_questions(self.operands, task.commutative)  # (rows,)
         self._loaders: dict[tuple[str, str], list[Examples]] = {}
+
+        gap, before = "" if number_style == "bare" else " ", ""
+        if shots:
+            rows = draw_shots(self.split, self.asks, shots, split_seed)
+            self.split["train"] = self.split["train"][~torch.isin(self.split["train"], rows)]
+            solved = [task.templates[templates[index]] for index in self.template_of_row[rows].tolist()]
+            before = demonstrations(tokenizer, task, solved, self.shown[rows], gap)
+        self._texts = [before + task.templates[name] for name in templates]
+        self._digits = None if axis == "number" else Digits(tokenizer, task, gap)
+        self._templates: list[tuple[Tensor, Tensor]] = []
+        self.vocabulary: Vocabulary
+        if self._digits is not None:
+            self.vocabulary = self._digits.vocabulary()
+            return
+        values = range(task.smallest, task.largest + 1)
+        encoded = [encode_template(tokenizer, text, values, task.size_key) for text in self._texts]
+        self.vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact" and not shots)
+        self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
 
     @property
     def p(self) -> int:
@@ -88,20 +116,16 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
         0 for unordered pairs, and for tasks in which the mirrored pair is another question.
         """
-        if not self.task.commutative:
-            return 0
-        low, high = self.operands.min(dim=1).values, self.operands.max(dim=1).values
-        unordered = low * (self.task.largest + 1) + high  # one number for each unordered pair
         held_out = torch.cat([self.split["val"], self.split["test"]])
-        return int(torch.isin(unordered[held_out], unordered[self.split["train"]]).sum())
+        return int(torch.isin(self.asks[held_out], self.asks[self.split["train"]]).sum())
 
-    def examples(self, split: Literal["train", "val", "test"]) -> list[Examples]:
-        """The rows of a split, grouped by prompt length."""
+    def examples(self, split: Literal["train", "val", "test"], axis: Axis | None = None) -> list[Examples]:
+        """The rows of a split, grouped by prompt length; ``axis``: of another number line than the data's own."""
         rows = self.split[split]
         by_length: dict[int, list[Examples]] = {}
-        for index in range(len(self._templates)):
-            group = self._fill(index, self.shown[rows[self.template_of_row[rows] == index]])
-            by_length.setdefault(group.prompt.shape[1], []).append(group)
+        for index in range(len(self._texts)):
+            for group in self._fill(index, self.shown[rows[self.template_of_row[rows] == index]], axis or self.axis):
+                by_length.setdefault(group.prompt.shape[1], []).append(group)
         return [concatenate(groups) for _, groups in sorted(by_length.items())]
 
     def ask(self, tokenizer: Any, templates: list[str], smallest: int, largest: int) -> None:
@@ -133,19 +157,34 @@ class ArithmeticDataModule(pl.LightningDataModule):
             rng = torch.Generator().manual_seed(self.split_seed)
             self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
+        self._texts = [self.task.templates[name] for name in templates]
 
     def prompts_of(self, operands: list[tuple[int, int]] | Tensor) -> Examples:
-        """Any operands (n, 2) in range, in the first of the templates."""
-        return self._fill(0, torch.as_tensor(operands))
+        """Any operands (n, 2) in range, in the first of the templates.
 
-    def _fill(self, template: int, operands: Tensor) -> Examples:
-        """A template with operands (n, 2) in its slots."""
+        Raises:
+            ConfigError: digits give these prompts different lengths.
+        """
+        groups = self._fill(0, torch.as_tensor(operands), self.axis)
+        if len(groups) != 1:
+            shown = torch.as_tensor(operands).tolist()
+            raise ConfigError(f"prompts={shown}", "their numbers have different digits", "ask for one of them")
+        return groups[0]
+
+    def asked(self, split: Literal["train", "val", "test"]) -> Asked:
+        """The questions of a split for a model that answers in its own words."""
+        return Asked.of(self.tokenizer, self.vocabulary.token_ids, self.examples(split, "number"))
+
+    def _fill(self, template: int, operands: Tensor, axis: Axis) -> list[Examples]:
+        """A template with operands (n, 2) in its slots, an entry for each length."""
+        if self._digits is not None:
+            return self._digits.questions(self._texts[template], operands, axis)
         prompts, slots = self._templates[template]
         rows = operands - self.task.smallest
         prompt = prompts[rows[:, 0]].clone()
         for row, slot in zip(rows.T, slots.tolist(), strict=True):
             prompt[:, slot] = prompts[row, slot]
-        return Examples(prompt, self.task.answers(operands), operands, slots.expand(len(operands), len(slots)))
+        return [Examples(prompt, self.task.answers(operands), operands, slots.expand(len(operands), len(slots)))]
 
     def on_device(self, split: Literal["train", "val", "test"]) -> list[Examples]:
         """``examples(split)`` on the trainer's device, moved there once."""
