@@ -8,7 +8,7 @@ from rich.table import Table
 
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.readings import filters, waves, words
+from fourier_lightning.readings import answers, filters, waves, words
 from fourier_lightning.record.runs import Run, read_run
 
 
@@ -66,6 +66,8 @@ def print_findings(console: Console, run: Run) -> None:
     if run.table("layer_periods"):
         for module, name in (("mlp", "MLPs write"), ("attn", "Attention writes")):
             console.print(f"{name} {words.beyond_random(run, module)} beyond random directions")
+    if told := answers.summary(run):
+        console.print(answers.in_words(told), soft_wrap=True)
     if run.table("knock_out"):
         console.print(f"Costliest waves to remove: {words.costliest(run)}")
     for effect in filters.effects([run]):

@@ -59,6 +59,7 @@ class Claim:
             seeds that share one table count as one).
         fact: what it asserts of a model, e.g. "writes(mlp, 2)": models built to a known mechanism say whether that is
             so, which is how its rule is calibrated; "" where no such model can tell.
+        tasks: names of the tasks whose runs can tell.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Claim:
     needs: str = ""
     about: Literal["learning", "mechanism", "table"] = "mechanism"
     fact: str = ""
+    tasks: tuple[str, ...] = ("addition",)
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,9 @@ class Verdict:
 def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
     """A verdict for each model that the claim is about and that has the record for it; else one "not measured".
 
-    A run that is not finished gives no number, nor does one of another task than the paper's.
+    A run that is not finished gives no number, nor does one of another task than the claim's.
     """
-    done = [run for run in finished(runs) if run.task["name"] == "addition"]
+    done = [run for run in finished(runs) if run.task["name"] in claim.tasks]
     measured: dict[Run, Measured] = {}
     candidates = [run for run in done if claim.of(run)] if claim.measure else []
     absent = ""

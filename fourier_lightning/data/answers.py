@@ -1,7 +1,13 @@
-"""From what a model says to the number that it means."""
+"""From what a model says to the number that it means, and from many such numbers to what is wrong with them."""
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from fourier_lightning.fourier.shares import Tens, tens_among, wilson
 
 MOST_DIGITS = 30  # a longer one is no answer to a sum
 # Grouped in threes ("1,008"), parted one by one ("1 0 8", as some tokenizers decode digits), or in one piece. A sign
@@ -51,3 +57,24 @@ def _plain(character: str) -> str:
         return "-"
     digit = unicodedata.decimal(character, None)
     return character if digit is None else str(digit)
+
+
+def summary(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One row on rows with ``answer`` (right) and ``said`` (a number, or None).
+
+    prompts; accuracy with its 95 % interval (``accuracy_low``, ``accuracy_high``); unread (share of answers that are no
+    number: wrong, and of no size); and the fields of ``fourier.shares.Tens``, None where no number is wrong.
+    """
+    right = sum(row["said"] == row["answer"] for row in answers)
+    low, high = wilson(right, len(answers))
+    tens = tens_among(row["said"] - row["answer"] for row in answers if row["said"] is not None)
+    found = asdict(tens) if tens else {**dict.fromkeys(field.name for field in fields(Tens)), "errors": 0, "tens": 0}
+    unread = sum(row["said"] is None for row in answers) / len(answers)
+    shown = {"accuracy": right / len(answers), "accuracy_low": low, "accuracy_high": high, "unread": unread}
+    return {"prompts": len(answers), **shown, **found}
+
+
+def errors_of(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How often each error (said less right, 0 too) occurs: error, count."""
+    counts = Counter(row["said"] - row["answer"] for row in answers if row["said"] is not None)
+    return [{"error": error, "count": counts[error]} for error in sorted(counts)]

@@ -1,14 +1,9 @@
 """What a prompted model says in its own words: whole answers, their errors, and whether these are multiples of ten."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, fields
-
-from fourier_lightning.data.answers import parse_answer
+from fourier_lightning.data.answers import errors_of, parse_answer, summary
 from fourier_lightning.data.batches import Batches
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.fourier.shares import Tens, tens_among, wilson
-from fourier_lightning.instruments.base import Findings, Instrument, Row, View, spread
+from fourier_lightning.instruments.base import Findings, Instrument, View, spread
 from fourier_lightning.models.continued import greedy
 
 
@@ -19,7 +14,7 @@ class Answers(Instrument):
     What all prompts begin with is computed once a batch. What is said is read by ``data.answers.parse_answer``.
 
     Writes the tables ``answers`` (a row a question: operands, answer, text, said), ``answer_errors`` (error, count) and
-    ``answer_summary``, see ``summary``. Logs ``answers/accuracy`` and ``answers/multiples_of_10``.
+    ``answer_summary``, see ``data.answers.summary``. Logs ``answers/accuracy`` and ``answers/multiples_of_10``.
 
     Args:
         most: tokens of an answer.
@@ -52,24 +47,3 @@ class Answers(Instrument):
         scalars = {"answers/accuracy": told["accuracy"]}
         scalars |= {} if told["share"] is None else {"answers/multiples_of_10": told["share"]}
         return Findings({"answers": rows, "answer_errors": errors_of(rows), "answer_summary": [told]}, scalars=scalars)
-
-
-def summary(answers: Sequence[Row]) -> Row:
-    """One row on rows with ``answer`` (right) and ``said`` (a number, or None).
-
-    prompts; accuracy with its 95 % interval (``accuracy_low``, ``accuracy_high``); unread (share of answers that are no
-    number: wrong, and of no size); and the fields of ``fourier.shares.Tens``, None where no number is wrong.
-    """
-    right = sum(row["said"] == row["answer"] for row in answers)
-    low, high = wilson(right, len(answers))
-    tens = tens_among(row["said"] - row["answer"] for row in answers if row["said"] is not None)
-    found = asdict(tens) if tens else {**dict.fromkeys(field.name for field in fields(Tens)), "errors": 0, "tens": 0}
-    unread = sum(row["said"] is None for row in answers) / len(answers)
-    shown = {"accuracy": right / len(answers), "accuracy_low": low, "accuracy_high": high, "unread": unread}
-    return {"prompts": len(answers), **shown, **found}
-
-
-def errors_of(answers: Sequence[Row]) -> list[Row]:
-    """How often each error (said less right, 0 too) occurs: error, count."""
-    counts = Counter(row["said"] - row["answer"] for row in answers if row["said"] is not None)
-    return [{"error": error, "count": counts[error]} for error in sorted(counts)]

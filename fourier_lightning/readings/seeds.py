@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fourier_lightning.fourier import shares
 from fourier_lightning.record.labels import prompt_style
 from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run, by_label
@@ -35,10 +36,7 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a proportion of n examples."""
-    from scipy.stats import binomtest
-
-    found = binomtest(round(min(1.0, max(0.0, share)) * n), n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    return shares.wilson(round(min(1.0, max(0.0, share)) * n), n)
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,23 @@ TABLES: dict[str, Table] = {
         ("limit", "float", "loss increase that the costliest of all components has in 5 % of random rotations"),
         ("p_value", "float", "against these rotations, corrected for all components"),
     )),
+    "answers": Table("answers", "a question to a prompted model, answered in its own words", cols(
+        ("operands", "list", "as they stand in the question"), ("answer", "int", "the right number"),
+        ("text", "str", "what the model said, to the end of the line"),
+        ("said", "int?", "the number that it means; null if it means none"),
+    )),
+    "answer_errors": Table("answers", "an error of these answers, 0 too", cols(
+        ("error", "int", "said less right"), ("count", "int", "answers"))),
+    "answer_summary": Table("answers", "these answers together", cols(
+        ("prompts", "int", "questions"), ("accuracy", "float", "share of right answers"),
+        ("accuracy_low", "float", "its 95 % interval (Wilson)"), ("accuracy_high", "float", "its other end"),
+        ("unread", "float", "share of answers that mean no number"), ("errors", "int", "wrong numbers"),
+        ("tens", "int", "multiples of ten among the errors"), ("share", "float?", "tens / errors; null without errors"),
+        ("low", "float?", "its 95 % interval (Wilson)"), ("high", "float?", "its other end"),
+        ("expected", "float?", "the share that errors of these sizes have by chance"),
+        ("expected_low", "float?", "what holds 95 % of such draws"), ("expected_high", "float?", "its other end"),
+        ("p_value", "float?", "chance of as many multiples of ten, or more"),
+    )),
 }  # fmt: skip
 
 AXES = {"n": "prompts", "L": "layers", "K": "components k = 1..K", "p": "numbers 0..p-1", "d": "width"}
@@ -221,6 +238,7 @@ SCALARS: dict[str, str] = {  # of metrics.jsonl, beside step and epoch
     "knock_out/<largest_loss_increase|component>": "the costliest component of `knock_out`",
     "direct/attn_mlp/<low|high>_removed/<metric>": "`direct_path`",
     "input/<low|high|short>_removed/<metric>": "`input_waves`",
+    "answers/<accuracy|multiples_of_10>": "`answer_summary`: accuracy, share",
     "filter/<metric>": "`filter_grid` of one filter, with controls",
 }  # fmt: skip
 
