@@ -62,7 +62,10 @@ def tens_among(errors: Iterable[int]) -> Tens | None:
     if not wrong:
         return None
     n, tens = len(wrong), sum(error % BASE == 0 for error in wrong)
-    chances = Counter(chance_of_ten(error) for error in wrong)
+    chances: Counter[float] = Counter()
+    for size, count in Counter(map(abs, wrong)).items():
+        chances[chance_of_ten(size)] += count
+    chances.pop(0.0, None)
     pmf = torch.ones(1, dtype=torch.float64)
     for chance, count in chances.items():
         pmf = conv1d(pmf[None, None], binomial(count, chance).flip(0)[None, None], padding=count)[0, 0]
