@@ -104,7 +104,11 @@ def test_digits_of_an_answer_are_asked_after_all_that_comes_before_them(make, ax
     for group in module.examples("val", axis):
         whole = module.whole.answers(group.operands)
         for row in range(len(group)):
-            said, (a, b), number = text_of(module, group.prompt[row]), group.operands[row].tolist(), str(int(whole[row]))
+            said, (a, b), number = (
+                text_of(module, group.prompt[row]),
+                group.operands[row].tolist(),
+                str(int(whole[row])),
+            )
             texts.append(said)
             question, _, given = said.splitlines()[-1].partition("=")
             assert question in (f"{a}+{b}", f"{a}-{b}")
@@ -251,7 +255,13 @@ def test_instruments_look_at_the_digit_of_the_answer():
     assert any(abs(row["loss"] - waves[0]["loss"]) > 1e-6 for row in waves if row["removed"] == "short")
 
 
-PROMPTED = ["experiment=prompted", "data.max_operand=20", "logger=none", "trainer.accelerator=cpu", "~callbacks.progress_bar"]
+PROMPTED = [
+    "experiment=prompted",
+    "data.max_operand=20",
+    "logger=none",
+    "trainer.accelerator=cpu",
+    "~callbacks.progress_bar",
+]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +269,10 @@ PROMPTED = ["experiment=prompted", "data.max_operand=20", "logger=none", "traine
     [
         ("data.shots=4", "data.shots=4: of a pretrained model as it is, not of one that is trained; add fit=false"),
         ("fit=false data.shots=4", "data.shots=4: a model with a random body has nothing to say; add model=pretrained"),
-        ("fit=false model=scratch data.axis=last_digit", "data.axis=last_digit: a model with a random body has nothing"),
+        (
+            "fit=false model=scratch data.axis=last_digit",
+            "data.axis=last_digit: a model with a random body has nothing",
+        ),
         ("data.axis=digit", "data.axis=digit: str is not allowed here; use one of number, last_digit, first_digit"),
         ("experiment=prompted data.shots=90", "data.templates: prompts of"),
         ("experiment=prompted data.axis=last_digit", "data.axis=last_digit: this tokenizer does not split"),

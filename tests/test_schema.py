@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from fourier_lightning.config import load_config
 from fourier_lightning.record import page, schema
 from fourier_lightning.record.runs import Run, read_run
+from fourier_lightning.run import train
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "object": dict}
@@ -33,10 +35,13 @@ def unfit(columns: Sequence[schema.Column], rows: Sequence[dict[str, Any]]) -> l
 
 
 @pytest.fixture(scope="module")
-def left(offline_run, filtered_run) -> dict[str, Run]:
+def left(offline_run, filtered_run, tmp_path_factory) -> dict[str, Run]:
     """Which run has the tables of which instrument."""
     every = {table.writer: read_run(offline_run.dir) for table in schema.TABLES.values()}
-    return {**every, "filter_grid": read_run(filtered_run.dir)}
+    where = tmp_path_factory.mktemp("prompted")
+    asked = ["experiment=prompted", "data.max_operand=10", "instruments=answers", "logger=none"]
+    train(load_config([*asked, "trainer.accelerator=cpu", "~callbacks.progress_bar"], where))
+    return {**every, "filter_grid": read_run(filtered_run.dir), "answers": read_run(where)}
 
 
 def test_the_document_is_made_from_the_schema():

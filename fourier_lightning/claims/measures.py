@@ -82,5 +82,7 @@ def tens_in_answers(run: Run, peers: Sequence[Run]) -> Measured | None:
     if row is None or row["share"] is None:
         return None
     deviation = (row["expected_high"] - row["expected_low"]) / (2 * REACH)
-    detail = f"{row['errors']} errors of {row['prompts']} answers, {row['accuracy']:.0%} right; p = {row['p_value']:.2g}"
+    detail = (
+        f"{row['errors']} errors of {row['prompts']} answers, {row['accuracy']:.0%} right; p = {row['p_value']:.2g}"
+    )
     return Measured(row["share"], row["expected"], deviation, EXACT, row["errors"], detail=detail)

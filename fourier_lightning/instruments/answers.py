@@ -39,9 +39,7 @@ class Answers(Instrument):
             groups = spread(groups, self.limit_batches * self.batch_size)
         for batch in Batches(groups, self.batch_size):
             texts = asked.read(greedy(view.decoder.net, batch["prompt"], ends, self.most))
-            for operands, answer, text in zip(
-                batch["operands"].tolist(), batch["answer"].tolist(), texts, strict=True
-            ):
+            for operands, answer, text in zip(batch["operands"].tolist(), batch["answer"].tolist(), texts, strict=True):
                 rows.append({"operands": operands, "answer": answer, "text": text, "said": parse_answer(text)})
         told = summary(rows)
         scalars = {"answers/accuracy": told["accuracy"]}
