@@ -271,7 +271,7 @@ PROMPTED = [
         ("fit=false data.shots=4", "data.shots=4: a model with a random body has nothing to say; add model=pretrained"),
         (
             "fit=false model=scratch data.axis=last_digit",
-            "data.axis=last_digit: a model with a random body has nothing",
+            "data.axis=last_digit: a model with a random",
         ),
         ("data.axis=digit", "data.axis=digit: str is not allowed here; use one of number, last_digit, first_digit"),
         ("experiment=prompted data.shots=90", "data.templates: prompts of"),

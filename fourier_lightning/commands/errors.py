@@ -2,7 +2,7 @@
 
     fourier-lightning errors questions.csv --template 200        (write questions to ask; put the answers in)
     fourier-lightning errors answers.csv                         (columns a, b, answer; more columns do no harm)
-    fourier-lightning errors answers.csv --model NAME --output DIR    (and write a record, for the claims and the report)
+    fourier-lightning errors answers.csv --model NAME --output DIR     (and write a record, for claims and report)
 
 Accuracy, errors, and whether these are multiples of 10 more often than errors of their sizes are by chance.
 """
