@@ -1,4 +1,4 @@
-"""``fourier-lightning errors``: a closed model's answers, from the questions to the ledger, and tables that are none."""
+"""``fourier-lightning errors``: from the questions to the ledger, and tables that are none, each refused in one line."""
 
 import csv
 
