@@ -1,4 +1,4 @@
-"""``fourier-lightning errors``: from the questions to the ledger, and tables that are none, each refused in one line."""
+"""``fourier-lightning errors``: from the questions to the ledger; and tables that are none, refused in one line."""
 
 import csv
 
