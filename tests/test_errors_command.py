@@ -64,7 +64,7 @@ def test_from_questions_to_a_verdict(command, tmp_path):
     assert command("errors", file).err.startswith(f"error: {file}, line 2: answer is ''")
     answered(file, lambda index: (0, 10, -20, 30, 3)[index % 5])
     done = command("errors", file, "--model", "gpt-x", "--output", where)
-    assert done.out.startswith("gpt-x: 20.0 % [15.1, 26.1] of 200 answers are right, 0.0 % mean no number. 75.0 % ")
+    assert done.out.startswith("gpt-x: 20.0 % [15.0, 26.1] of 200 answers are right, 0.0 % mean no number. 75.0 % ")
     assert "Most frequent errors: " in done.out and "-20 (40)" in done.out
     assert command("errors", file, "--output", where).err.startswith(f"error: --output {where}: holds a run already")
     (run,) = find_runs([where])
