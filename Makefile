@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUNS ?= $(wildcard outputs multirun)
+SEED ?= 0
 # Nothing is compiled below (that takes minutes on a slow machine): what is imported is compiled once and kept.
 unexport PYTHONDONTWRITEBYTECODE
 # uv, where it is on the path, installs the same files several times as fast; PIP_FIND_LINKS counts for it as for pip.
@@ -27,20 +28,20 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP) ## Train the default job: a random GPT-2 with a pretrained number embedding
 	$(BIN)/python train.py
 
-test: $(STAMP) ## Run the whole test suite, a file at a time on each of two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(STAMP) ## Run the whole test suite on two cores: who is done takes tests from the other
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Maths, data, readings, figures and verdicts: the files that no training is needed for, less what takes seconds.
-QUICK := $(addprefix tests/test_,$(addsuffix .py,ablation arm basis figures filtering filters golden measures metrics \
-	number_rows one_row reading_waves readings selection spectrum tasks thresholds tokens verdict))
+QUICK := $(addprefix tests/test_,$(addsuffix .py,ablation answer_phase arm basis controls direct_path extremes few_waves \
+	figures filtering filters golden hooks input_waves measured measures metrics mutants number_rows one_row optim \
+	reading_waves readings selection spectrum split tasks thresholds tokens verdict))
 
 quicktest: $(STAMP) ## The part of the suite that answers within a minute
 	$(BIN)/python -m pytest -q -m "not trains" $(QUICK)
 
-mutants: $(STAMP) ## An hour: change the code line by line; how many of the changes do the tests notice?
+mutants: $(STAMP) ## Change the code line by line: how many changes do the tests notice? Hours; SAMPLE=400: less than one
 	rm -rf mutants
-	OMP_NUM_THREADS=1 $(BIN)/python -m mutmut run $(MUTANTS)
-	$(BIN)/python -m scripts.mutants
+	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.mutants $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED)) $(MUTANTS)
 
 bench: $(STAMP) ## Measure training speed, memory, start-up and the instruments' cost; writes bench*.json
 	$(BIN)/python -m scripts.bench

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.readings import answers, filters, waves, words
+from fourier_lightning.readings import answers, waves, words
+from fourier_lightning.readings.effects import effects
 from fourier_lightning.record.runs import Run, read_run
 
 
@@ -63,17 +64,19 @@ def print_findings(console: Console, run: Run) -> None:
     beyond, asked = (", ".join(f"{t:.3g}" for t in periods) for periods in waves.embedding_periods(run))
     if asked:
         console.print(f"Number embedding: T = {beyond or 'none'} beyond all nulls, of T = {asked}")
-    if run.table("layer_periods"):
+    if run.table("answer_phase"):
         for module, name in (("mlp", "MLPs write"), ("attn", "Attention writes")):
-            console.print(f"{name} {words.beyond_random(run, module)} beyond random directions")
+            console.print(f"{name} of the answer's waves: {words.written([run], module)}")
     if told := answers.summary(run):
         console.print(answers.in_words(told), soft_wrap=True)
     if run.table("knock_out"):
         console.print(f"Costliest waves to remove: {words.costliest(run)}")
-    for effect in filters.effects([run]):
-        exact, control = words.percent(effect.accuracy, 1), words.percent(effect.control, 1)
-        told = f"{exact} exact, random filter {control}: {effect.reading} ({effect.method})"
-        console.print(f"Without {words.removed(effect)}: {told}", soft_wrap=True)
+    found = effects([run])
+    if found:
+        console.print(f"Waves removed: {words.SCORES}, beside as much energy of random directions removed")
+    for effect in found:
+        how = f" ({effect.method})" if effect.method else ""
+        console.print(f"  {words.removed(effect)}: {words.beside(effect)}: {effect.reading}{how}", soft_wrap=True)
 
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:

@@ -28,6 +28,7 @@ class OptimizerSettings:
     Attributes:
         name: ``adamw`` (the paper's) or ``muon`` (the matrices of the blocks with Muon, all else with AdamW).
         lr: peak learning rate of AdamW.
+        table_lr: the same for the input table (and an unembedding that is tied to it); null takes ``lr``.
         muon_lr: peak learning rate of Muon.
         betas: of AdamW.
         weight_decay: decoupled, of every trained parameter.
@@ -38,6 +39,7 @@ class OptimizerSettings:
 
     name: Literal["adamw", "muon"]
     lr: float
+    table_lr: float | None = None
     muon_lr: float = 0.02
     betas: list[float] | tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
@@ -46,9 +48,11 @@ class OptimizerSettings:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("lr", "muon_lr"):
-            if getattr(self, key) <= 0:
-                raise ConfigError(f"optimizer.{key}={getattr(self, key)}", "not positive", "use a rate above 0")
+        for key in ("lr", "muon_lr", "table_lr"):
+            rate = getattr(self, key)
+            if rate is not None and rate <= 0:
+                remedy = "use a rate above 0" + (", or embedding.freeze=true" if key == "table_lr" else "")
+                raise ConfigError(f"optimizer.{key}={rate}", "not positive", remedy)
         for key in ("weight_decay", "warmup_steps"):
             if getattr(self, key) < 0:
                 raise ConfigError(f"optimizer.{key}={getattr(self, key)}", "negative", "use 0 or more")
@@ -58,12 +62,18 @@ class OptimizerSettings:
             raise ConfigError(f"optimizer.momentum={self.momentum}", "not in 0..1", "use e.g. 0.95")
 
 
-def build_optimizer(net: nn.Module, blocks: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
+def build_optimizer(net: Any, blocks: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """The optimizer of a model's trainable parameters. Muon's share: every matrix inside ``blocks``."""
     betas = (settings.betas[0], settings.betas[1])
+    table = net.get_input_embeddings().weight
     trained = [p for p in net.parameters() if p.requires_grad]
+    apart = [p for p in trained if p is table and settings.table_lr is not None]
+    trained = [p for p in trained if p is not table or not apart]
+    slow: list[dict[str, Any]] = [{"params": apart, "lr": settings.table_lr}] if apart else []
     if settings.name == "adamw":
-        adamw = torch.optim.AdamW(trained, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True)
+        adamw = torch.optim.AdamW(
+            [{"params": trained}, *slow], lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True
+        )
         # Lightning refuses to clip the gradients of a fused optimizer under mixed precision, lest it unscale them
         # again inside its step. Without this flag a scaler unscales before the step, as for any other optimizer.
         adamw._step_supports_amp_scaling = False
@@ -71,9 +81,10 @@ def build_optimizer(net: nn.Module, blocks: nn.Module, settings: OptimizerSettin
     inside = {id(p) for p in blocks.parameters() if p.ndim == 2}
     matrices = [p for p in trained if id(p) in inside]
     others = [p for p in trained if id(p) not in inside]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": matrices, "muon": True, "lr": settings.muon_lr, "momentum": settings.momentum},
         {"params": others, "muon": False, "lr": settings.lr, "betas": betas},
+        *({**group, "muon": False, "betas": betas} for group in slow),
     ]
     return Muon([group for group in groups if group["params"]], weight_decay=settings.weight_decay)
 

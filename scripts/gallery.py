@@ -1,13 +1,15 @@
 """Make docs/figures.md: every figure of the paper, from real runs.
 
-    python -m scripts.gallery --fine-tuned RUN --format RUN --scratch RUN --quick RUN --as-is RUN --sweep SWEEP
+    python -m scripts.gallery --of RUN [--scratch RUN] [--format RUN] [--as-is RUN] [--sweep RUN_OR_SWEEP_DIR ...]
 
-Runs need all instruments; the sweep has the scratch arm with and without the pretrained table.
+Every figure that the paper shows of its fine-tuned model is made of the run behind --of, which needs all instruments;
+figures 6, 7a, 22 and 23 of --scratch, 17 and 18 of --format (else of --of, if its prompts are "a,b+"). Figure 15 sets
+--as-is beside them; the comparisons 7b, 8 and "arms" are of the runs of --sweep. What has no run is left out, and said.
 """
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fourier_lightning.errors import ConfigError
@@ -16,6 +18,7 @@ from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.make import titled
+from fourier_lightning.readings.subjects import uses_format
 from fourier_lightning.record.runs import Run, find_runs
 
 OUT = Path("docs/figures")
@@ -27,18 +30,40 @@ INTRO = """# The figures of the paper, from our runs
 
 <!-- made by scripts/gallery.py -->
 
-Where the paper has GPT-2-XL, this is the embedded backbone (Whisper tiny.en's text decoder, 4 layers, width 384), and
-from scratch a 2-block GPT-2 of width 128. Figures 9, 16 and 19, and the RoBERTa and Phi-2 spectra of figure 15, are of
-models and tasks that are not here yet. Draw them of your own runs: `fourier-lightning figures RUN_DIR`.
+The paper's models are GPT-2-XL's; ours are those that each command says, with the embedded backbone (Whisper tiny.en's
+text decoder, 4 layers, width 384) or its number embedding. Draw them of your own runs:
+`fourier-lightning figures RUN_DIR`.
 
 """
+KINDS = ("of", "scratch", "format", "as_is")
+
+
+def found_runs(asked: dict[str, Path], sweep: Sequence[Path]) -> tuple[dict[str, Run], list[Run]]:
+    """The run of each kind, and those of the sweep; one run may be several of them.
+
+    Raises:
+        ConfigError: no run, or several where one is asked for.
+    """
+    everything = find_runs([*asked.values(), *sweep])
+    inside = lambda run, top: run.dir.resolve().is_relative_to(top.resolve())  # noqa: E731
+    runs = {}
+    for kind, top in asked.items():
+        mine = [run for run in everything if inside(run, top)]
+        if len(mine) != 1:
+            raise ConfigError(f"--{kind} {top}", f"{len(mine)} runs in it", "give one run's directory")
+        runs[kind] = mine[0]
+    if "format" not in runs and uses_format(runs["of"]):
+        runs["format"] = runs["of"]
+    return runs, [run for run in everything if any(inside(run, top) for top in sweep)]
 
 
 def figures_of(runs: dict[str, Run]) -> dict[str, tuple[Chart, Run]]:
-    """Each figure of one run, with the run that it is of."""
+    """Each figure of one run, with the run that it is of; without those that no run is given for."""
     made = {}
     for name, spec in FIGURES.items():
-        run = next((runs[kind] for kind, names in FROM.items() if name in names), runs["fine_tuned"])
+        run = runs.get(next((kind for kind, names in FROM.items() if name in names), "of"))
+        if run is None:
+            continue
         gone = run.lacks(spec.tables, spec.arrays)
         if gone:
             raise ConfigError(str(run.dir), f"figure {name} needs {', '.join(gone)}", "measure it with all instruments")
@@ -47,20 +72,19 @@ def figures_of(runs: dict[str, Run]) -> dict[str, tuple[Chart, Run]]:
 
 
 def compared(runs: dict[str, Run], sweep: list[Run]) -> dict[str, tuple[Chart, list[Run]]]:
-    """Figures of several runs."""
+    """Figures of several runs; without those that no runs are given for."""
     with_and_without = [run for run in sweep if run.arm.is_scratch or run.arm.is_rescue]
     picks: dict[str, list[Run]] = {
         "7b": with_and_without,
         "8": with_and_without,
-        "15": [runs[kind] for kind in ("as_is", "fine_tuned", "quick", "scratch")],
+        "15": list(dict.fromkeys(runs[kind] for kind in ("as_is", "of", "scratch") if kind in runs)),
         "arms": sweep,
     }
     made = {}
     for name, chosen in picks.items():
         chart = comparison(name, chosen)
-        if chart is None:
-            raise ConfigError("--sweep", f"figure {name} can't be made of these runs", COMPARISONS[name].needs)
-        made[name] = (chart, chosen)
+        if chart is not None:
+            made[name] = (chart, chosen)
     return made
 
 
@@ -83,17 +107,13 @@ def page(name: str, chart: Chart, shows: str, how: str) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for kind in ("fine-tuned", "format", "scratch", "quick", "as-is"):
-        parser.add_argument(f"--{kind}", required=True, type=Path, metavar="RUN")
-    parser.add_argument("--sweep", required=True, type=Path)
+    for kind in KINDS:
+        parser.add_argument(f"--{kind.replace('_', '-')}", required=kind == "of", type=Path, metavar="RUN")
+    parser.add_argument("--sweep", nargs="*", default=[], type=Path, metavar="DIR")
     args = parser.parse_args()
-    kinds = ("fine_tuned", "format", "scratch", "quick", "as_is")
     try:
-        found = find_runs([getattr(args, kind) for kind in kinds])
-        if len(found) != len(kinds):
-            raise ConfigError("RUN", "the same run twice, or a sweep", "give one directory for each kind of run")
-        runs = dict(zip(kinds, found, strict=True))
-        sweep = find_runs([args.sweep])
+        asked = {kind: getattr(args, kind) for kind in KINDS if getattr(args, kind)}
+        runs, sweep = found_runs(asked, args.sweep)
         single, several = figures_of(runs), compared(runs, sweep)
     except ConfigError as error:
         parser.exit(2, f"error: {error}\n")
@@ -115,6 +135,9 @@ def main() -> None:
         text += page(name, chart, shows, how)
     OUT.with_suffix(".md").write_text(text.rstrip() + "\n")
     print(f"{len(single) + len(several)} figures in {OUT}")
+    missing = [name for name in (*FIGURES, *COMPARISONS) if name not in {*single, *several}]
+    if missing:
+        print(f"left out, for want of runs: {', '.join(missing)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Turn dissected runs of the paper's regime into docs/results/mechanism.{jsonl,md,png}, from the runs' records alone.
+"""Turn runs with instruments into a study's rows, tables and picture, from the runs' records alone.
 
-    python -m scripts.mechanism RUN_OR_SWEEP_DIR [...]
-    python -m scripts.mechanism                         (redraw the tables from the committed rows)
+    python -m scripts.mechanism mechanism RUN_OR_SWEEP_DIR [...]
+    python -m scripts.mechanism mechanism               (redraw from the committed rows)
 
-A row of the jsonl is a row of a record's table, with the run's arm, regime and seed.
+Writes rows/NAME.jsonl (a row of a record's table a line, with the run's arm, regime and seed), tables/NAME.md and, of
+runs with a frozen pretrained table, NAME.png below docs/results.
 """
 
 import argparse
@@ -21,9 +22,10 @@ from fourier_lightning.readings.seeds import finished
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import Run, find_runs
 from fourier_lightning.record.sweep import markdown_table
-from scripts.results import OUT, percent
+from scripts.results import OUT, percent, places
 
 Row = dict[str, Any]
+NAMES = ["mechanism", "regimes", "fine_tuning", "sentences"]
 TABLES = ("filter_ablation", "single_component", "direct_path", "input_waves", "answer_phase", "lens_accuracy")
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_10", "train/accuracy")
 FROZEN = "scratch-pretrained-frozen"
@@ -55,10 +57,12 @@ def kept(row: Row) -> Row:
 
 
 def regime(run: Run) -> str:
-    """Numbers, width and share of the pairs."""
+    """Numbers, width and share of the pairs, and what else is not usual."""
     share, width = run.config["data"]["train_fraction"], run.config["model"]["width"]
-    prompts = ", sentences" if run.config["data"]["templates"] != ["format"] else ""
-    return f"p {run.p}, d {width or 'of the backbone'}, {100 * share:g} % of the pairs{prompts}"
+    told = [f"p {run.p}", f"d {width or 'of the backbone'}", f"{100 * share:g} % of the pairs"]
+    told += ["sentences"] if run.config["data"]["templates"] != ["format"] else []
+    rate = run.config["optimizer"].get("table_lr")
+    return ", ".join([*told, *([f"table at a rate of {rate:g}"] if rate else [])])
 
 
 def groups(rows: Sequence[Row], *keys: str) -> dict[tuple[Any, ...], list[Row]]:
@@ -168,7 +172,7 @@ PARTS: tuple[tuple[str, str, Callable[[Sequence[Row]], str]], ...] = (
 def report(rows: Sequence[Row]) -> str:
     """All tables."""
     accuracy = rescue([row for row in rows if row["table"] == "run"])
-    text = f"<!-- made by python -m scripts.mechanism -->\n\n## Accuracy\n\n{accuracy}"
+    text = f"## Accuracy\n\n{accuracy}"
     text += "\nTriples are exact / modulo 10 / within 10 in percent, means over seeds, validation split.\n"
     for (which, words), mine in groups(rows, "regime", "words").items():
         if {row["table"] for row in mine} == {"run"}:
@@ -190,7 +194,7 @@ SHOWN = (  # rows of input_waves in the picture: what is removed, and whose colu
 def picture(rows: Sequence[Row]) -> Chart:
     """Waves removed from the operands' input rows of the frozen arm: exact, modulo 10, within 10, a dot a seed."""
     regimes = groups([row for row in rows if row["table"] == "input_waves" and row["arm"] == FROZEN], "regime")
-    mine = next(iter(regimes.values()))
+    mine = next(iter(regimes.values()))  # of several regimes the first
     panels = []
     for name, title in (("accuracy", "exact"), ("mod_10", "right modulo 10"), ("within_10", "within 10")):
         marks: list[Any] = []
@@ -214,16 +218,18 @@ def picture(rows: Sequence[Row]) -> Chart:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=NAMES)
     parser.add_argument("runs", nargs="*", type=Path, help="run or sweep directories")
     args = parser.parse_args()
-    path = OUT / "mechanism.jsonl"
+    path, shown = places(args.name)
     try:
         rows = collect(args.runs) if args.runs else read_jsonl(path)
     except (OSError, ValueError, KeyError, ConfigError) as error:
         parser.exit(2, f"error: {error}\n")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (OUT / "mechanism.md").write_text(report(rows))
-    draw(picture(rows)).savefig(OUT / "mechanism.png", dpi=130)
+    shown.write_text(f"<!-- made by python -m scripts.mechanism {args.name} -->\n\n{report(rows)}")
+    if any(row["arm"] == FROZEN and row["table"] == "input_waves" for row in rows):
+        draw(picture(rows)).savefig(OUT / f"{args.name}.png", dpi=130)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     python -m scripts.results embedding_bands multirun/DATE/TIME [...]
     python -m scripts.results quick             (no sweep: redraw from the committed rows)
 
-Writes docs/results/NAME.jsonl (a row a run), NAME.md (the table) and NAME.png.
+Writes rows/NAME.jsonl (a row a run), tables/NAME.md and NAME.png below docs/results.
 """
 
 import argparse
@@ -21,10 +21,9 @@ from fourier_lightning.readings.seeds import by_size
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.sweep import markdown_table
-from scripts.committed import arm_in
 
 OUT = Path("docs/results")
-NAMES = ["quick", "tuned_scratch", "data_efficiency", "embedding_bands", "finetune", "sentences"]
+NAMES = ["quick", "tuned_scratch", "data_efficiency", "embedding_bands"]
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_2", "test/within_10", "train/loss")
 
 
@@ -42,7 +41,8 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
         curve = {line["step"]: line["val/accuracy"] for line in run.lines if "val/accuracy" in line}
         rows.append(
             {
-                "arm": run.arm.words,
+                "arm": run.arm.key,
+                "words": run.arm.words,
                 "train_fraction": run.config["data"]["train_fraction"],
                 "train_pairs": run.info["rows"]["train"],
                 "seed": run.seed,
@@ -65,14 +65,14 @@ def collect(sweep_dirs: list[Path]) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Mean and standard deviation over seeds for each arm and training share, and the worst seed."""
     lines = []
-    for arm, members in by_arm(rows).items():
+    for members in by_arm(rows).values():
         for fraction in sorted({row["train_fraction"] for row in members}):
             group = [row for row in members if row["train_fraction"] == fraction]
             lowest = min(row["test/accuracy"] for row in group)
             highest = max(row["test/accuracy"] for row in group)
             lines.append(
                 {
-                    "arm": arm,
+                    "arm": group[0]["words"],
                     "training pairs": f"{group[0]['train_pairs']:,}",
                     "steps": group[0]["steps"],
                     "seeds": len(group),
@@ -85,23 +85,24 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def by_arm(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Rows grouped by arm, the main arms first."""
+    """Rows by the key of their arm, the main arms first."""
     order = {key: place for place, key in enumerate(ARM_COLOURS)}
-    names = sorted(dict.fromkeys(row["arm"] for row in rows), key=lambda arm: order.get(arm_in(arm).key, len(order)))
-    return {arm: [row for row in rows if row["arm"] == arm] for arm in names}
+    keys = sorted(dict.fromkeys(row["arm"] for row in rows), key=lambda key: order.get(key, len(order)))
+    return {key: [row for row in rows if row["arm"] == key] for key in keys}
 
 
 def picture(name: str, rows: list[dict[str, Any]]) -> Chart:
     """What the table is about, in a picture."""
-    groups = by_arm(rows)
-    palette = colours(list(groups), {arm: arm_in(arm).key for arm in groups})
+    groups = {members[0]["words"]: members for members in by_arm(rows).values()}
+    palette = colours(list(groups), {words: members[0]["arm"] for words, members in groups.items()})
     if name == "data_efficiency":
-        return data_efficiency(by_size([row for members in groups.values() for row in members]), palette)
+        named = [{**row, "arm": words} for words, members in groups.items() for row in members]
+        return data_efficiency(by_size(named), palette)
     if name == "embedding_bands":
         metrics = ("test/accuracy", "test/mod_10", "test/within_10")
-        values = {arm: {m: [row[m] for row in members] for m in metrics} for arm, members in groups.items()}
+        values = {words: {m: [row[m] for row in members] for m in metrics} for words, members in groups.items()}
         return arms(values, palette)
-    curves = {arm: [tuple(zip(*row["curve"], strict=True)) for row in members] for arm, members in groups.items()}
+    curves = {words: [tuple(zip(*row["curve"], strict=True)) for row in members] for words, members in groups.items()}
     return learning_curves(curves, "training step", palette)
 
 
@@ -111,20 +112,26 @@ def percent(values: list[float]) -> str:
     return f"{100 * statistics.fmean(values):.2f}{spread}"
 
 
+def places(name: str) -> tuple[Path, Path]:
+    """Where a study's rows and its tables are."""
+    for folder in ("rows", "tables"):
+        (OUT / folder).mkdir(parents=True, exist_ok=True)
+    return OUT / "rows" / f"{name}.jsonl", OUT / "tables" / f"{name}.md"
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("sweeps", nargs="*", type=Path, help="sweep or run directories")
     args = parser.parse_args()
-    OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / f"{args.name}.jsonl"
+    path, shown = places(args.name)
     try:
         rows = collect(args.sweeps) if args.sweeps else read_jsonl(path)
     except (OSError, ValueError, KeyError, ConfigError) as error:
         parser.exit(2, f"error: {error}\n")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (OUT / f"{args.name}.md").write_text(f"<!-- made by scripts/results.py {args.name} -->\n\n{table(rows)}")
+    shown.write_text(f"<!-- made by python -m scripts.results {args.name} -->\n\n{table(rows)}")
     draw(picture(args.name, rows)).savefig(OUT / f"{args.name}.png", dpi=150)
     print(table(rows))
 

@@ -1,4 +1,8 @@
-"""Records rebuilt from the committed results (docs/results): real numbers that every reading can be held against."""
+"""Records rebuilt from committed rows of real runs: numbers that every reading can be held against.
+
+Those of ``golden/narrow`` are of streams narrower than their number line (p = 521). They decide nothing about models,
+and have all that a reading can meet: refused filters, both methods, arms with lines and without.
+"""
 
 import json
 from functools import cache
@@ -10,10 +14,11 @@ from omegaconf import OmegaConf
 from safetensors.numpy import load_file, save_file
 
 from fourier_lightning.config import load_config
+from fourier_lightning.figures.make import slug
 from fourier_lightning.record.files import read_jsonl, write_jsonl
-from scripts.dissect import folder
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+NARROW = Path(__file__).resolve().parent / "golden" / "narrow"
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "rows"
 ELSEWHERE = ("ckpt_path=", "logger=", "name=", "callbacks.", "~callbacks.")  # not what a run is about
 # The default job of when they were made: the paper's range, and of a run without experiment= what is "quick" now.
 RANGE, QUICK = (
@@ -25,7 +30,7 @@ METRICS = ("val/", "test/", "train/")
 
 def write_dissected(top: Path) -> Path:
     """The nine dissected checkpoints: everything that is committed of them, the first with planted tables beside it."""
-    rows = read_jsonl(RESULTS / "dissect.jsonl")
+    rows = read_jsonl(NARROW / "dissect.jsonl")
     for number, run in enumerate(row for row in rows if row["table"] == "run"):
         mine = [row for row in rows if (row["arm"], row["seed"]) == (run["arm"], run["seed"])]
         intact = next(row for row in mine if row.get("removed") == "none")  # of the validation split, for what lacks
@@ -33,7 +38,7 @@ def write_dissected(top: Path) -> Path:
         record = write_run(top / str(number), run, {"analysis_seconds": run["analysis_seconds"]})
         for name in dict.fromkeys(row["table"] for row in mine if row["table"] != "run"):
             write_table(record, name, [row for row in mine if row["table"] == name])
-        for path in sorted((RESULTS / "arrays" / folder(run["arm"], run["seed"])).glob("*.safetensors")):
+        for path in sorted((NARROW / "arrays" / slug(f"{run['arm']} seed{run['seed']}")).glob("*.safetensors")):
             write_array(record, path.stem, load_file(path)[path.stem])
         if number == 1:
             plant(record)
@@ -42,7 +47,7 @@ def write_dissected(top: Path) -> Path:
 
 def write_trained(top: Path) -> Path:
     """The quick runs and fine-tuned ones, with their learning curves."""
-    rows = [row for name in ("quick", "finetune") for row in read_jsonl(RESULTS / f"{name}.jsonl")]
+    rows = [row for path in (RESULTS / "quick.jsonl", NARROW / "finetune.jsonl") for row in read_jsonl(path)]
     for number, row in enumerate(rows):
         record = write_run(top / str(number), row, {"steps": row["steps"], "train_seconds": row["train_seconds"]})
         lines = [{"step": step, "epoch": n, "val/accuracy": value} for n, (step, value) in enumerate(row["curve"])]
@@ -50,13 +55,34 @@ def write_trained(top: Path) -> Path:
     return top
 
 
-def write_run(run_dir: Path, row: dict[str, Any], more: dict[str, Any]) -> Path:
-    """run.json of a committed row; returns the record's directory."""
+def write_mechanism(top: Path) -> Path:
+    """The default job of today: all committed tables of five seeds with and without the pretrained table, and more."""
+    groups: dict[tuple[str, int], dict[str, list[dict[str, Any]]]] = {}
+    for row in read_jsonl(RESULTS / "mechanism.jsonl"):
+        tables = groups.setdefault((row["arm"], row["seed"]), {})
+        tables.setdefault(row["table"], []).append({k: v for k, v in row.items() if k not in ("words", "regime")})
+    for number, tables in enumerate(groups.values()):
+        (run,) = tables.pop("run")
+        run = {"test/within_2": tables["filter_ablation"][0]["within_2"]} | run  # of the validation split
+        rows = {"train": 1802, "val": 515, "test": 516}
+        more = {"p": 201, "steps": run["steps"], "train_seconds": run["train_seconds"], "rows": rows}
+        record = write_run(top / str(number), run, more, ())
+        lines = [{"step": 8 * n, "epoch": n, "val/accuracy": value} for n, value in run["curve"]]
+        write_jsonl(record / "metrics.jsonl", lines)
+        for name, mine in tables.items():
+            write_table(record, name, mine)
+    return top
+
+
+def write_run(
+    run_dir: Path, row: dict[str, Any], more: dict[str, Any], defaults: tuple[str, ...] = (RANGE, *QUICK)
+) -> Path:
+    """run.json of a committed row, made on top of these overrides; returns the record's directory."""
     record = run_dir / "record"
     for name in ("tables", "arrays"):
         (record / name).mkdir(parents=True)
     overrides = [o for o in row["overrides"] if not o.startswith(ELSEWHERE)]
-    config = json.loads(settings(tuple(o for o in overrides if not o.startswith("seed="))))
+    config = json.loads(settings(tuple(o for o in overrides if not o.startswith("seed=")), defaults))
     config |= {"seed": row["seed"]}
     config |= {"ckpt_path": next((o[10:] for o in row["overrides"] if o.startswith("ckpt_path=RUN")), None)}
     metrics = {name: value for name, value in row.items() if name.startswith(METRICS)}
@@ -67,10 +93,11 @@ def write_run(run_dir: Path, row: dict[str, Any], more: dict[str, Any]) -> Path:
 
 
 @cache
-def settings(overrides: tuple[str, ...]) -> str:
+def settings(overrides: tuple[str, ...], defaults: tuple[str, ...]) -> str:
     """The configuration of these overrides as JSON, without the directories of this machine."""
-    defaults = () if any(override.startswith("experiment=") for override in overrides) else QUICK
-    config = OmegaConf.to_container(load_config([RANGE, *defaults, *overrides], Path("run")), resolve=True)
+    if any(override.startswith("experiment=") for override in overrides):
+        defaults = tuple(default for default in defaults if default not in QUICK)
+    config = OmegaConf.to_container(load_config([*defaults, *overrides], Path("run")), resolve=True)
     assert isinstance(config, dict)
     config.pop("paths")
     return json.dumps(config)

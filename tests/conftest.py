@@ -12,7 +12,7 @@ from fourier_lightning.config import asset_path, load_config
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.run import train
-from tests.committed import write_dissected, write_trained
+from tests.committed import write_dissected, write_mechanism, write_trained
 from tests.wandb_files import Offline
 
 # A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.
@@ -99,6 +99,12 @@ def dissected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Records of the committed quick runs (0 to 4 with the pretrained table, 5 to 9 from scratch) and others."""
     return write_trained(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def mechanism(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of the committed runs in the paper's regime: 0 to 4 rescued, 5 fine-tuned, 6 to 10 from scratch."""
+    return write_mechanism(tmp_path_factory.mktemp("mechanism"))
 
 
 @dataclass

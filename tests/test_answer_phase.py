@@ -9,7 +9,14 @@ from fourier_lightning.data.addition import Addition, addition_data
 from fourier_lightning.data.batches import Examples
 from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.fourier.basis import fourier_basis, period_waves
-from fourier_lightning.fourier.phase import Phases, answer_phases, direction_scores, test_phases, wave_readers
+from fourier_lightning.fourier.phase import (
+    Phases,
+    answer_phases,
+    direction_scores,
+    permuted_alignments,
+    test_phases,
+    wave_readers,
+)
 from fourier_lightning.instruments import AnswerPhase, View
 from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.models.hooks import capture
@@ -170,6 +177,19 @@ def test_long_waves_do_not_leak_into_short_ones():
     assert (seen.alignment[0, :2] == 0).all() and (seen.p_answers[0, :2] == 1).all()
     assert seen.amount[1, :2].abs().max() < 1e-5 and 0.5 < seen.amount[1, 2] < 1.01  # the answers' own mean is away
     assert seen.p_directions[1, :2].min() > 0.05 and seen.p_directions[1, 2] <= 0.05
+
+
+def test_permutations_are_those_of_their_seed_and_give_the_largest_alignment():
+    """By numpy, from torch's own permutations."""
+    rng = np.random.default_rng(0)
+    coefs, phases, rms = rng.standard_normal((3, 2, 2, 17)), rng.standard_normal((2, 2, 17)), rng.uniform(1, 2, (3, 2))
+    dealt = torch.Generator().manual_seed(5)
+    expected = []
+    for _ in range(4):
+        order = torch.randperm(17, generator=dealt).numpy()
+        expected.append((np.einsum("smcn,mcn->sm", coefs, phases[..., order]) / 17 / rms).max())
+    found = permuted_alignments(*(torch.tensor(x) for x in (coefs, rms, phases)), draws=4, seed=5)
+    np.testing.assert_allclose(found, np.maximum(expected, 0))
 
 
 def test_random_directions_have_the_spread_of_whole_rotations():

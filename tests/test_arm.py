@@ -3,16 +3,31 @@
 import re
 from dataclasses import replace
 from itertools import product
+from typing import get_args
 
 import pytest
 
 from fourier_lightning.config import load_config
 from fourier_lightning.figures.chart import ARM_COLOURS
+from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.record.arm import UNKNOWN, Arm
 from fourier_lightning.record.files import read_jsonl
-from scripts.committed import FIELDS, arm_in
 from scripts.results import OUT
 
+
+def choices(name: str) -> tuple[str, ...]:
+    """The values that a setting of the table can have."""
+    return get_args(EmbeddingSettings.__annotations__[name])
+
+
+FIELDS = (
+    ("random", "pretrained"),
+    choices("source"),
+    (True, False),
+    choices("keep"),
+    choices("control"),
+    (True, False),
+)
 ARMS = [Arm(*values) for values in product(*FIELDS)]
 ARMS = [
     arm for arm in ARMS if arm.table != "random" or (arm.keep, arm.control) == ("all", "none")
@@ -58,7 +73,6 @@ def test_presets_make_their_arms(overrides, key, tmp_path):
 
 
 def test_committed_rows_name_known_arms():
-    rows = [row for path in OUT.glob("*.jsonl") for row in read_jsonl(path) if "arm" in row]
-    assert rows and all(arm_in(row.get("words", row["arm"])) != UNKNOWN for row in rows)
-    assert arm_in("pretrained, fine-tuned, table frozen, 80 % of the pairs").key == "fine_tuned-frozen"
-    assert arm_in("scratch, 80 % of the pairs") == SCRATCH and arm_in("scratchy") == UNKNOWN
+    known = {arm.key: arm.words for arm in ARMS}
+    rows = [row for path in (OUT / "rows").glob("*.jsonl") for row in read_jsonl(path)]
+    assert rows and all(row["words"] == known[row["arm"]] for row in rows)

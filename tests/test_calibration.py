@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from fourier_lightning.calibration import cases, measure
+from fourier_lightning.calibration import cases, judging, measure
 from fourier_lightning.calibration.mechanisms import MECHANISMS
 from fourier_lightning.calibration.models import MAX_OPERAND, Case, P, plant
 from fourier_lightning.calibration.tables import long_periods
-from fourier_lightning.calibration.trained import Trained, prompts, train
+from fourier_lightning.calibration.trained import Checked, Trained, check, prompts, train
 from fourier_lightning.calibration.truth import holds
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.models.decoder import Decoder
@@ -71,8 +71,8 @@ def written(decoder, states, module):
 def test_a_planted_model_answers_by_its_mechanism(seen, name):
     case, decoder, logits, states = seen[name]
     exact, residue, near = right(logits)
-    if MECHANISMS[name].exact:
-        assert exact > 0.95
+    if MECHANISMS[name].exact:  # without a complement writing one line spills into others
+        assert exact > (0.95 if case.width == "wide" else 0.7 if "edges" in name else 0.9)
     elif name == "residues":
         assert exact < 0.3 and residue > 0.99 and near < 0.7
     else:
@@ -94,7 +94,7 @@ def test_facts_are_what_the_contributions_show(seen, name):
         short, long = min(heights[t] for t in SHORT), np.mean([heights[t] for t in long_periods(P)])
         assert (short > 3 * controls + 0.1) == (module in case.facts.residues_in), (module, heights)
         assert (long > 3 * controls + 0.1) == (module in case.facts.magnitude_in), (module, heights)
-        by_heart = "heart" in getattr(MECHANISMS[name], module)
+        by_heart = not {"heart", "edges"}.isdisjoint(getattr(MECHANISMS[name], module))
         assert (0.1 < controls < 3 * short) == by_heart, (module, heights)
 
 
@@ -117,15 +117,28 @@ def test_waves_go_at_the_input_and_what_they_carry_goes(seen, name, kept):
             assert (share > 0.9) if is_kept else (share < 0.75), (which, found)
 
 
-@pytest.mark.parametrize("fact", ["writes(mlp, 2)", "not writes(any, short)", "needs(attn_mlp, long)"])
+SHARED = {"both", "attn_alone", "mlp_alone", "size_shared", "residues_shared"}
+ANSWERS = {  # of which mechanisms a fact is true, and of which it has no answer
+    "writes(mlp, 2)": ({"swapped", "both", "mlp_alone", "residues_shared"}, set()),
+    "not writes(any, short)": ({n for n in MECHANISMS if {"magnitude", "memory", "edges"} & set(n.split("_"))}, set()),
+    "needs(attn_mlp, long)": ({"paper", "swapped", "magnitude", "decoy_magnitude", *SHARED}, {"residues"}),
+    "near_first": ({"swapped"}, {"magnitude", "decoy_magnitude"}),
+    "left_over(attn, short)": ({"paper", "attn_alone", "size_shared"},
+                               set(MECHANISMS) - {"paper", "attn_alone", "size_shared", "edges", "decoy_edges"}),
+    "left_over(mlp, long)": ({"paper", "mlp_alone", "residues_shared"},
+        set(MECHANISMS) - {"paper", "mlp_alone", "residues_shared", "magnitude", "decoy_magnitude"}),
+    "dissociates(attn, short)": ({"paper", "attn_alone", "size_shared"},
+                                 {"residues", "memory", "memory_split", "decoy_memory"}),
+    "carries(longest, near)": ({"paper", "swapped", *SHARED},
+                               {n for n in MECHANISMS if {"magnitude", "memory", "edges"} & set(n.split("_"))}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fact", ANSWERS)
 def test_a_fact_has_an_answer_for_every_mechanism(fact):
     answers = {name: holds(fact, Case(name, "wide", "low").facts) for name in MECHANISMS}
-    expected = {
-        "writes(mlp, 2)": {"swapped", "both"},
-        "not writes(any, short)": {n for n in MECHANISMS if "magnitude" in n or "memory" in n},
-        "needs(attn_mlp, long)": {"paper", "swapped", "both", "magnitude", "decoy_magnitude"},
-    }
-    assert {name for name, answer in answers.items() if answer} == expected[fact]
+    true, open_ = ({name for name, answer in answers.items() if answer is asked} for asked in (True, None))
+    assert (true, open_) == ANSWERS[fact]
     with pytest.raises(ValueError, match="no fact"):
         holds("wriets(mlp, 2)", Case("paper", "wide", "low").facts)
 
@@ -140,8 +153,12 @@ def test_the_ledger_asserts_known_facts():
 def test_the_command_counts_what_the_rules_say(command, monkeypatch, tmp_path):
     monkeypatch.setattr(cases, "CASES", (Case("paper", "narrow", "low"), Case("decoy_memory", "narrow", "high")))
     monkeypatch.setattr(measure, "SETTINGS", [*measure.SETTINGS, "instruments=[embedding_spectrum]"])
-    done = command("calibrate", "--seeds", 2, "--trained", 0, "--output", tmp_path / "rows.jsonl")
+    asked = ["calibrate", "--seeds", 2, "--records", tmp_path / "kept", "--output", tmp_path / "rows.jsonl"]
+    done = command(*asked)
     assert done.code == 0 and "paper, narrow, low noise" in done.out
+    first = (tmp_path / "rows.jsonl").read_text()
+    monkeypatch.setattr(cases, "plant", None)  # what is in the records is not made again
+    assert command(*asked).code == 0 and (tmp_path / "rows.jsonl").read_text() == first
     rows = {row["claim"]: row for row in map(json.loads, (tmp_path / "rows.jsonl").read_text().splitlines())}
     outliers, plain, filtered = (rows[n] for n in ("embedding_outliers", "scratch_embedding_plain", "table_1_mlp_low"))
     assert outliers["models"] == 2 and plain["models"] == 2
@@ -149,6 +166,33 @@ def test_the_command_counts_what_the_rules_say(command, monkeypatch, tmp_path):
     for row in rows.values():
         assert row["right"] + row["wrong"] + row["nothing"] == row["models"]
         assert len(row["wrong_in"]) == row["wrong"] and row["low"] <= row["wrong"] / row["models"] <= row["high"]
+        assert (row["trained"], row["trained_wrong"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("exchanged", "followed", "counted"), [(0.9, 0.9, True), (0.899, 1, False), (1, 0.899, False)])
+def test_models_count_where_their_mechanism_is_known(monkeypatch, tmp_path, exchanged, followed, counted):
+    """Trained ones are judged if every seed of them is beyond the bar; rates are told apart."""
+    monkeypatch.setattr(measure, "SETTINGS", [*measure.SETTINGS, "instruments=[embedding_spectrum]"])
+    kind = cases.Kind(Trained("swapped", 1), 2)
+    checks = iter([Checked(1, 1), Checked(exchanged, followed)])
+    monkeypatch.setattr(cases, "check", lambda *args: next(checks))
+    ((said, why),) = judging.try_kinds([kind], tmp_path)
+    assert bool(said) == counted and ("not counted" in why) != counted and f"{exchanged:.0%} exchanged" in why
+    rows = {row["claim"]: row for row in judging.rows_of(said)}
+    if counted:
+        assert rows["embedding_outliers"]["trained"] == rows["embedding_outliers"]["models"] == 1
+        assert "attention_outliers" in rows and "near_then_exact" not in rows  # of its layers nothing is known
+
+
+def test_the_check_of_a_trained_model_tells_mechanisms_apart():
+    """A look-up in the MLPs has what training to it would give, and nothing of another mechanism."""
+    net = plant(Case("memory", "wide", "low"), seed=0)
+    assert check(net, MECHANISMS["memory"]).known and check(net, MECHANISMS["memory"]).exchanged == 1
+    for name in ("swapped", "memory_split"):
+        assert not check(net, MECHANISMS[name]).known
+    fresh = train(Trained("memory", 1), seed=0)
+    found = check(fresh, MECHANISMS["memory"])
+    assert found.exchanged < 0.5 and found.followed < 0.5 and not found.known
 
 
 def test_training_ties_waves_to_modules():

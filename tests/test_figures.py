@@ -26,11 +26,13 @@ from fourier_lightning.figures.chart import (
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
 from fourier_lightning.figures.draw import draw
 from fourier_lightning.figures.interactive import interactive
+from fourier_lightning.figures.make import slug
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.readings.waves import clusters, strongest_layer
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import find_runs
 from scripts import gallery
+from tests.committed import NARROW
 
 ROOT = Path(__file__).resolve().parents[1]
 P = 521
@@ -209,17 +211,15 @@ def test_number_vectors_fall_into_the_planted_clusters():
     assert sum(len(group.x) for group in groups) == 60 and list(names.text) == ["0", "10", "20", "30", "40", "50"]
 
 
-def test_the_committed_spectra_show_what_the_docs_say():
+def test_committed_spectra_have_their_labels():
     """Golden: the labels that a reader sees, from the arrays and rows of our own runs."""
-    rows = [row for row in read_jsonl(ROOT / "docs/results/dissect.jsonl") if row["table"] == "embedding_components"]
+    rows = [row for row in read_jsonl(NARROW / "dissect.jsonl") if row["table"] == "embedding_components"]
     expected = {
         "pretrained, as it is": ["T=10", "T=5", "T=3.33", "T=2.5", "T=2"],
         "pretrained, fine-tuned, 80 % of the pairs": ["T=10", "T=5"],
     }
     for arm, labels in expected.items():
-        folder = (
-            ROOT / "docs/results/arrays" / f"{'_'.join(''.join(c if c.isalnum() else ' ' for c in arm).split())}_seed0"
-        )
+        folder = NARROW / "arrays" / slug(f"{arm} seed0")
         spectrum = load_file(folder / "embedding_spectrum.safetensors")["embedding_spectrum"]
         mine = [row for row in rows if row["arm"] == arm and row["seed"] == 0]
         chart = spectra.embedding_spectra({arm: (spectrum, None, mine)}, P)
@@ -296,19 +296,20 @@ def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, sai
 
 
 def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, tmp_path, monkeypatch):
-    kinds = {"fine-tuned": 0, "format": 1, "scratch": 2, "quick": 0, "as-is": 1}
-    argv = [word for kind, number in kinds.items() for word in (f"--{kind}", str(tiny_runs / str(number)))]
-    monkeypatch.setattr(sys, "argv", ["gallery.py", *argv, "--sweep", str(tiny_runs)])
-    monkeypatch.setattr(gallery, "OUT", tmp_path / "figures")
+    asked = {"of": tiny_runs / "0", "scratch": tiny_runs / "2", "as_is": tiny_runs / "1"}
+    monkeypatch.setattr(sys, "argv", ["gallery.py", "--of", str(tiny_runs)])
     with pytest.raises(SystemExit) as stop:
-        gallery.main()  # a run can't be two things
+        gallery.main()  # which of them?
     assert stop.value.code == 2
-    found = {path: find_runs([path])[0] for path in (tiny_runs / str(n) for n in range(4))}
-    runs = dict(zip(("fine_tuned", "format", "scratch", "quick", "as_is"), [*found.values(), found[tiny_runs / "0"]],
-                    strict=True))  # fmt: skip
-    made = {**gallery.figures_of(runs), **gallery.compared(runs, find_runs([tiny_runs])[:4])}
+    runs, sweep = gallery.found_runs(asked, [tiny_runs / str(n) for n in range(4)])
+    assert len(sweep) == 4 and runs["format"] is runs["of"]  # its prompts are "a,b+"
+    made = {**gallery.figures_of(runs), **gallery.compared(runs, sweep)}
     assert set(made) == {*FIGURES, *COMPARISONS}
-    assert made["6"][1] is runs["scratch"] and made["17"][1] is runs["format"] and made["3"][1] is runs["fine_tuned"]
+    assert made["6"][1] is runs["scratch"] and made["3"][1] is made["17"][1] is runs["of"]
+    assert made["15"][1] == [runs["as_is"], runs["of"], runs["scratch"]]
+    alone = {"of": runs["of"]}
+    left_out = set(made) - set(gallery.figures_of(alone)) - set(gallery.compared(alone, []))
+    assert left_out == {"6", "7a", "22", "23", "17", "18", "7b", "8", "arms"}
     committed = (ROOT / "docs/figures.md").read_text()
     for name in made:
         assert f"](figures/{name}.png)" in committed and (ROOT / f"docs/figures/{name}.png").is_file()

@@ -21,15 +21,16 @@ def unembedding(p, d, seed=0):
     return torch.randn(p, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def maker(p=41, d=64, kind="orthonormal", seed=0):
-    return FilterMaker(unembedding(p, d, seed), fourier_basis(p, kind))
+def maker(p=41, d=64, kind="orthonormal", seed=0, centred=False):
+    rows = unembedding(p, d, seed)
+    return FilterMaker(rows - rows.mean(dim=0) if centred else rows, fourier_basis(p, kind))
 
 
 @settings(deadline=None, max_examples=60)
-@given(selections, st.sampled_from(["orthonormal", "paper"]), st.integers(0, 5))
-def test_projection_is_an_orthogonal_projector_that_kills_what_it_should(selection, kind, seed):
+@given(selections, st.sampled_from(["orthonormal", "paper"]), st.integers(0, 5), st.booleans())
+def test_projection_is_an_orthogonal_projector_that_kills_what_it_should(selection, kind, seed, centred):
     """Idempotent, symmetric, U W P = 0, and whatever the waves don't see passes unchanged."""
-    filters = maker(kind=kind, seed=seed)
+    filters = maker(kind=kind, seed=seed, centred=centred)
     chosen = filters.make(selection, "projection")
     matrix, identity = chosen.matrix, torch.eye(64, dtype=torch.float64)
     torch.testing.assert_close(matrix @ matrix, matrix, atol=1e-10, rtol=0)
@@ -121,11 +122,20 @@ def test_nothing_removed_is_the_identity_bit_for_bit(method):
     assert maker().make(Selection("all"), method).matrix.equal(torch.eye(64, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_the_rank_is_that_of_what_float32_holds_whatever_its_scale(scale):
+    rng = torch.Generator().manual_seed(0)
+    factors = (torch.randn(shape, generator=rng, dtype=torch.float64) for shape in ((41, 8), (8, 16)))
+    rounded = (scale * torch.linalg.multi_dot([*factors])).float()
+    assert FilterMaker(rounded, fourier_basis(41)).rank == 8
+
+
 def test_an_empty_null_space_is_refused_with_the_ranks():
     narrow = FilterMaker(unembedding(41, 16), fourier_basis(41))
     with pytest.raises(ConfigError, match=r"the null space is empty: 32 rows are removed.* rank 16 \(d=16\)"):
         narrow.make(Selection("low", 5), "projection")
-    assert narrow.make(Selection("low", 5), "readout").rank == 16
+    chosen = narrow.make(Selection("low", 5), "readout")
+    assert (chosen.removed, chosen.rank, chosen.control_rows) == (32, 16, 32)  # as many rows can be drawn
 
 
 @pytest.mark.parametrize("fold_ln", [True, False])
@@ -182,6 +192,14 @@ def test_left_and_lost_are_what_passes_and_what_goes_with_it(d):
             assert chosen.left < 1e-10
         if method == "readout" and d == 64:
             assert chosen.lost < 1e-10
+
+
+def test_rows_that_hold_the_constant_read_a_direction_less_of_a_centred_table():
+    wave = fourier_basis(41).rows[5]
+    constant = torch.full_like(wave, 41**-0.5)
+    rows = torch.stack([constant + wave, constant - wave]) / 2**0.5
+    assert maker(centred=True).factors(rows, "projection")[2] == [0, 1, 1]
+    assert maker(centred=False).factors(rows, "projection")[2] == [0, 1, 2]
 
 
 def test_rounding_noise_of_a_float32_table_is_no_direction():

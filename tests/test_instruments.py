@@ -78,7 +78,7 @@ def test_a_plain_run_leaves_every_table_and_array(finished):
 
 def test_spectra_follow_training_and_times_are_apart(finished):
     rows = read_jsonl(finished / "record" / "tables" / "embedding_periods.jsonl")
-    assert [(row["epoch"], row["period"]) for row in rows] == [(e, t) for e in (0, 1) for t in (2, 2.5, 5, 10)]
+    assert [(row["epoch"], row["period"]) for row in rows] == [(e, t) for e in (-1, 0, 1) for t in (2, 2.5, 5, 10)]
     run = run_json(finished)
     assert run["analysis_seconds"] > 0 and run["train_seconds"] > 0
     lines = read_jsonl(finished / "record" / "metrics.jsonl")
@@ -94,7 +94,7 @@ def test_metrics_reach_the_record_and_wandb(finished):
             f"ablation/{modules}/{removed}_removed/{key}"
             for modules in ("attn", "mlp", "attn_mlp")
             for removed in ("low", "high")
-            for key in ("accuracy", "loss", "control_accuracy_mean", "control_accuracy_std")
+            for key in ("accuracy", "mod_10", "loss", "control_accuracy_mean", "control_energy_accuracy_mean")
         ),
         "lens/layer_0/mlp/within_10", "layers/attn/period_5/share", "knock_out/largest_loss_increase",
     }  # fmt: skip
@@ -238,16 +238,25 @@ def test_waves_of_the_final_logits_add_up(finished):
     assert all(abs(row["peak"] - row["answer"]) <= row["period"] / 2 + 1e-6 for row in rows)
 
 
-def test_a_resumed_run_keeps_its_earlier_rows_and_a_new_one_is_refused(tiny, tmp_path):
-    options = ["logger=none", "optimizer.schedule=constant"]
-    train(tiny(*options, "trainer.max_epochs=1"))
-    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
-    train(tiny(*options, "trainer.max_epochs=3", f"ckpt_path={checkpoint}", run_dir=tmp_path))
-    path = tmp_path / "record" / "tables" / "embedding_periods.jsonl"
-    assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
+def test_a_resumed_run_leaves_the_rows_of_an_undisturbed_one_and_a_new_one_is_refused(tiny, tmp_path):
+    """Of all instruments, of those that look at every epoch too; and what the first part found at its end is there."""
+    options = ["logger=none", "optimizer.schedule=constant", "filter.draws=1"]
+    train(tiny(*options, "trainer.max_epochs=3", run_dir=tmp_path / "whole"))
+    train(tiny(*options, "trainer.max_epochs=1", run_dir=tmp_path / "parts"))
+    checkpoint = tmp_path / "parts" / "checkpoints" / "last.ckpt"
+    train(tiny(*options, "trainer.max_epochs=3", f"ckpt_path={checkpoint}", run_dir=tmp_path / "parts"))
     with pytest.raises(ConfigError, match="holds a run already"):
-        train(tiny(*options, "trainer.max_epochs=1", run_dir=tmp_path))
-    assert sorted({row["epoch"] for row in read_jsonl(path)}) == [0, 1, 2]
+        train(tiny(*options, "trainer.max_epochs=1", run_dir=tmp_path / "parts"))
+    epochs = {}
+    for name in TABLES:
+        ours, theirs = (
+            read_jsonl(tmp_path / part / "record" / "tables" / f"{name}.jsonl") for part in ("parts", "whole")
+        )
+        epochs[name] = ({row["epoch"] for row in ours}, {row["epoch"] for row in theirs})
+        assert_same_rows([row for row in ours if row["epoch"] in epochs[name][1]], theirs)
+    assert epochs["embedding_periods"] == ({-1, 0, 1, 2}, {-1, 0, 1, 2}) and epochs["knock_out"] == ({0, 2}, {2})
+    for name in ARRAYS:
+        torch.testing.assert_close(*(read_array(tmp_path / part, name) for part in ("parts", "whole")))
 
 
 def test_a_diverged_run_says_so_in_a_line(tiny, tmp_path):

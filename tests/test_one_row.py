@@ -10,6 +10,7 @@ from fourier_lightning.console import print_findings
 from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.mirror.charts import CHARTS
 from fourier_lightning.readings import filters
+from fourier_lightning.readings.effects import effects
 from fourier_lightning.readings.paper import TABLE_1
 from fourier_lightning.record.runs import Run, find_runs
 from fourier_lightning.report.summary import filters_table
@@ -45,18 +46,18 @@ def shown(run: Run) -> dict[str, object]:
     """What each reader makes of the MLPs without long waves: accuracy, and method."""
     lines = io.StringIO()
     print_findings(Console(file=lines, width=500), run)
-    told = next(line for line in lines.getvalue().splitlines() if line.startswith("Without long waves from MLP:"))
+    told = next(line for line in lines.getvalue().splitlines() if line.startswith("  long waves from MLP:"))
     report = next(line for line in filters_table({"x": [run]}) if line["removed"] == "long waves from MLP")
     ledger = filtered.kept_accuracy("mlp", "low")(run, [])
     labour, tens = filtered.division_of_labour()(run, []), filtered.tens_among_errors(run, [])
     small, figure = filtered.small_errors(run, []), FIGURES["21a"].make(run).panels[0]
     chart = dict(CHARTS["ablation_accuracy"].rows(run))
     share = {name: value for _, value, name in CHARTS["error_histogram"].rows(run)}
-    (in_chart,) = [name for name in chart if name.startswith("no low waves in MLPs") and "control" not in name]
+    (in_chart,) = [name for name in chart if name.startswith("no low waves in MLPs") and "random" not in name]
     assert in_chart in share and "low waves removed from MLP" in figure.title
     assert sum(FIGURES["23"].make(run).panels[0].marks[0].y) == 1
     return {
-        "console": (told.split(": ")[1].split(" exact")[0], told.split("(")[-1].rstrip(")")),
+        "console": (told.split(": ")[1].split(" /")[0] + ".0 %", told.split("(")[-1].rstrip(")")),
         "report": (report["exact"], report["method"]),
         "ledger": (f"{100 * ledger.value * 0.9:.1f} %", ledger.detail.split(",")[0]),
         "W&B": (f"{100 * chart[in_chart]:.1f} %", in_chart.split(", ")[1]),
@@ -93,5 +94,5 @@ def test_all_of_them_take_readout_if_one_row_has_no_projection(run, how):
 def test_seeds_are_averaged_by_one_method(run, dissected):
     other = find_runs([dissected / "2"])[0]  # the projection is refused for some of its rows
     assert filters.method_of(other) == filters.method_of(run, other) == "readout"
-    assert {effect.method for effect in filters.effects([run, other])} == {"readout"}
+    assert {effect.method for effect in effects([run, other])} == {"readout"}
     assert filters.method_of() == "readout"

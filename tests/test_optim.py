@@ -78,6 +78,15 @@ def test_groups_of_a_gpt2(pretrained):
     assert type(plain) is torch.optim.AdamW and plain.defaults["betas"] == (0.9, 0.95)
 
 
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_the_table_has_a_rate_of_its_own(pretrained, name):
+    settings = OptimizerSettings(name=name, lr=1e-3, table_lr=1e-5)
+    groups = build_optimizer(pretrained, pretrained.transformer.h, settings).param_groups
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert len(rates) == sum(1 for _ in pretrained.parameters())
+    assert rates.pop(id(pretrained.transformer.wte.weight)) == 1e-5 and 1e-5 not in rates.values()
+
+
 def test_schedules():
     def factors(settings, total=10):
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
@@ -103,6 +112,7 @@ def test_schedules():
         {"lr": -1.0},
         {"lr": 0.0},
         {"muon_lr": -0.1},
+        {"table_lr": 0.0},
         {"weight_decay": -1.0},
         {"warmup_steps": -1},
         {"betas": [0.9]},

@@ -51,6 +51,12 @@ def test_means_of_table_1_over_seeds_by_hand():
     def row(method, value, refused=None, draws=3):
         names = ("loss", "accuracy", "mod_10", "within_10", "left", "lost")
         controls = {"control_loss_mean": value, "control_accuracy_mean": value, "control_accuracy_std": value / 10}
+        if value < 3:  # a record that has controls of equal energy
+            controls |= {
+                "energy": value / 4,
+                "control_energy_accuracy_mean": -value,
+                "control_energy_accuracy_std": None,
+            }
         return {"modules": "mlp", "removed": "low", "method": method, "rank": 9, "refused": refused,
                 "control_draws": draws, **dict.fromkeys(names, value), **controls}  # fmt: skip
 
@@ -59,10 +65,11 @@ def test_means_of_table_1_over_seeds_by_hand():
     assert (attn["modules"], attn["accuracy"]) == ("attn", 7) and readout["rank"] == 9
     assert (readout["loss"], readout["lost_seeds"], readout["control_loss"]) == (2, [1, 3], 2)
     assert (readout["control_accuracy"], readout["control_deviation"]) == (2, 0.3)
+    assert (readout["energy"], readout["control_energy_accuracy"], readout["control_energy_deviation"]) == (0.25, -1, 0)
     assert projection["accuracy"] == 2 and projection["method"] == "projection"
     refused = {**row("projection", 5.0, "no null space"), "control_draws": 0}
     (line,) = filters.table_1_means([[refused]])
-    assert line["accuracy"] is line["control_accuracy"] is line["control_deviation"] is None
+    assert line["accuracy"] is line["control_accuracy"] is line["control_energy_deviation"] is line["energy"] is None
     assert line["accuracy_seeds"] == []
 
 
@@ -118,23 +125,6 @@ def test_errors_are_those_of_the_method():
 def test_a_seed_counts_once_of_runs_that_were_measured():
     runs = [run_of({"seed": seed}, filter_ablation=rows) for seed, rows in ((0, [{}]), (1, []), (0, [{}]), (2, [{}]))]
     assert filters.measured_once(runs) == [runs[2], runs[3]]
-
-
-def test_effects_are_means_over_seeds_in_the_order_in_which_they_are_told():
-    first, second = (
-        [filtered("none", "none", "readout", none), filtered("attn", "high", "readout", 0.9),
-         filtered("mlp", "low", "readout", low), filtered("attn_mlp", "low", "readout", 0)]
-        for none, low in ((0.9, 0.1), (0.8, 0.3))
-    )  # fmt: skip
-    second[2] |= {"mod_10": 0.5, "within_10": 0.7, "control_accuracy_mean": 0.8, "control_draws": 0}
-    mlp, attn = filters.effects([run_of(filter_ablation=first), run_of(filter_ablation=second)])
-    said = "it breaks the answer, but random directions do as much"
-    assert mlp == filters.Effect(
-        "mlp", "low", "readout", 0.2, pytest.approx(0.3), pytest.approx(0.4), 0.1, said
-    )  # one had draws
-    assert attn == filters.Effect("attn", "high", "readout", 0.9, 0.9, 0.9, 0.9, "harmless")
-    assert filters.effects([run_of(filter_ablation=first[1:])]) == []  # nothing to hold it against
-    assert filters.effects([]) == []
 
 
 def test_filters_of_a_grid_are_grouped_by_what_they_keep():
@@ -226,10 +216,6 @@ def test_subjects_are_told_by_their_arm():
 def test_words():
     assert [words.percent(0.99514), words.percent(0.5, 0), words.percent(None)] == ["99.51 %", "50 %", "-"]
     assert [words.seeds(n) for n in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
-    told = {("mlp", "low"): "long waves from MLP", ("attn", "high"): "short waves from attention",
-            ("attn_mlp", "low"): "long waves from attention and MLP"}  # fmt: skip
-    for (modules, removed), said in told.items():
-        assert words.removed(filters.Effect(modules, removed, "readout", 0, 0, 0, None, "")) == said
     rows = [{"period": t, "loss_increase": t, "p_value": 0.01} for t in (2.0, 10 / 3, 5.0, 7.0, 8.0, 9.0)]
     run = run_of({"metrics": {"val/accuracy": 1.0}}, knock_out=rows)
     assert words.costliest(run) == "T = 9, 8, 7, 5, 3.33" and words.costliest(run, 1) == "T = 9"

@@ -73,24 +73,24 @@ def test_it_loads_alone_and_without_errors(opened, page):
 
 
 def test_a_plot_answers_the_mouse(opened):
-    plot = opened.locator("#plot1")
+    plot = opened.locator("#plot2")
     plot.scroll_into_view_if_needed()
-    opened.locator("#plot1.js-plotly-plot").wait_for(timeout=20_000)
-    shown = "() => document.getElementById('plot1').data.filter(t => t.visible !== 'legendonly').length"
+    opened.locator("#plot2.js-plotly-plot").wait_for(timeout=20_000)
+    shown = "() => document.getElementById('plot2').data.filter(t => t.visible !== 'legendonly').length"
     before = opened.evaluate(shown)
-    opened.locator("#plot1 .legendtoggle").first.click()  # an arm off
+    opened.locator("#plot2 .legendtoggle").first.click()  # an arm off
     opened.wait_for_function(f"({shown})() < {before}", timeout=10_000)
     point = opened.evaluate("""() => {
-        const place = document.getElementById('plot1'), { xaxis, yaxis } = place._fullLayout;
+        const place = document.getElementById('plot2'), { xaxis, yaxis } = place._fullLayout;
         const line = place.data.findLast((t) => t.visible !== 'legendonly' && t.line.width === 2);
         const box = place.getBoundingClientRect(), at = (axis, v) => axis._offset + axis.d2p(v);
         return [box.x + at(xaxis, place.calcdata.find((c) => c[0].trace.name === line.name)[0].x),
                 box.y + at(yaxis, place.calcdata.find((c) => c[0].trace.name === line.name)[0].y)];
     }""")
     opened.mouse.move(*point)
-    opened.locator("#plot1 .hoverlayer .hovertext").first.wait_for(timeout=10_000)
-    limits = "() => document.getElementById('plot1')._fullLayout.xaxis.range.join()"
-    box, old = opened.locator("#plot1 .nsewdrag").first.bounding_box(), opened.evaluate(limits)
+    opened.locator("#plot2 .hoverlayer .hovertext").first.wait_for(timeout=10_000)
+    limits = "() => document.getElementById('plot2')._fullLayout.xaxis.range.join()"
+    box, old = opened.locator("#plot2 .nsewdrag").first.bounding_box(), opened.evaluate(limits)
     opened.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
     opened.mouse.down()
     opened.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], steps=8)
@@ -109,8 +109,9 @@ def test_what_is_missing_is_said(opened, page):
 def test_it_has_what_a_reader_looks_for(page, tiny_runs):
     text = page.read_text()
     assert not re.search(r'(src|href)="(?!#|data:)', text.split("<script>")[0])
-    for wanted in ("Which arm wins?", "Which periods carry the answer", "What do filters break?",
-                   "What does not hold here?", "python train.py model=scratch seed=0", "optimizer.lr=1e9",
+    for wanted in ("Which arm wins?", "Which periods carry the answer, in which modules?",
+                   "What does each filter break?", "What differs from the paper?", "How often is each rule wrong?",
+                   "python train.py model=scratch seed=0", "optimizer.lr=1e9",
                    "no null space", "Supported or not here"):  # fmt: skip
         assert wanted in text, wanted
     assert len(text) < 8e6
@@ -124,8 +125,10 @@ def test_numbers_of_the_summary(tiny_runs):
     assert [row["arm"] for row in table] == ["scratch + frozen pretrained table", "scratch", "unknown"]
     assert table[0]["test exact"] == "85.00 ± 7.07 % [21.47, 100.00]" and table[2]["not finished"] == 1
     (sentence,) = winner(runs)
-    task = "Addition, answers 0 to 40, &quot;a,b+&quot;, 60 % of the pairs"
-    assert f"{task}: <b>scratch + frozen pretrained table</b>" in sentence
+    assert sentence.startswith(
+        "<b>scratch + frozen pretrained table</b> is right in 85.00 ± 7.07 % of the test split (2"
+    )
+    assert sentence.endswith("Addition, answers 0 to 40, &quot;a,b+&quot;, 60 % of the pairs.</span>")
     assert "70.00 points ahead of <b>scratch</b>" in sentence and "overlap" not in sentence
     runs[2].info["metrics"]["test/accuracy"] = 0.85
     assert "seeds of the first two overlap" in winner(runs)[0]
@@ -163,7 +166,7 @@ def test_tables_are_means_over_seeds(tiny_runs):
     assert (line["filtered"], line["removed"], line["method"]) == ("attention and MLP", "low", "readout")
     assert line["exact"] == f"{50 * sum(row['accuracy'] for row in rows):.2f} %" and line["paper exact"] == "5.94 %"
     (periods,) = periods_table({"x": runs})
-    assert periods["arm"] == "x, seed 0" and periods["MLPs: long waves"].endswith("% of the power")
+    assert periods["arm"] == "x" and periods["MLPs: lines in the power"].endswith("% of it in long waves")
 
 
 def test_a_report_of_failures_alone_still_builds(tiny_runs):
@@ -171,12 +174,30 @@ def test_a_report_of_failures_alone_still_builds(tiny_runs):
     assert "No finished run was tested." in text and "1 failed" in text
 
 
-def test_names_can_not_break_the_page(tiny_runs):
-    run = find_runs([tiny_runs / "0"])[0]
-    run.label = "</script><img src=x>"
-    run.info["overrides"] = ["name=</script><b>"]
-    text = build([run])
-    assert "<img src=x>" not in text and "name=</script><b>" not in text
+def test_names_can_not_break_the_page(tiny_runs, tmp_path, chromium):
+    """Names, arms, overrides and errors of records are text: in the page, in its charts' JSON, in plotly's drawings."""
+    evil = "<!--<script>x</script><img src=x onerror=window.hacked=1><b>bold"
+    runs = find_runs([tiny_runs])
+    for run, name in zip(runs[:2], ("arm", "other"), strict=True):  # two labels of one arm: both are shown in full
+        run.label = f"{name} {evil}"
+    runs[0].info |= {"overrides": [f"name={evil}"], "device": evil, "git": evil}
+    runs[0].info["config"] |= {"name": evil, "extra": {evil: evil}}
+    for row in runs[0].table("filter_ablation"):
+        row |= {"comparable": evil, "accuracy": 0.9}
+    runs[2].info |= {"status": f"failed {evil}", "error": evil}
+    runs[3].label = evil
+    page = tmp_path / "report.html"
+    page.write_text(build(runs, title=evil))
+    body = page.read_text().split("<script>")[0]  # plotly itself comes after it
+    assert not re.search(r"<img|<b>bold|<!--", body) and "arm &lt;!--" in body and body.count("&lt;img src=x") > 8
+    tab = chromium.new_page(viewport={"width": 1280, "height": 900})
+    problems = []
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.goto(page.as_uri())
+    tab.locator("#plot0.js-plotly-plot").wait_for(timeout=20_000)
+    assert tab.evaluate("window.hacked") is None and not problems and tab.locator("img").count() == 0
+    assert "<!--<script>x" in "".join(tab.locator("#plot0 .ytick").all_text_contents())  # in letters
+    tab.close()
 
 
 @pytest.mark.parametrize(

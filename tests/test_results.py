@@ -8,7 +8,7 @@ import pytest
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.run import train
-from scripts import results
+from scripts import bench_instruments, mechanism, results
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,15 +21,15 @@ def test_rows_table_and_picture_from_real_runs(tiny, tmp_path, monkeypatch, caps
     for name in ("quick", "data_efficiency"):
         monkeypatch.setattr(sys, "argv", ["results.py", name, str(sweep)])
         results.main()
-        rows = [json.loads(line) for line in Path(f"docs/results/{name}.jsonl").read_text().splitlines()]
+        rows = [json.loads(line) for line in Path(f"docs/results/rows/{name}.jsonl").read_text().splitlines()]
         run = json.loads((sweep / "1" / "record" / "run.json").read_text())
         assert rows[1]["test/accuracy"] == run["metrics"]["test/accuracy"]
-        assert rows[1]["arm"] == "scratch + frozen pretrained table" and len(rows[1]["curve"]) == 2
+        assert rows[1]["arm"] == "scratch-pretrained-frozen" and len(rows[1]["curve"]) == 2
         assert Path(f"docs/results/{name}.png").read_bytes().startswith(b"\x89PNG")
-    before = Path("docs/results/quick.md").read_text()
+    before = Path("docs/results/tables/quick.md").read_text()
     monkeypatch.setattr(sys, "argv", ["results.py", "quick"])
     results.main()  # redrawn from the committed rows
-    assert Path("docs/results/quick.md").read_text() == before
+    assert Path("docs/results/tables/quick.md").read_text() == before
 
 
 def test_an_unfinished_run_is_not_left_out_silently(tiny, tmp_path, monkeypatch):
@@ -40,12 +40,38 @@ def test_an_unfinished_run_is_not_left_out_silently(tiny, tmp_path, monkeypatch)
         results.collect([tmp_path])
 
 
-@pytest.mark.parametrize("name", ["quick", "tuned_scratch", "data_efficiency"])
-def test_the_committed_table_is_made_from_the_committed_rows(name):
-    rows = [json.loads(line) for line in (ROOT / f"docs/results/{name}.jsonl").read_text().splitlines()]
-    assert results.table(rows) in (ROOT / f"docs/results/{name}.md").read_text()
+def test_tables_and_picture_of_a_study_from_a_real_run(offline_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mechanism.py", "mechanism", str(offline_run.dir)])
+    mechanism.main()
+    rows = [json.loads(line) for line in Path("docs/results/rows/mechanism.jsonl").read_text().splitlines()]
+    text = Path("docs/results/tables/mechanism.md").read_text()
+    for table in mechanism.TABLES:
+        recorded = [json.loads(line) for line in (offline_run.dir / f"record/tables/{table}.jsonl").open()]
+        last = [row for row in recorded if row["step"] == recorded[-1]["step"]]
+        assert len(last) == sum(row["table"] == table for row in rows), table
+    (low,) = [row for row in rows if row["table"] == "input_waves" and row["removed"] == "low"]
+    assert f"| low | - | {low['energy']:.2f} | {100 * low['accuracy']:.0f} / {100 * low['mod_10']:.0f} / " in text
+    assert Path("docs/results/mechanism.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(sys, "argv", ["mechanism.py", "mechanism"])
+    mechanism.main()  # redrawn from the committed rows
+    assert Path("docs/results/tables/mechanism.md").read_text() == text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/results/rows").glob("*.jsonl")), ids=lambda path: path.stem)
+def test_the_committed_table_is_made_from_the_committed_rows(path):
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    made = mechanism.report(rows) if path.stem in mechanism.NAMES else results.table(rows)
+    assert (ROOT / f"docs/results/tables/{path.stem}.md").read_text().endswith(made)
 
 
 def test_an_empty_directory_does_not_empty_the_results(tmp_path):
     with pytest.raises(ConfigError, match="no run in"):
         results.collect([tmp_path])
+
+
+def test_the_bench_counts_what_the_table_evaluates(tiny):
+    """At the tiny size; the figures are for `make bench`."""
+    found = bench_instruments._ablation(tiny("logger=none"), rounds=1)
+    assert found["rows"] == 10 and found["with controls"] == 1 + 9 * 4  # three projections have no null space
+    assert found["passes a row"] > 0

@@ -116,6 +116,22 @@ def test_some_probes_are_asked_alone_in_their_order():
     assert some.size == 2 and some.counts().tolist() == [2, 1] and probes.counts().tolist() == [1, 2, 2]
 
 
+@pytest.mark.parametrize("kind", ["orthonormal", "paper"])
+@pytest.mark.parametrize("p", [40, 41])
+def test_probes_of_components_explain_what_their_waves_fit(kind, p):
+    """By numpy's least squares with a floating mean, one component at a time."""
+    rows, basis = table(p, 3), fourier_basis(p, kind)
+    centred = rows.numpy() - rows.numpy().mean(axis=0)
+    expected = []
+    for k in range(1, basis.n_components + 1):
+        design = np.vstack([np.ones(p), basis.rows[basis.component == k]]).T
+        fit = design @ np.linalg.lstsq(design, centred, rcond=None)[0]
+        expected.append((fit**2).sum())
+    probes = component_probes(basis)
+    assert probes.size == basis.n_components
+    np.testing.assert_allclose(probes.power(rows), expected)
+
+
 def test_the_component_nearest_to_a_period():
     found = [component_near(t, p) for t, p in ((10, 521), (2, 521), (2.0, 520), (10 / 3, 521), (5000, 521), (1, 41))]
     assert found == [52, 260, 260, 156, 1, 20]

@@ -31,9 +31,12 @@ def test_findings_name_filter_control_and_reading(tiny_runs, capsys):
 
     found = find_runs([tiny_runs / "0"])[0]
     for row in found.table("filter_ablation"):
-        row |= {"accuracy": 0.9 if row["removed"] == "none" else 0.2, "control_accuracy_mean": 0.7, "mod_10": 0.95}
+        row |= {"accuracy": 0.9 if row["removed"] == "none" else 0.2, "within_10": 0.3, "mod_10": 0.95, "energy": 0.5}
+        row |= {f"control_energy_{name}_mean": 0.7 for name in ("accuracy", "mod_10", "within_10")}
+        row |= {"comparable": ""}
+    found.table("filter_ablation")[0]["within_10"] = 1.0
     print_findings(Console(highlight=False), found)
-    said = "Without long waves from MLP: 20.0 % exact, random filter 70.0 %: the residue stays, the magnitude goes"
+    said = "  long waves from MLP: 20 / 95 / 30 %, at equal energy 70 / 70 / 70 %: the residue stays, the size goes"
     assert said in capsys.readouterr().out
     print_findings(Console(), find_runs([tiny_runs / "failed"])[0])
     assert capsys.readouterr().out == ""

@@ -9,9 +9,9 @@ from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.verdict import decide
 from fourier_lightning.figures import spectra
 from fourier_lightning.figures.errors import knock_outs
-from fourier_lightning.fourier.nulls import compare
+from fourier_lightning.fourier.nulls import against_largest, compare
 from fourier_lightning.fourier.spectrum import prominence
-from fourier_lightning.readings import filters, waves, words
+from fourier_lightning.readings import waves, words
 from fourier_lightning.readings.filters import same
 from fourier_lightning.readings.paper import SHORT
 from fourier_lightning.record.runs import Run, find_runs
@@ -29,29 +29,6 @@ def run(dissected) -> Run:
 def put(run: Run, **tables) -> Run:
     run._read |= {f"tables/{name}": rows for name, rows in tables.items()}
     return run
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "mod_10", "within_10", "control", "reading"),
-    [
-        (0.95 * 0.9, 0.9, 0.9, 0.1, "harmless"),
-        (0.95 * 0.9 - E, 0.9, 0.9, 1.0, "the magnitude stays, the exact answer goes"),
-        (0.6 + 2 * E, 0.8 + E, 0.9, 0.9, "the magnitude stays, the exact answer goes"),  # 0.2 more is needed too
-        (0.6, 0.8 + E, 0.9, 0.9, "the residue stays, the magnitude goes"),
-        (0.5, 0.8, 0.8 + E, 0.9, "the magnitude stays, the exact answer goes"),
-        (0.5, 0.8 + E, 0.8 + E, 0.9, "the residue stays, the magnitude goes"),
-        (0.5, 0.5, 0.8, 0.9, "it breaks the answer"),
-        (0.5, 0.5, 0.8 + E, 0.9, "the magnitude stays, the exact answer goes"),
-        (0.5, 0.5, 0.5, 0.55, "it breaks the answer, but random directions do as much"),
-        (0.5, 0.5, 0.5, 0.55 + E, "it breaks the answer"),
-        (0.5, 0.5, 0.5, None, "it breaks the answer"),
-        (0.9, 0.9, 0.9, 0.1, "harmless"),
-    ],
-)
-def test_what_a_filter_breaks(accuracy, mod_10, within_10, control, reading):
-    row = {"modules": "mlp", "removed": "low", "accuracy": accuracy, "mod_10": mod_10, "within_10": within_10}
-    row |= {"method": "readout", "control_accuracy_mean": control, "control_draws": 0 if control is None else 3}
-    assert filters.effect([row], intact=0.9).reading == reading
 
 
 def test_an_arm_adds_from_a_half_on(run):
@@ -173,6 +150,15 @@ def test_the_spread_of_a_null_is_that_of_groups_as_large():
     np.testing.assert_allclose(found.limit, expected * (1 + spread * np.sort(largest)[-5]))
     np.testing.assert_allclose(found.p_value, [(1 + (largest >= z).sum()) / 100 for z in found.z.numpy()])
     np.testing.assert_allclose(found.p_single, (1 + (shares >= share).sum(axis=0)) / 100)
+    least = compare(*(torch.tensor(values) for values in (share, shares[:2], expected, counts)))
+    assert least.p_single.min() >= 1 / 3
+    with pytest.raises(ValueError, match="draws=1: a null needs 2 or more"):
+        compare(*(torch.tensor(values) for values in (share, shares[:1], expected, counts)))
+
+
+@pytest.mark.parametrize(("draws", "place"), [(5, 1), (19, 1), (38, 1), (39, 2), (98, 4), (99, 5)])
+def test_the_limit_is_the_draw_that_a_twentieth_reaches(draws, place):
+    assert against_largest(torch.zeros(1), torch.arange(float(draws)))[1] == draws - place
 
 
 def test_knock_outs_name_the_six_costliest_and_draw_two_deviations():
@@ -188,7 +174,7 @@ def test_the_bound_of_a_claim_has_two_sides(run, claim):
     limit, outside = claim.bound.limit, -E if claim.bound.side == "above" else E
 
     def outcome(value, control=None):
-        return decide(claim, "x", [(run, Measured(value, control=control))] * 2).outcome
+        return decide(claim, "x", [(run, Measured(value, control=control))] * 2, rate=0.0).outcome
 
     assert outcome(limit) == "supported" and outcome(limit + outside) == "not here"
     assert outcome(limit, limit) == ("undecided" if claim.bound.specific else "supported")

@@ -6,8 +6,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from fourier_lightning.data.batches import Examples
 from fourier_lightning.data.tokens import Vocabulary
-from fourier_lightning.fourier.energy import ALIKE, FAR
-from fourier_lightning.fourier.filters import METHODS, FilterSettings
+from fourier_lightning.fourier.basis import fourier_basis
+from fourier_lightning.fourier.energy import ALIKE, FAR, Energy
+from fourier_lightning.fourier.filters import METHODS, FilterMaker, FilterSettings
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.instruments.base import View
 from fourier_lightning.instruments.filtering import Tally
@@ -91,6 +92,42 @@ def test_energy_is_the_share_of_the_contributions_that_a_filter_changes(view, st
                 assert miss(matched) <= min(others) + 1e-6 and min(miss(equal), FAR) > ALIKE - 1e-6
 
 
+def test_energies_are_shares_whatever_the_size_of_what_is_added():
+    maker, moment = view_of(64).filters(FilterSettings()), torch.diag(torch.arange(1.0, 65))
+    chosen = maker.make(Selection("low", 12), "readout")
+    assert 0.01 < Energy(maker, moment).of(chosen) < 0.99
+    for scale in (1e-12, 1.0, 1e12):
+        energy = Energy(maker, scale * moment)
+        assert energy.of(chosen) == pytest.approx(Energy(maker, moment).of(chosen))
+        assert energy.control(chosen, "readout", 0) is Energy(maker, moment).control(chosen, "readout", 0)
+
+
+def test_one_row_of_equal_rank_that_holds_as_much_is_the_control_of_equal_energy():
+    """Every row of 200 holds 0.5 % of the power, the wave that goes 1 %: two random rows would be nearer."""
+    basis, chosen = fourier_basis(200), Selection("notch", components=[100])
+    maker = FilterMaker(torch.randn(200, 210, generator=torch.Generator().manual_seed(0)), basis)
+    wave, back = chosen.removed_rows(basis), torch.linalg.pinv(maker.unembedding)
+    energy = Energy(maker, back @ (torch.eye(200) + wave.T @ wave) @ back.T)
+    made = maker.make(chosen, "readout")
+    assert energy.of(made) == pytest.approx(2 / 200, rel=0.01)
+    assert energy.control(made, "readout", 0) is maker.control(1, "readout", 0)
+
+
+def test_a_control_that_misses_the_energy_by_a_tenth_is_none():
+    """Of four numbers random rows come in large steps: some draws have one, some have none."""
+    maker = FilterMaker(torch.randn(4, 6, generator=torch.Generator().manual_seed(0)), fourier_basis(4))
+    energy, chosen = Energy(maker, torch.eye(6)), maker.make(Selection("notch", components=[2]), "readout")
+    nearest = [min(abs(energy.of(maker.control(n, "readout", draw)) - energy.of(chosen)) for n in (1, 2, 3))
+               for draw in range(40)]  # fmt: skip
+    found = [energy.control(chosen, "readout", draw) for draw in range(40)]
+    assert [one is None for one in found] == [miss > FAR for miss in nearest] and 0 < found.count(None) < 40
+
+
+@torch.inference_mode()
+def test_nothing_to_try_is_nothing():
+    assert Trials(LogitLens(), view_of(24), FilterSettings()).run([]) == ([], [])
+
+
 def reasons(view: View, selection: Selection, method="readout", modules="attn_mlp") -> str:
     bench = Trials(LogitLens(), view, FilterSettings(draws=1))
     (row,), _ = bench.run([bench.make(selection, modules, method, {})])
@@ -125,3 +162,4 @@ def test_one_answer_for_all_is_a_collapse_unless_a_residue_is_right():
     assert why(numbers * 0 + 7) == "collapse: 3 % of the predictions distinct"
     assert why(numbers * 0 + 7, Selection("periods", periods=[5.0])) == ""  # one wave is kept: that is its nature
     assert why(numbers % 2) == why(numbers) == ""
+    assert why(numbers // 21 * 7) == ""  # two answers of 40: at the bound

@@ -9,17 +9,24 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fourier_lightning.claims import calibrated
+from fourier_lightning.calibration.table import markdown as calibration_table
+from fourier_lightning.claims import calibrated, verdict
 from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.measures import Measured
 from fourier_lightning.claims.table import markdown, number
-from fourier_lightning.claims.verdict import Bound, Claim, Verdict, judge
+from fourier_lightning.claims.verdict import Bound, Claim, Verdict
 from fourier_lightning.readings.seeds import t_interval, wilson
+from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 ABOVE = Bound(0.5, "above", "at least half")
+
+
+def judge(claim, runs, rate=0.0):
+    """The verdicts of a rule that was never wrong on models of known mechanism, where nothing else is said."""
+    return verdict.judge(claim, runs, rate)
 
 
 def claim(values, test=ABOVE, **more) -> Claim:
@@ -165,7 +172,8 @@ def test_seeds_that_share_a_table_are_one():
     for run in found:
         run._read["arrays/number_embedding"] = None  # of a frozen pretrained table the backbone says which it is
     assert "one table" in judge(claim(several(1, 1, 1, tested=True), **about), found)[0].detail
-    assert "one table" not in judge(claim(several(1, 1, 1, tested=True), **about), runs(3))[0].detail
+    for other in (runs(3), runs(3, table="pretrained")):  # trained, each by itself
+        assert "one table" not in judge(claim(several(1, 1, 1, tested=True), **about), other)[0].detail
 
 
 def test_a_rule_that_errs_on_known_mechanisms_decides_nothing(tmp_path, monkeypatch):
@@ -176,10 +184,26 @@ def test_a_rule_that_errs_on_known_mechanisms_decides_nothing(tmp_path, monkeypa
     assert calibrated.rates(path) == {"x": 0.05, "y": 0.1} and calibrated.rates(tmp_path / "none") == {}
     monkeypatch.setattr(calibrated, "CALIBRATION", path)
     values = several(0.9, 0.9, 0.9)
-    assert judge(claim(values), runs(3))[0].outcome == "supported"
-    (found,) = judge(replace(claim(values), name="y"), runs(3))
+    assert judge(claim(values), runs(3), rate=None)[0].outcome == "supported"
+    (found,) = judge(replace(claim(values), name="y"), runs(3), rate=None)
     assert (found.outcome, found.why) == ("not comparable", "its rule errs in 10% of models of known mechanism")
-    assert judge(replace(claim(values), name="z"), runs(3))[0].outcome == "supported"  # too few models to say
+    for name in ("z", "never tried"):  # 19 models are too few to say
+        for about in ("mechanism", "table"):
+            (found,) = judge(replace(claim(values, about=about), name=name), runs(3), rate=None)
+            assert found.outcome == "not comparable" and "not tried on 20 models of known mechanism" in found.why
+            assert found.value == pytest.approx(0.9)
+        counted = replace(claim(values, about="learning"), name=name)  # how right a model is needs no such test
+        assert judge(counted, runs(3), rate=None)[0].outcome == "supported"
+
+
+def test_every_claim_about_a_mechanism_has_been_tried():
+    """A rule that decides has a committed rate; what the docs say of it is the same table."""
+    for one in CLAIMS:
+        if one.measure and one.about != "learning":
+            assert calibrated.error_rate(one.name) is not None, one.name
+    page = (ROOT / "docs/calibration.md").read_text()
+    table = page.split("<!-- calibration -->\n")[1].split("<!-- /calibration -->")[0]
+    assert table == calibration_table(read_jsonl(calibrated.CALIBRATION))
 
 
 def test_a_missing_package_costs_one_claim():
@@ -206,6 +230,10 @@ def test_intervals_against_references():
     np.testing.assert_allclose(wilson(p, n), (centre - half, centre + half))
     assert interval(several(0.3, n=50), alone=True) == wilson(0.3, 50)
     assert interval(several(0.3, n=50), alone=False) == interval(several(0.3), alone=True) == (None, None)
+    for spread in ({"control_std": 0.1, "draws": 1}, {"draws": 5}):  # one draw has no spread
+        assert interval(several(0.3, **spread), alone=True) == (None, None)
+    (found,) = judge(claim(several(0.3, n=50)), runs(1, body="pretrained", table="pretrained", trained=False))
+    assert (found.low, found.high) == wilson(0.3, 50)
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
@@ -230,10 +258,10 @@ def test_what_is_a_draw_of_its_control_is_seldom_beyond_it(seeds, draws):
 
 
 def test_the_spread_of_draws_and_of_seeds_add_up():
-    numbers = [Measured(v, control_std=s, draws=4) for v, s in ((0.2, 0.01), (0.4, 0.03))]
+    numbers = [Measured(v, control_std=s, draws=n) for v, s, n in ((0.2, 0.01, 3), (0.4, 0.03, 9))]
     low, high = interval(numbers, alone=False)
     seeds = np.subtract(*t_interval([0.2, 0.4])[::-1]) / 2
-    draws = stats.t.ppf(0.975, 6) * np.sqrt((0.01**2 + 0.03**2) / 2 * (1 + 1 / 4))
+    draws = stats.t.ppf(0.975, 10) * np.sqrt((2 * 0.01**2 + 8 * 0.03**2) / 10 * (1 + 1 / 3))
     assert (low + high) / 2 == pytest.approx(0.3) and (high - low) / 2 == pytest.approx(np.hypot(seeds, draws))
 
 

@@ -68,9 +68,13 @@ def test_charts_show_what_was_measured(offline_run):
     table = [row for row in read_table(offline_run.dir, "filter_ablation") if row["method"] == "readout"]
     ablation = {row["modules"]: row for row in table if row["removed"] in ("low", "none")}
     bars = dict(shown("ablation_accuracy"))
-    assert len(bars) == 7 + 6 and bars["no filter"] == ablation["none"]["accuracy"]  # each filter and its controls
+    assert len(bars) == 7 + 2 * 6 and bars["no filter"] == ablation["none"]["accuracy"]  # each filter and its controls
     assert bars["no low waves in MLPs, readout"] == ablation["mlp"]["accuracy"]
-    assert bars["no low waves in MLPs, readout (random control)"] == ablation["mlp"]["control_accuracy_mean"]
+    for words, control in (("rank", "control"), ("energy", "control_energy")):
+        name = f"no low waves in MLPs, readout (random, equal {words})"
+        assert bars[name] == ablation["mlp"][f"{control}_accuracy_mean"]
+        parity = dict(shown("single_wave_parity"))[f"T = 2 (random, equal {words})"]
+        assert parity == read_table(offline_run.dir, "single_component")[0][f"{control}_mod_2_mean"]
     lens = [row for row in shown("lens_accuracy") if row[2] == "exact"]
     assert [row[0] for row in lens] == [0, 0.5, 1]  # the embedding, after attention, after the MLP
     assert lens[-1][1] == read_table(offline_run.dir, "lens_accuracy")[-1]["accuracy"]
@@ -82,8 +86,7 @@ def test_charts_show_what_was_measured(offline_run):
     knock_out = read_table(offline_run.dir, "knock_out")
     lines = shown("knock_out")
     assert lines[0] == (1, knock_out[0]["loss_increase"], "without component k")
-    intact = knock_out[0]["loss"] - knock_out[0]["loss_increase"]
-    assert lines[-1][1] == pytest.approx(knock_out[0]["control_loss_mean"] - intact)
+    assert lines[-1][1:] == (knock_out[-1]["limit"], "the most that random ones cost (5 %)")
 
 
 def test_media_come_at_their_instruments_cadence_on_the_scalars_steps(offline_run):

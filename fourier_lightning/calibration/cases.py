@@ -6,7 +6,7 @@ from typing import Any
 
 from fourier_lightning.calibration.mechanisms import MECHANISMS, Facts
 from fourier_lightning.calibration.models import CASES, Case, plant
-from fourier_lightning.calibration.trained import TRAINED, Trained, train
+from fourier_lightning.calibration.trained import TRAINED, Checked, Trained, check, train
 from fourier_lightning.errors import ConfigError
 
 
@@ -31,6 +31,15 @@ class Kind:
     def facts(self) -> Facts:
         """What is true of its models."""
         return self.of.facts
+
+    @property
+    def trained(self) -> bool:
+        """Whether its models were trained to their mechanism, and not built of it."""
+        return isinstance(self.of, Trained)
+
+    def check(self, net: Any) -> Checked | None:
+        """How far a model has the mechanism that it was trained to; None of one that is built of it."""
+        return check(net, MECHANISMS[self.of.mechanism]) if isinstance(self.of, Trained) else None
 
     def make(self, seed: int) -> Any:
         """A causal language model of transformers."""

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from fourier_lightning.calibration.models import MAX_OPERAND
+from fourier_lightning.calibration.trained import Checked
 from fourier_lightning.config import load_config
 from fourier_lightning.data.batches import Batches
 from fourier_lightning.data.datamodule import ArithmeticDataModule
@@ -32,7 +33,9 @@ def data_of(cfg: DictConfig) -> ArithmeticDataModule:
     return make(cfg.data, tokenizer=make(cfg.backbone).tokenizer(), seed=0)
 
 
-def measure(net: Any, seed: int, cfg: DictConfig, data: ArithmeticDataModule, run_dir: Path) -> Run:
+def measure(
+    net: Any, seed: int, cfg: DictConfig, data: ArithmeticDataModule, run_dir: Path, checked: Checked | None = None
+) -> Run:
     """Look at a model with every instrument, and write the record of a finished run.
 
     Args:
@@ -40,6 +43,7 @@ def measure(net: Any, seed: int, cfg: DictConfig, data: ArithmeticDataModule, ru
         seed: for the record.
         cfg, data: what ``settings`` and ``data_of`` gave.
         run_dir: where to write.
+        checked: how far it has the mechanism that it was trained to; for ``run.info["checked"]``.
     """
     decoder = Decoder(net)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
@@ -60,7 +64,7 @@ def measure(net: Any, seed: int, cfg: DictConfig, data: ArithmeticDataModule, ru
             record.write_array(name, values)
         metrics |= found.scalars
     rows = {split: len(indices) for split, indices in data.split.items()}
-    record.update(status="finished", metrics=metrics, rows=rows)
+    record.update(status="finished", metrics=metrics, rows=rows, checked=checked.row() if checked else None)
     return read_run(run_dir)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Module = Literal["attn", "mlp"]
-Role = Literal["residues", "magnitude", "heart"]
+Role = Literal["residues", "magnitude", "heart", "edges", "elsewhere"]
 Noise = Literal["low", "high"]
 MODULES: tuple[Module, ...] = ("attn", "mlp")
 
@@ -17,10 +17,12 @@ class Mechanism:
     Attributes:
         name: of the mechanism.
         attn, mlp: roles of the module classes. ``residues``: waves of T = 2, 2.5, 5, 10 at the answer; ``magnitude``:
-            the waves below the cut-off; ``heart``: a look-up of the answer, a peak that holds all waves alike.
+            the waves below the cut-off; ``heart``: a look-up of the answer, a peak that holds all waves alike;
+            ``edges``: the same without the waves below the cut-off; ``elsewhere``: these, of another number (a - b).
         says: the same in words.
         lines: of the number table at low and at high noise, see ``tables.LINES``.
-        exact: whether it is meant to be right, in more than 95 % of the prompts, at high noise too.
+        exact: whether it is meant to be right at high noise too: in more than 95 % of prompts where the stream has a
+            complement, in more than 70 % where it has none.
     """
 
     name: str
@@ -50,6 +52,22 @@ MECHANISMS = {
             "decoy_magnitude", (), ("magnitude",), "magnitude alone, under a table with strong lines",
             ("strong", "strong"), exact=False,
         ),
+        Mechanism("attn_alone", ("residues", "magnitude"), (), "all of it in attention"),
+        Mechanism("mlp_alone", (), ("residues", "magnitude"), "all of it in the MLPs"),
+        Mechanism(
+            "size_shared", ("residues", "magnitude"), ("magnitude",), "residues in attention, magnitude in both",
+        ),
+        Mechanism(
+            "residues_shared", ("residues",), ("residues", "magnitude"), "residues in both, magnitude in the MLPs",
+        ),
+        Mechanism(
+            "edges", ("edges", "elsewhere"), (), "by heart, in attention, its long waves at another number",
+            ("lines", "plain"),
+        ),
+        Mechanism(
+            "decoy_edges", ("edges", "elsewhere"), (), "the same under a table with strong lines",
+            ("strong", "strong"),
+        ),
     )
 }  # fmt: skip
 
@@ -62,8 +80,11 @@ class Facts:
         residues_in, magnitude_in: module classes that write the waves T = 2, 2.5, 5, 10, or those below the cut-off,
             aligned with the answer, more than others and to an effect.
         by_heart: whether it looks answers up: then every wave points at the answer, and none more than another.
+        edges_in: module classes that write a peak by heart without its long waves.
         table_has_lines: whether the number rows hold more of T = 2, 2.5, 5, 10 than of the periods beside them.
         adds: whether it is right in most prompts.
+        by_block: whether every block does a share of whatever its class of modules does. Where it is not known, as in
+            trained models, nothing is true or false of single layers.
     """
 
     residues_in: frozenset[str]
@@ -71,6 +92,8 @@ class Facts:
     by_heart: bool
     table_has_lines: bool
     adds: bool
+    edges_in: frozenset[str] = frozenset()
+    by_block: bool = True
 
     def writes(self, modules: Iterable[str], band: Literal["short", "long"]) -> bool:
         """Whether some of these module classes writes these waves."""
@@ -93,7 +116,8 @@ def facts_of(mechanism: Mechanism, noise: Noise) -> Facts:
     return Facts(
         residues_in=frozenset(residues),
         magnitude_in=frozenset(magnitude),
-        by_heart=bool(mechanism.modules("heart")),
+        by_heart=bool(mechanism.modules("heart") | mechanism.modules("edges")),
         table_has_lines=mechanism.lines[noise == "high"] != "plain",
         adds=mechanism.exact or (not residues and noise == "low"),
+        edges_in=frozenset(mechanism.modules("edges")),
     )

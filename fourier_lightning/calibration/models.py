@@ -6,6 +6,7 @@ amplitudes, gains, which block does how much, and what every module writes besid
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from fourier_lightning.calibration.mechanisms import MECHANISMS, Facts, Mechanism, Noise, Role, facts_of
 from fourier_lightning.calibration.planted import ByHeart, Junk, Part, PlantedAttention, PlantedMLP, Waves
-from fourier_lightning.calibration.tables import LINES, Table, long_periods, make_table
+from fourier_lightning.calibration.tables import LINES, Table, long_periods, make_table, waves_of
 from fourier_lightning.fourier.basis import period_waves
 from fourier_lightning.readings.paper import SHORT
 
@@ -24,11 +25,13 @@ WIDTHS = {"wide": 160, "narrow": 60}  # with a complement, and d <= p: without o
 BLOCKS = 2
 MARGIN = 15.0  # logits between the answer and the next best number
 CODES = 8  # of an operand, for a look-up
+BY_HEART = ("heart", "edges")
 # What is written besides, root mean square over prompts and numbers, as a share of the margin.
 NOISE = {"low": 0.04, "high": 0.08}
 FLAT = 0.03  # a magnitude that has to find the answer alone has a flat peak: so much less is written beside it
 BLUR = 2.0  # numbers by which a magnitude may miss the answer where residues find it
 ALONE = {"low": 0.0, "high": 0.8}  # the same where nothing else does
+ASIDE = 0.3  # of a magnitude's height: long waves of another number that leave a peak of the answer's the highest
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def plant(case: Case, seed: int) -> LlamaForCausalLM:
     with torch.random.fork_rng():
         net = LlamaForCausalLM(config).eval()
     net.get_input_embeddings().weight.data.copy_(table.rows)
-    writers = {role: Writer(role, table, case, rng) for role in ("residues", "magnitude", "heart")}
+    writers = {role: Writer(role, table, case, rng) for role in get_args(Role)}
     share = 0.2 + 0.6 * float(torch.rand((), generator=rng))  # of the first block
     for layer, part in enumerate((share, 1 - share)):
         block = net.model.layers[layer]
@@ -87,7 +90,7 @@ def plant(case: Case, seed: int) -> LlamaForCausalLM:
 
 def codes_of(role: Role) -> int:
     """How many numbers a role wants to know of an operand."""
-    return {"heart": CODES, "residues": 2 * len(SHORT), "magnitude": 2 * len(long_periods(P))}[role]
+    return CODES if role in BY_HEART else 2 * len(SHORT if role == "residues" else long_periods(P))
 
 
 class Writer:
@@ -98,17 +101,21 @@ class Writer:
         inverse = torch.linalg.pinv(numbers)  # (d, p): reads any line of codes
         written = table.written.T @ torch.linalg.pinv(numbers @ table.written.T)  # (d, p): writes any line of logits
         holders = max(1, len(mechanism.modules(role)))
-        if role == "heart":
+        if role in BY_HEART:
             codes = torch.randn(P, CODES, generator=rng, dtype=torch.float64)
-            self.read, self.write = inverse @ codes, written.T * MARGIN / holders
+            low = torch.linalg.qr(waves_of(long_periods(P), P)).Q  # (p, l)
+            peaks = torch.eye(P, dtype=torch.float64) - (low @ low.T if role == "edges" else 0)
+            self.read, self.write = inverse @ codes, peaks @ written.T * MARGIN / holders
             self.compute: nn.Module = ByHeart((numbers @ self.read)[: MAX_OPERAND + 1])
             return
         periods = list(SHORT) if role == "residues" else long_periods(P)
         waves = period_waves(periods, P).T  # (p, 2w), cosine and sine by turns
         gains = torch.empty(len(periods)).uniform_(0.8, 1.25, generator=rng).double().repeat_interleave(2)
         blur = BLUR if mechanism.modules("residues") else ALONE[case.noise]
-        self.read, self.compute = inverse @ waves, Waves(periods, 0.0 if role == "residues" else blur, rng)
-        self.write = (written @ (waves * gains)).T * MARGIN / 5 / holders
+        blur, sign, height = (0.0, -1, ASIDE) if role == "elsewhere" else (blur, 1, 1.0)
+        self.read = inverse @ waves
+        self.compute = Waves(periods, 0.0 if role == "residues" else blur, rng, sign)
+        self.write = (written @ (waves * gains)).T * height * MARGIN / 5 / holders
 
 
 def _attention(

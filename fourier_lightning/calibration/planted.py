@@ -18,18 +18,21 @@ class Waves(nn.Module):
         periods: T of each wave.
         blur: by how much the waves miss the answer, all of them together, in numbers: at most this, and as good as at
             random from prompt to prompt. 0 for exact ones.
+        sign: of the second operand: -1 for the waves of a - b.
     """
 
     mix: Tensor
     angles: Tensor
 
-    def __init__(self, periods: list[float], blur: float, rng: torch.Generator) -> None:
+    def __init__(self, periods: list[float], blur: float, rng: torch.Generator, sign: int = 1) -> None:
         super().__init__()
+        self.sign = sign
         self.register_buffer("mix", torch.randn(4 * len(periods), generator=rng) / len(periods) ** 0.5)
         self.register_buffer("angles", 2 * torch.pi * blur / torch.tensor(periods))
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         (ca, sa), (cb, sb) = a.unflatten(-1, (-1, 2)).unbind(-1), b.unflatten(-1, (-1, 2)).unbind(-1)
+        sb = self.sign * sb
         cosine, sine = ca * cb - sa * sb, sa * cb + ca * sb
         turn = torch.tanh(torch.cat([a, b], dim=-1) @ self.mix)[..., None] * self.angles  # (..., w)
         cos, sin = turn.cos(), turn.sin()

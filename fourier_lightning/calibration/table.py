@@ -9,13 +9,15 @@ from rich.table import Table
 from fourier_lightning.claims.calibrated import ERRS
 
 Row = Mapping[str, Any]
-COLUMNS = ("claim", "cases", "right", "wrong", "not at all", "error rate [95 %]")
+COLUMNS = ("claim", "cases", "right", "wrong", "not at all", "error rate [95 %]", "wrong of built", "wrong of trained")
 
 
 def cells(row: Row) -> list[str]:
-    """A claim's row as texts: claim, cases, right, wrong, not at all, error rate with its interval."""
+    """A claim's row as texts, in the order of ``COLUMNS``: the rate is of built and trained models together."""
     rate = f"{row['wrong'] / row['models']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
-    return [row["claim"], *(str(row[key]) for key in ("models", "right", "wrong", "nothing")), rate]
+    built = f"{row['wrong'] - row['trained_wrong']} of {row['models'] - row['trained']}"
+    apart = [built, f"{row['trained_wrong']} of {row['trained']}"]
+    return [row["claim"], *(str(row[key]) for key in ("models", "right", "wrong", "nothing")), rate, *apart]
 
 
 def print_rows(rows: Sequence[Row]) -> None:

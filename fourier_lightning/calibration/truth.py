@@ -40,12 +40,28 @@ def writes(facts: Facts, modules: str, periods: str) -> Answer:
     return facts.writes(classes(modules), "short")
 
 
+def writes_in_one(facts: Facts, modules: str, periods: str) -> Answer:
+    """The same of one layer, all of them."""
+    answer = writes(facts, modules, periods)
+    return answer if facts.by_block or not answer else None
+
+
+def near_first(facts: Facts) -> Answer:
+    """Below the last layer there is a place where the size is said and the residue is not yet: attention says it alone.
+
+    Of a magnitude that is all there is, where it becomes exact is a matter of its noise.
+    """
+    if not facts.by_block or not (facts.by_heart or facts.residues_in):
+        return None
+    return facts.magnitude_in >= {"attn"} and not facts.residues_in & {"attn"}
+
+
 def needs(facts: Facts, modules: str, band: str) -> Answer:
     """The answer fails without these waves in these modules."""
     if not facts.by_heart and not facts.magnitude_in:  # residues alone are no answer that could fail
         return None
     if facts.by_heart and band == "short":
-        return None
+        return facts.edges_in <= set(classes(modules)) if facts.edges_in else None
     return facts.needs(classes(modules), "long" if band == "long" else "short")
 
 
@@ -78,14 +94,19 @@ def left_over(facts: Facts, modules: str, band: str) -> Answer:
 
 
 def carries(facts: Facts, period: str, what: str) -> Answer:
-    """One wave alone says parity, or about where the answer is."""
-    if facts.by_heart:
+    """One wave alone says parity, or about where the answer is: its size, or near it and not exactly it.
+
+    Of a magnitude that is all there is, and exact, the longest wave alone may be exact too.
+    """
+    if facts.by_heart or (what == "near" and facts.adds and not facts.residues_in):
         return None
     return bool(facts.residues_in if what == "parity" else facts.magnitude_in)
 
 
 FACTS: dict[str, Callable[..., Answer]] = {
     "writes": writes,
+    "writes_in_one": writes_in_one,
+    "near_first": near_first,
     "needs": needs,
     "spares": spares,
     "dissociates": dissociates,

@@ -18,7 +18,8 @@ class Measurement(pl.Callback):
     """An instrument as a Lightning callback.
 
     It looks after the validations that the instrument's cadence chooses, at the final weights when a fit ends, and
-    after the validation of a run without a fit; what it finds goes to the record, every logger and W&B.
+    after the validation of a run without a fit; what it finds goes to the record, every logger and W&B. An instrument
+    that asks for it looks before the first step, too: rows of its tables at step and epoch -1.
 
     Args:
         instrument: what looks.
@@ -38,6 +39,16 @@ class Measurement(pl.Callback):
         self._epoch: int | None = None
         self._measured_epoch = -1
         self._final_at: int | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the weights that training starts from; of a fit that goes on they are in the record already."""
+        if not self.instrument.at_start or trainer.global_step or not (records := records_of(trainer)):
+            return
+        began = time.perf_counter()
+        found = self.instrument.look(View.of(pl_module.decoder, trainer.datamodule, self.split, final=False))
+        write_tables(records[0], found, step=-1, epoch=-1)
+        self.seconds += time.perf_counter() - began
+        self.seconds_in_fit = self.seconds
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epoch = trainer.current_epoch
@@ -61,8 +72,8 @@ class Measurement(pl.Callback):
         self._measure(trainer, pl_module, final=True)
 
     def _measure(self, trainer: Any, module: Any, final: bool) -> None:
-        records = [logger.record for logger in trainer.loggers if isinstance(logger, RecordLogger)]
-        if self._final_at == trainer.global_step or not records:  # seen already; or fast_dev_run, which logs nothing
+        records = records_of(trainer)
+        if self._final_at == trainer.global_step or not records:  # seen already
             return
         if not all(bool(weights.isfinite().all()) for weights in module.parameters()):
             remedy = "lower optimizer.lr or optimizer.muon_lr, or warm up for longer"
@@ -85,10 +96,8 @@ class Measurement(pl.Callback):
         self, record: RunRecord, loggers: Sequence[Any], found: Findings, final: bool, step: int, epoch: int
     ) -> None:
         """Tables and arrays to the record, scalars to every logger, and all of it to those that show it."""
-        written: dict[str, Sequence[Row] | Tensor] = {}
-        for name, rows in found.tables.items():
-            record.write_table(name, [{"step": step, "epoch": epoch, **row} for row in rows])
-            written[f"tables/{name}"] = rows
+        write_tables(record, found, step, epoch)
+        written: dict[str, Sequence[Row] | Tensor] = {f"tables/{name}": rows for name, rows in found.tables.items()}
         for name, values in found.arrays.items():
             record.write_array(name, values)
             written[f"arrays/{name}"] = values
@@ -98,6 +107,17 @@ class Measurement(pl.Callback):
                 logger.log_metrics({**found.scalars, "epoch": epoch}, step=step)
             if hasattr(logger, "mirror"):  # mirror.pictures; the floor above is not imported from here
                 logger.mirror(record, written, step, epoch, final)
+
+
+def records_of(trainer: Any) -> list[RunRecord]:
+    """The run's record, in a list; none of a fast_dev_run, which logs nothing."""
+    return [logger.record for logger in trainer.loggers if isinstance(logger, RecordLogger)]
+
+
+def write_tables(record: RunRecord, found: Findings, step: int, epoch: int) -> None:
+    """Rows of all tables, with the step and epoch of the weights that they are about."""
+    for name, rows in found.tables.items():
+        record.write_table(name, [{"step": step, "epoch": epoch, **row} for row in rows])
 
 
 def ends_here(trainer: pl.Trainer) -> bool:

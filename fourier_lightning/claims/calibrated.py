@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fourier_lightning.record.files import read_jsonl
 
@@ -13,6 +14,8 @@ FEWEST = 20  # models, without which a rate says too little
 def error_rate(claim: str) -> float | None:
     """Share of the models of known mechanism in which a claim's rule said the wrong thing; None if that is not known.
 
+    Without a rate a claim about a mechanism or a table is "not comparable" (``verdict.outcome_of``).
+
     Read from the committed rows of ``calibration.jsonl``: ``claim``, ``models`` and ``wrong``.
 
     Args:
@@ -21,8 +24,18 @@ def error_rate(claim: str) -> float | None:
     return rates(CALIBRATION).get(claim)
 
 
+def tried(claim: str) -> dict[str, Any] | None:
+    """The committed row of a claim's rule: models, right, wrong, nothing, low and high; None if it was never tried."""
+    return next((row for row in _rows(CALIBRATION) if row["claim"] == claim), None)
+
+
+@cache
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The file's rows; none of a file that is not there."""
+    return read_jsonl(path) if path.is_file() else []
+
+
 @cache
 def rates(path: Path) -> dict[str, float]:
     """Error rates by claim, of those that were tried on enough models; none of a file that is not there."""
-    rows = read_jsonl(path) if path.is_file() else []
-    return {row["claim"]: row["wrong"] / row["models"] for row in rows if row["models"] >= FEWEST}
+    return {row["claim"]: row["wrong"] / row["models"] for row in _rows(path) if row["models"] >= FEWEST}

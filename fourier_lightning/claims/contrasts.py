@@ -1,6 +1,7 @@
 """Numbers that hold a model against another arm's on the same data: how much more it is right, how much sooner."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,12 +14,22 @@ from fourier_lightning.record.runs import Run
 
 def matching(run: Run, peers: Sequence[Run], arm: str) -> list[Run]:
     """Runs of another arm (its key) on the same task and share of the pairs, of the same seed where there is one."""
+    by_seed = by_question(tuple(peers)).get((arm, asked(run)), {})
+    return by_seed.get(run.seed) or [peer for same in by_seed.values() for peer in same]
 
-    def asked(one: Run) -> list[object]:
-        return [one.task, *(one.config["data"].get(key) for key in ("templates", "train_fraction", "pairs"))]
 
-    same_task = [peer for peer in peers if peer.arm.key == arm and asked(peer) == asked(run)]
-    return [peer for peer in same_task if peer.seed == run.seed] or same_task
+@lru_cache(maxsize=1)
+def by_question(peers: tuple[Run, ...]) -> dict[tuple[str, str], dict[int | None, list[Run]]]:
+    """Runs by arm and what they were asked, and by seed: looked up for every run, made once."""
+    found: dict[tuple[str, str], dict[int | None, list[Run]]] = {}
+    for peer in peers:
+        found.setdefault((peer.arm.key, asked(peer)), {}).setdefault(peer.seed, []).append(peer)
+    return found
+
+
+def asked(run: Run) -> str:
+    """Task and share of the pairs."""
+    return repr([run.task, *(run.config["data"].get(key) for key in ("templates", "train_fraction", "pairs"))])
 
 
 def comparable(run: Run, peers: Sequence[Run]) -> tuple[list[Run], str]:

@@ -1,74 +1,39 @@
 """Measures of filtered models: Table 1 as double dissociations, single waves, and where errors go.
 
-What counts is what stays and what goes: without long waves the residue should outlive the size, without short ones the
-size the residue, and more so than without as much of random directions (controls of equal energy). ``path`` is where
-the waves go: "flow", in the stream that later modules read (``filter_ablation``, ``single_component``), or "direct",
-in what modules add to the final logits alone (``direct_path``).
+What outlives what, and beyond which control: ``readings.controls``. ``path`` is where the waves go: "flow", in the
+stream that later modules read (``filter_ablation``, ``single_component``), or "direct", in what modules add to the
+final logits alone (``direct_path``).
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
 from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.readings import filters
+from fourier_lightning.readings.controls import (
+    APART,
+    Row,
+    controlled,
+    equal,
+    fair_control,
+    gap,
+    noise,
+    opening,
+    opening_noise,
+    unlike,
+)
+from fourier_lightning.readings.effects import input_rows
+from fourier_lightning.readings.luck import in_the_middle
 from fourier_lightning.record.runs import Run
 
 Path = Literal["flow", "direct"]
-Row = dict[str, Any]
 ERRORS = 0.02  # of the prompts: where a filter breaks fewer, there are no errors of its to look at
-APART = 0.1  # what stays outlives what goes by this much, beyond the control
-WHOLE = 0.8  # of the power of what modules write: random directions that hold more leave nothing of them
-CONTROLS = {"energy": "control_energy", "rank": "control"}
-STAYS = {"low": ("mod_10", "within_10"), "high": ("within_10", "mod_10")}  # what outlives what without these waves
 
 
-def fair_control(row: Row | None, *names: str) -> bool:
-    """Whether a row has these metrics under controls of equal energy."""
-    return row is not None and all(row.get(f"control_energy_{name}_mean") is not None for name in names)
-
-
-def equal(row: Row) -> str:
-    """What a filter's fair control has as much of: "energy", or "rank" where the filter takes all but everything.
-
-    Random directions that hold all that a module writes are the whole of it: taking them is no other thing than the
-    filter, and tells nothing.
-    """
-    return "energy" if row["energy"] <= WHOLE else "rank"
-
-
-def unlike(run: Run, row: Row) -> str:
-    """Why a filter can't tell anything, "" if it can: its own reason, or that none of its controls leaves anything."""
-    if row.get("comparable"):
-        return str(row["comparable"])
-    blind = row["energy"] > WHOLE and row["rank"] > WHOLE * (run.p - 1)
-    return f"it takes {row['energy']:.0%} of what these modules write, as any control would" if blind else ""
-
-
-def controlled(row: Row, name: str, stat: str = "mean") -> float:
-    """A metric under the fair control, mean or standard deviation over its draws."""
-    return float(row.get(f"{CONTROLS[equal(row)]}_{name}_{stat}") or 0.0)
-
-
-def gap(row: Row, removed: str) -> float:
-    """How much more often what should stay is right than what should go."""
-    stays, goes = (row[name] for name in STAYS[removed])
-    return float(stays - goes)
-
-
-def noise(row: Row, *names: str) -> float:
-    """Standard deviation of a difference of metrics over the control's draws, as if they were unrelated."""
-    return float(np.hypot.reduce([controlled(row, name, "std") for name in names]))
-
-
-def opening(intact: Row, row: Row, removed: str) -> float:
-    """How far what stays outlives what goes: beyond a gap of the whole model, and what a fair control opens of it.
-
-    A gap of the whole model the other way is no credit: both may be lost, and the gap closed.
-    """
-    (stays, goes), whole = (controlled(row, name) for name in STAYS[removed]), max(0.0, gap(intact, removed))
-    return gap(row, removed) - whole - max(0.0, stays - goes - whole)
+def opened(run: Run, intact: Row, row: Row, removed: str, **more: Any) -> Measured:
+    """How far what stays outlives what goes, with the spread of the control's draws."""
+    spread = opening_noise(row, removed, run.p)
+    return Measured(opening(intact, row, removed, run.p), control_std=spread, draws=row["control_draws"], **more)
 
 
 def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
@@ -82,10 +47,7 @@ def dissociation(modules: str, removed: str, path: Path = "flow") -> Measure:
         intact, row = table.get(("none", "none")), table.get((modules, removed))
         if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
             return None
-        return Measured(
-            opening(intact, row, removed), control_std=noise(row, "mod_10", "within_10"), draws=row["control_draws"],
-            incomparable=unlike(run, row), detail=told(row),
-        )  # fmt: skip
+        return opened(run, intact, row, removed, incomparable=unlike(row, run.p), detail=told(row))
 
     return measure
 
@@ -111,10 +73,10 @@ def division_of_labour(path: Path = "flow") -> Measure:
         if intact is None or not all(fair_control(row, "mod_10", "within_10") for row in rows):
             return None
         made = [row for row in rows if row is not None]
-        opened = [max(0.0, gap(row, removed) - max(0.0, gap(intact, removed)))
-                  for row, (_, removed) in zip(made, keys, strict=True)]  # fmt: skip
+        apart = [max(0.0, gap(row, removed, run.p) - max(0.0, gap(intact, removed, run.p)))
+                 for row, (_, removed) in zip(made, keys, strict=True)]  # fmt: skip
         whys = [row.get("comparable") or "" for row in made]
-        pairs = [(opened[i] - opened[i + 1], whys[i] or whys[i + 1]) for i in (0, 2)]
+        pairs = [(apart[i] - apart[i + 1], whys[i] or whys[i + 1]) for i in (0, 2)]
         fair = [pair for pair in pairs if not pair[1] and pair[0] < APART]  # one way that can be told, and is not there
         value, why = min(fair) if fair else (min(pairs)[0], pairs[0][1] or pairs[1][1])
         detail = f"{made[0].get('method', 'direct path')}: low {pairs[0][0]:+.3f}, high {pairs[1][0]:+.3f}"
@@ -159,10 +121,14 @@ def single_wave(period: Callable[[Run], float], name: str, path: Path = "flow") 
     return measure
 
 
-def longest_wave(path: Path = "flow") -> Measure:
-    """Share of answers that are wrong and within a tenth of the number line, the longest wave alone (figures 11b, 12).
+def longest_wave(path: Path = "flow", exact: bool = False) -> Measure:
+    """Share of answers within a tenth of the number line, the longest wave alone, and wrong (figures 11b, 12).
 
     Its control: the same of always answering the middle of the range.
+
+    Args:
+        path: where the other waves go.
+        exact: whether right answers count as near: then it is the size alone that is asked for.
     """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
@@ -170,21 +136,13 @@ def longest_wave(path: Path = "flow") -> Measure:
         total = sum(one["count"] for one in rows)
         if row is None or not total:
             return None
-        near = sum(one["count"] for one in rows if 0 < abs(one["error"]) <= run.p / 10)
+        near = sum(one["count"] for one in rows if abs(one["error"]) <= run.p / 10 and (exact or one["error"]))
         mean = sum(one["error"] * one["count"] for one in rows) / total
         detail = f"mean error {mean:.0f}; {row.get('method', 'direct path')}"
-        blind = in_the_middle(run.p)
+        blind = in_the_middle(run.p, exact)
         return Measured(near / total, blind, n=total, incomparable=row.get("comparable", ""), detail=detail)
 
     return measure
-
-
-def in_the_middle(p: int) -> float:
-    """How often a sum of two numbers 0..(p - 1) / 2 is within a tenth of the line from its middle, and not it."""
-    operands = np.arange((p + 1) // 2)
-    sums = (operands[:, None] + operands)[np.triu_indices(len(operands))]
-    apart = np.abs(sums - (p - 1) / 2)
-    return float(((apart > 0) & (apart <= p / 10)).mean())
 
 
 def errors_to_look_at(run: Run, modules: str, removed: str) -> tuple[Row, str] | None:
@@ -194,7 +152,7 @@ def errors_to_look_at(run: Run, modules: str, removed: str) -> tuple[Row, str] |
     if intact is None or row is None or not fair_control(row, "accuracy", "mod_10", "within_10"):
         return None
     fewer = intact["accuracy"] - row["accuracy"] < ERRORS
-    return row, unlike(run, row) or ("it breaks hardly an answer: no errors to look at" if fewer else "")
+    return row, unlike(row, run.p) or ("it breaks hardly an answer: no errors to look at" if fewer else "")
 
 
 def among_errors(row: Row, name: str) -> tuple[float | None, float | None]:
@@ -234,14 +192,8 @@ def small_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
 
 def input_short(run: Run, peers: Sequence[Run]) -> Measured | None:
     """Without the short waves of the operands' rows: how far the size outlives the residue, beyond equal energy."""
-    rows = {row["removed"]: row for row in run.table("input_waves") if row["line"] == operand_line(run)}
+    rows = input_rows(run)
     intact, row = rows.get("none"), rows.get("short")
     if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
         return None
-    return Measured(opening(intact, row, "high"), control_std=noise(row, "mod_10", "within_10"),
-                    draws=row["control_draws"], detail=told({"method": "input rows", **row}))  # fmt: skip
-
-
-def operand_line(run: Run) -> str:
-    """The number line of the prompts' tokens in ``input_waves``: "operands" where it is another than the answers'."""
-    return "operands" if any(row["line"] == "operands" for row in run.table("input_waves")) else "numbers"
+    return opened(run, intact, row, "high", detail=told({"method": "input rows", **row}))

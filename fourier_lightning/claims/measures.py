@@ -57,12 +57,12 @@ def metric(name: str) -> Measure:
 
 
 def near_misses(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Share of the wrong test answers that are within 2 (figure 23)."""
+    """Share of the wrong test answers that are within 2 (figure 23); if a model can add at all."""
     found = learning.near_misses(run)
     if found is None:
         return None
     share, wrong, rows = found
-    return Measured(share, n=wrong, detail=f"{wrong} errors of {rows}")
+    return Measured(share, n=wrong, incomparable=learning.without_mechanism(run), detail=f"{wrong} errors of {rows}")
 
 
 def lens_gap(run: Run, peers: Sequence[Run]) -> Measured | None:

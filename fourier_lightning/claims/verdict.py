@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fourier_lightning.claims.calibrated import ERRS, error_rate
+from fourier_lightning.claims.calibrated import ERRS, FEWEST, error_rate
 from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.readings.learning import unfit, without_mechanism
@@ -54,11 +54,11 @@ class Claim:
         measure: the same as a function of a record; None if no instrument can measure it yet.
         bound: that the measurement has to keep.
         needs: what is missing, for claims that can't be measured.
-        about: what it speaks of: ``learning`` (how right a model is, how soon), ``mechanism`` (how it adds: no
-            question to a model that doesn't, or that only knows its training pairs) or ``table`` (the number rows:
-            seeds that share one table count as one).
-        fact: what it asserts of a model, e.g. "writes(mlp, 2)": models built to a known mechanism say whether that is
-            so, which is how its rule is calibrated; "" where no such model can tell.
+        about: what it speaks of: ``learning`` (how right a model is, how soon: answers are counted, and no test of a
+            mechanism is needed), ``mechanism`` (how it adds: no question to a model that doesn't, or that only knows
+            its training pairs) or ``table`` (the number rows: seeds that share one table count as one).
+        fact: what it asserts of a model, e.g. "writes(mlp, 2)": models of known mechanism say whether that is so, which
+            is how its rule is calibrated. Without that a rule about a mechanism or a table decides nothing.
         tasks: names of the tasks whose runs can tell.
     """
 
@@ -103,10 +103,15 @@ class Verdict:
         return asdict(self)
 
 
-def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
+def judge(claim: Claim, runs: Sequence[Run], rate: float | None = None) -> list[Verdict]:
     """A verdict for each model that the claim is about and that has the record for it; else one "not measured".
 
     A run that is not finished gives no number, nor does one of another task than the claim's.
+
+    Args:
+        claim: asked.
+        runs: all that there are: contrasts look at the others.
+        rate: how often its rule errs on models of known mechanism; None for the committed calibration's.
     """
     done = [run for run in finished(runs) if run.task["name"] in claim.tasks]
     measured: dict[Run, Measured] = {}
@@ -119,7 +124,7 @@ def judge(claim: Claim, runs: Sequence[Run]) -> list[Verdict]:
             found, absent = None, f"{error.name} is not installed"
         if found is not None:
             measured[run] = found
-    rate = error_rate(claim.name)
+    rate = error_rate(claim.name) if rate is None else rate
     verdicts = [
         judge_model(claim, label, {run: measured[run] for run in members}, rate)
         for label, members in by_label(measured).items()
@@ -168,6 +173,7 @@ def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]], rate
         found: seeds and their numbers.
         rate: share of models of known mechanism in which the claim's rule errs; None if that is not known.
     """
+    rate = 0.0 if claim.about == "learning" else rate
     assert claim.bound is not None
     first, count = found[0][0], len(found)
     alone, shared = not first.arm.trained, ""
@@ -202,10 +208,11 @@ def outcome_of(bound: Bound, numbers: Sequence[Measured], alone: bool, rate: flo
     """
     unlike = [one.incomparable for one in numbers if one.incomparable]
     if unlike:
-        return "not comparable", unlike[0] if len(
-            numbers
-        ) == 1 else f"{unlike[0]} ({len(unlike)} of {len(numbers)} seeds)"
-    if rate is not None and rate > ERRS:
+        counted = "" if len(numbers) == 1 else f" ({len(unlike)} of {len(numbers)} seeds)"
+        return "not comparable", unlike[0] + counted
+    if rate is None:
+        return "not comparable", f"its rule was not tried on {FEWEST} models of known mechanism"
+    if rate > ERRS:
         return "not comparable", f"its rule errs in {rate:.0%} of models of known mechanism"
     if len(numbers) == 1 and not alone:
         return "undecided", "one seed"

@@ -8,7 +8,7 @@ from fourier_lightning.readings.neighbours import neighbours
 from fourier_lightning.readings.paper import SHORT
 from fourier_lightning.record.runs import Run
 
-KEPT = 0.5  # of its power at the first look, that a line has to have still
+KEPT = 0.5  # of its power before training, that a line has to have still
 
 
 def few_waves(run: Run, peers: Sequence[Run]) -> Measured | None:
@@ -70,8 +70,8 @@ def embedding_outliers(kept: bool = False) -> Measure:
     """Share of the paper's periods at which the number rows have an outlier (figures 5a, 7a, 15).
 
     Args:
-        kept: whether a period also counts that was a line at the run's first look and has half of its power still: its
-            share may be less because others' grew.
+        kept: whether a period also counts that was a line before training and has half of its power still: its share
+            may be less because others' grew.
     """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
@@ -83,7 +83,7 @@ def embedding_outliers(kept: bool = False) -> Measure:
         detail = f"power over neighbours': {told}; elsewhere to x{elsewhere:.1f}"
         left = (waves.kept_lines(run) if kept else None) or {}
         if left:
-            detail += f"; power over that at the first look: {', '.join(f'T={t:g} {r:.2f}' for t, r in left.items())}"
+            detail += f"; power over that before training: {', '.join(f'T={t:g} {r:.2f}' for t, r in left.items())}"
         real = {*outliers, *(t for t, ratio in left.items() if ratio >= KEPT)}
         return Measured(len(real) / len(SHORT), tested=True, detail=detail)
 

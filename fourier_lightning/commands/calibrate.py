@@ -2,7 +2,9 @@
 
     fourier-lightning calibrate                                  (all of them: several minutes)
     fourier-lightning calibrate --only paper --only memory       (some mechanisms)
+    fourier-lightning calibrate --trained 3                      (and models trained to a mechanism, as long again)
     fourier-lightning calibrate --output calibration.jsonl       (and write a line for each claim)
+    fourier-lightning calibrate --records DIR                    (keep what the instruments saw; judge what is there)
 
 Needs no run and no network. docs/calibration.md says what the models are.
 """
@@ -21,6 +23,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="models of each case, judged together (default 3)")
     parser.add_argument("--only", action="append", default=[], metavar="MECHANISM", help="may be repeated")
     parser.add_argument("--trained", type=int, default=0, metavar="N", help="seeds of models trained to a mechanism")
+    parser.add_argument("--records", type=Path, metavar="DIR", help="keep the records; those in it are judged again")
     parser.add_argument("--output", type=Path, help="write a JSON line for each claim")
     parser.add_argument("--docs", type=Path, help="replace the table between the calibration markers of this file")
     args = parser.parse_args(argv)
@@ -32,11 +35,12 @@ def main(argv: Sequence[str]) -> None:
     from fourier_lightning.record.files import write_jsonl
 
     asked, said, began = kinds(args.only, args.seeds, args.trained), [], time.perf_counter()
-    for kind, found in zip(asked, try_kinds(asked), strict=True):
+    for kind, (found, why) in zip(asked, try_kinds(asked, args.records), strict=True):
         said += found
         right, wrong, nothing = (sum(one.call == call for one in found) for call in CALLS)
         counts = f"{right} claims right, {wrong} wrong, {nothing} not at all"
-        print(f"{kind.name}: {counts}; {time.perf_counter() - began:.0f} s", flush=True)
+        told = "; ".join(filter(None, (counts if found else "", why, f"{time.perf_counter() - began:.0f} s")))
+        print(f"{kind.name}: {told}", flush=True)
     rows = rows_of(said)
     if args.output:
         try:

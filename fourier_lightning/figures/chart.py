@@ -6,7 +6,7 @@ apart; maps use viridis, or RdBu where zero is the middle.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from fourier_lightning.readings.paper import LABELLED
@@ -132,7 +132,8 @@ class Chart:
     caption: str
     columns: int = 1
     height: float = 3.2  # of a row of panels, inches
-    width: float = field(default=7.5)
+    width: float = 7.5
+    ratios: Sequence[float] = ()  # heights of the rows beside each other; the same if empty
 
 
 def period_ticks(p: int) -> Ticks:

@@ -29,7 +29,8 @@ def draw(chart: Chart) -> Figure:
     figure = Figure(figsize=(chart.width, height + strip), layout="constrained")
     FigureCanvasAgg(figure)
     body, foot = figure.subfigures(2, 1, height_ratios=[height, strip])
-    grid = body.subplots(rows, chart.columns, squeeze=False).flatten()
+    ratios = {"height_ratios": list(chart.ratios)} if chart.ratios else {}
+    grid = body.subplots(rows, chart.columns, squeeze=False, **ratios).flatten()
     for axes, panel in zip(grid, chart.panels, strict=False):
         draw_panel(body, axes, panel)
     for axes in grid[len(chart.panels) :]:
@@ -48,6 +49,7 @@ def keep_apart(figure: Figure, grid: Iterable[Axes]) -> None:
     if not any(axes.texts for axes in grid):
         return
     figure.draw_without_rendering()  # lays the panels out, so that words have a place
+    figure.set_layout_engine("none")  # which stays: to lay them out again takes as long as to draw them
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     for axes in grid:
         taken: list[Any] = []
@@ -94,6 +96,8 @@ def draw_panel(figure: SubFigure, axes: Axes, panel: Panel) -> None:
     """One set of axes."""
     for mark in panel.marks:
         draw_mark(figure, axes, mark)
+    if any(isinstance(mark, Points) and mark.text for mark in panel.marks):
+        axes.margins(y=0.14)  # room for the words above the highest point
     set_axis(axes, "x", panel.x)
     set_axis(axes, "y", panel.y)
     if panel.title:

@@ -67,13 +67,15 @@ def single_waves(rows: Sequence[dict[str, Any]], metric: str) -> Chart:
         metric: "mod_2" (11a), or "accuracy", shown as the share of wrong answers (11b).
     """
     value = (lambda v: 100 * v) if metric == "mod_2" else (lambda v: 100 - 100 * v)
+    kind, equal = ("control_energy", "energy") if all(
+        row.get(f"control_energy_{metric}_mean") is not None for row in rows) else ("control", "rank")  # fmt: skip
     drawn = [(i, row) for i, row in enumerate(rows) if row["control_draws"]]
     ticks = [(float(i), f"T={row['period']:.3g}") for i, row in enumerate(rows)]
     marks: list[Any] = [Bars(range(len(rows)), [value(row[metric]) for row in rows], "one wave kept", BLUE)]
     if drawn:
-        marks.append(Points([i for i, _ in drawn], [value(row[f"control_{metric}_mean"]) for _, row in drawn],
-                            "random waves of equal rank, ± sd", GREY,
-                            error=[100 * (row[f"control_{metric}_std"] or 0) for _, row in drawn]))  # fmt: skip
+        marks.append(Points([i for i, _ in drawn], [value(row[f"{kind}_{metric}_mean"]) for _, row in drawn],
+                            f"random directions of equal {equal} gone, ± sd", GREY,
+                            error=[100 * (row[f"{kind}_{metric}_std"] or 0) for _, row in drawn]))  # fmt: skip
     if metric == "mod_2":
         marks.append(Rule(50, "chance"))
     label = {"mod_2": "parity right (%)", "accuracy": "exact answer wrong (%)"}[metric]
@@ -84,7 +86,8 @@ def single_waves(rows: Sequence[dict[str, Any]], metric: str) -> Chart:
                 "", Axis("wave kept in all attention and MLP outputs", ticks=ticks), Axis(label, limits=(0, 105)), marks
             )
         ],
-        "Validation split, last position. Grey: as many random directions of the number line kept.",
+        "Validation split, last position. Grey: random directions of the number line removed instead, "
+        + {"energy": "as many as hold what the filter takes.", "rank": "as many as the filter removes."}[equal],
     )
 
 

@@ -1,5 +1,7 @@
 """Charts as plotly figures, for the report: hover, zoom, and a legend that switches arms on and off."""
 
+import html
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -9,17 +11,21 @@ from plotly.subplots import make_subplots
 from fourier_lightning.figures.chart import Axis, Band, Bars, Chart, Heatmap, Line, Mark, Points, Rule
 
 DPI = 96
+WIDE, NARROW = 110, 46  # letters in a line of a title across the whole width
 
 
-def interactive(chart: Chart) -> go.Figure:
+def interactive(chart: Chart, letters: int = WIDE) -> go.Figure:
     """A plotly figure of the chart, as wide as its place; marks of one name share a legend entry."""
     rows = -(-len(chart.panels) // chart.columns)
-    row_height = DPI * (chart.height + 0.7)
+    words = any(panel.x.label for panel in chart.panels)  # below a panel
+    row_height = DPI * (chart.height + (0.7 if words else 0.45))
+    ratios = {"row_heights": list(chart.ratios)} if chart.ratios else {}
     figure = make_subplots(
         rows,
         chart.columns,
+        **ratios,
         horizontal_spacing=0.2 / chart.columns + 0.01,
-        vertical_spacing=min(0.5, 100 / (rows * row_height)),
+        vertical_spacing=min(0.5, (100 if words else 60) / (rows * row_height)),
     )
     named: set[str] = set()
     for index, panel in enumerate(chart.panels):
@@ -33,16 +39,20 @@ def interactive(chart: Chart) -> go.Figure:
             figure.update_yaxes({"autorange": "reversed", "dtick": 1}, **place)
         within = {"xref": f"x{axis}", "yref": f"y{axis} domain", "showarrow": False, "yanchor": "bottom", "y": 1}
         for x, text in panel.top:
-            figure.add_annotation(**within, x=x, text=text, font={"size": 9})
+            figure.add_annotation(**within, x=x, text=plain(text), font={"size": 9})
         if panel.title:
             lifted = 16 if panel.top else 2
             figure.add_annotation(
-                **within | {"xref": f"x{axis} domain"}, x=0.5, yshift=lifted, text=panel.title, font={"size": 13}
+                **within | {"xref": f"x{axis} domain"},
+                x=0.5,
+                yshift=lifted,
+                font={"size": 13},
+                text=plain(panel.title, letters // chart.columns),
             )
     figure.update_layout(
         height=round(row_height * rows + 60),
         margin={"l": 60, "r": 20, "t": 46, "b": 50},
-        legend={"orientation": "h", "yanchor": "top", "y": -75 / (row_height * rows)},
+        legend={"orientation": "h", "yanchor": "top", "y": -(75 if words else 30) / (row_height * rows)},
         barmode="overlay",
         hovermode="closest",
     )
@@ -51,15 +61,20 @@ def interactive(chart: Chart) -> go.Figure:
 
 def axis_settings(axis: Axis) -> dict[str, Any]:
     """Plotly's words for an axis."""
-    settings: dict[str, Any] = {"title": {"text": axis.label, "font": {"size": 12}}}
+    settings: dict[str, Any] = {"title": {"text": plain(axis.label), "font": {"size": 12}}}
     if axis.log:
         settings |= {"type": "log", "exponentformat": "power", "nticks": 6}
     if axis.ticks:
-        words = [text.replace("\n", "<br>") for _, text in axis.ticks]
-        settings |= {"tickvals": [x for x, _ in axis.ticks], "ticktext": words}
+        settings |= {"tickvals": [x for x, _ in axis.ticks], "ticktext": [plain(text) for _, text in axis.ticks]}
     if axis.limits:
         settings["range"] = list(axis.limits)
     return settings
+
+
+def plain(text: str, letters: int = 0) -> str:
+    """Text for plotly, which reads some HTML: nothing in a name is a tag. Lines of so many letters, if given."""
+    lines = [part for line in text.split("\n") for part in (textwrap.wrap(line, letters) if letters else [line])]
+    return "<br>".join(html.escape(line, quote=False) for line in lines)
 
 
 def short(values: Any) -> np.ndarray:
@@ -71,7 +86,7 @@ def add(figure: go.Figure, mark: Mark, place: dict[str, int], named: set[str], a
     """Add one mark to a panel."""
     name = getattr(mark, "name", "")
     faint = isinstance(mark, Line) and mark.faint
-    entry = {"name": name, "legendgroup": name, "showlegend": bool(name) and name not in named and not faint}
+    entry = {"name": plain(name), "legendgroup": name, "showlegend": bool(name) and name not in named and not faint}
     if not faint:
         named.add(name)
     match mark:
@@ -94,16 +109,24 @@ def add(figure: go.Figure, mark: Mark, place: dict[str, int], named: set[str], a
                 "mode": "markers+text" if text else "markers",
                 "marker": {"color": colour, "size": size + 1, "symbol": "star" if star else "circle"},
             }
-            words = {"text": list(text), "textposition": "top center", "textfont": {"size": 9}} if text else {}
+            words = (
+                {"text": [plain(word) for word in text], "textposition": "top center", "textfont": {"size": 9}}
+                if text
+                else {}
+            )
             figure.add_scatter(x=short(x), y=short(y), error_y=spread, **look, **words, **entry, **place)
         case Heatmap(x, y, z, unit, diverging, scale):
             domain_x, domain_y = (figure.layout[f"{which}axis{axis}"].domain for which in "xy")
-            bar = {"title": {"text": unit, "side": "right", "font": {"size": 11}}, "thickness": 10,
+            bar = {"title": {"text": plain(unit), "side": "right", "font": {"size": 11}}, "thickness": 10,
                    "x": domain_x[1] + 0.005, "y": sum(domain_y) / 2, "len": domain_y[1] - domain_y[0]}  # fmt: skip
             look = {"colorscale": "RdBu_r", "zmid": 0} if diverging else {"colorscale": "Viridis"}
             look |= {"zmin": scale[0], "zmax": scale[1]} if scale else {}
             figure.add_heatmap(x=short(x), y=short(y), z=short(z), colorbar=bar, **look, **place)
         case Rule(value, _, which, colour):
             line = {"color": colour, "width": 1.5, "dash": "dot"}
-            note = {"annotation_text": name, "annotation_font_size": 10} if name and name not in named - {name} else {}
+            note = (
+                {"annotation_text": plain(name), "annotation_font_size": 10}
+                if name and name not in named - {name}
+                else {}
+            )
             (figure.add_hline if which == "y" else figure.add_vline)(value, line=line, **note, **place)

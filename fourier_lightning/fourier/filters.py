@@ -147,6 +147,8 @@ class FilterMaker:
         self._floor = RANK_TOLERANCE * float(torch.linalg.matrix_norm(self.centred, 2))
         kept = sizes > self._floor
         self.rank = int(kept.sum())
+        # rows that don't see the constant are independent in W if all that tells numbers apart has its own direction
+        self._tells_all = int((torch.linalg.svdvals(self.centred) > self._floor).sum()) == basis.p - 1
         self._pinv = (vh[kept].T / sizes[kept]) @ u[:, kept].T  # (d, p)
         self._nested: dict[str, tuple[Tensor, list[int]]] = {}
         self._controls: dict[tuple[int, Method, int], Filter] = {}
@@ -176,7 +178,8 @@ class FilterMaker:
     def _directions(self, rows: Tensor) -> tuple[Tensor, list[int]]:
         """What rows of the number line read of the residual stream: one ordered QR serves all nested filters."""
         seen = rows @ self.unembedding
-        if self.rank == self.basis.p:  # independent rows read independent directions: none can be missing
+        blind = bool((rows.sum(dim=1).abs() < 1e-9).all())  # to the constant
+        if self.rank == self.basis.p or (blind and self._tells_all):  # then none of their directions can be missing
             return torch.linalg.qr(seen.T).Q.T, list(range(len(rows) + 1))
         return ordered_basis(seen, self._floor)
 

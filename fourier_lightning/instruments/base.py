@@ -147,9 +147,11 @@ class Instrument(ABC):
 
     Attributes:
         needs_grad: whether ``measure`` differentiates: then it runs with gradients enabled.
+        at_start: whether a run also looks before the first step of a fit; what it finds there are rows of tables alone.
     """
 
     needs_grad: ClassVar[bool] = False
+    at_start: ClassVar[bool] = False
 
     def __init__(self, every_n_epochs: int = 0, limit_batches: int | None = None, batch_size: int = 512) -> None:
         for key, value, least in (

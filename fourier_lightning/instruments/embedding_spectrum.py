@@ -24,14 +24,14 @@ class EmbeddingSpectrum(Instrument):
     Of the input rows of the answers' tokens ("numbers"), and where they are other vectors also of the prompts' tokens
     ("operands": " 15" beside "15", on their own number line) and of an untied unembedding: column ``line``.
 
-    Writes ``embedding_periods``, a row for each of ``periods``: power is the sum of squares that the exact-period fit
-    explains, share its part of the centred power; z and p_value are the permutation null's, p_value corrected for
-    the number of periods asked for; the other nulls have columns of their own, and ``significant`` means beyond all
-    three. ``embedding_components``: the same for every k of the orthonormal basis, corrected for all of them, of the
-    final weights alone. The arrays ``embedding_spectrum`` (K,) and, for the orthonormal basis,
-    ``embedding_spectrum_limit`` (K,), the magnitude above which a component is beyond the permutation null at 5 %,
-    corrected; of other lines with ``_<line>`` appended; ``number_embedding`` (p, d), the final rows. Logs
-    ``embedding/period_<T>/{power,z}``, of other lines ``embedding/<line>/...``.
+    Writes ``embedding_periods``, a row for each of ``periods``, of the table before training too (epoch -1): power is
+    the sum of squares that the exact-period fit explains, share its part of the centred power; z and p_value are the
+    permutation null's, p_value corrected for the number of periods asked for; the other nulls have columns of their
+    own, and ``significant`` means beyond all three. ``embedding_components``: the same for every k of the orthonormal
+    basis, corrected for all of them, of the final weights alone. The arrays ``embedding_spectrum`` (K,) and, for the
+    orthonormal basis, ``embedding_spectrum_limit`` (K,), the magnitude above which a component is beyond the
+    permutation null at 5 %, corrected; of other lines with ``_<line>`` appended; ``number_embedding`` (p, d), the final
+    rows. Logs ``embedding/period_<T>/{power,z}``, of other lines ``embedding/<line>/...``.
 
     These nulls spread a table's whole power over the number line. A strong trend (low k) raises them, so that short
     waves that stand out among their neighbours may not come out. ``z_detrended`` and ``p_value_detrended`` hold them
@@ -45,6 +45,8 @@ class EmbeddingSpectrum(Instrument):
         seed: of the draws.
         every_n_epochs: cadence.
     """
+
+    at_start = True  # what training keeps of a line can't be told from what it left after an epoch
 
     def __init__(
         self,

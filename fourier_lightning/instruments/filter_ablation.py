@@ -13,6 +13,7 @@ TABLE_1 = (
     ("none", "none"),
     *((modules, removed) for removed in ("low", "high") for modules in ("attn_mlp", "attn", "mlp")),
 )
+CONTROLS = [f"control{kind}_accuracy_{stat}" for kind in ("", "_energy") for stat in ("mean", "std")]
 
 
 class FilterAblation(Instrument):
@@ -25,8 +26,8 @@ class FilterAblation(Instrument):
     ``control_<metric>_mean`` and ``_std`` over random filters of equal rank, ``control_energy_...`` of equal energy
     (``control_energy_rows`` random rows of the number line, on average). Table
     ``error_histogram``: modules, removed, method, error, count. Logs, for ``filter.method``,
-    ``ablation/<attn|mlp|attn_mlp>/<low|high>_removed/`` with accuracy, loss, control_accuracy_mean and
-    control_accuracy_std.
+    ``ablation/<attn|mlp|attn_mlp>/<low|high>_removed/`` with accuracy, mod_10, within_10, loss, and
+    accuracy's mean and standard deviation under both kinds of controls.
 
     Args:
         filter: cut-off, basis, positions, LayerNorm, controls; ``keep`` and ``modules`` are the table's own.
@@ -59,7 +60,7 @@ class FilterAblation(Instrument):
             f"ablation/{row['modules']}/{row['removed']}_removed/{name}": row[name]
             for row in table
             if row["removed"] != "none" and row["method"] == settings.method
-            for name in ("accuracy", "loss", "control_accuracy_mean", "control_accuracy_std")
+            for name in ("accuracy", "mod_10", "within_10", "loss", *CONTROLS)
             if row[name] is not None
         }
         return Findings({"filter_ablation": table, "error_histogram": errors}, scalars=scalars)

@@ -75,10 +75,16 @@ def spectra() -> list[Any]:
 def ablations() -> list[Any]:
     """What is lost without low or high waves, and what can one wave do alone?"""
     without = [f"ablation/attn_mlp/{removed}_removed" for removed in ("low", "high")]
+    entering = [f"input/{removed}_removed" for removed in ("low", "short")]
     return [
         chart("ablation_accuracy"),
         bars([f"{name}/accuracy" for name in without], "Accuracy without low or high waves"),
-        bars([f"{name}/control_accuracy_mean" for name in without], "Accuracy under random filters of equal rank"),
+        bars(
+            [f"{name}/control_energy_accuracy_mean" for name in without],
+            "Accuracy with as much energy of random directions gone",
+        ),
+        bars([f"{name}/mod_10" for name in entering], "Last digit right without long or short waves at the input"),
+        bars([f"{name}/within_10" for name in entering], "Within 10 without long or short waves at the input"),
         chart("single_wave_accuracy"),
         chart("single_wave_parity"),
         chart("knock_out"),

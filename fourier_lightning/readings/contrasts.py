@@ -47,11 +47,25 @@ def close(one: float, other: float) -> bool:
 
 def unequal(first: Sequence[Run], second: Sequence[Run]) -> str:
     """What two arms differ in beside the arm, where one of the first has no equal among the second; else ""."""
-    for one in first:
-        told = [differing(one, other) for other in second]
+    others = kinds(second)
+    for one in kinds(first):
+        told = [differing(one, other) for other in others]
         if told and all(told):
             return told[0]
     return ""
+
+
+def kinds(runs: Sequence[Run]) -> list[Run]:
+    """Of many runs the first of each body, data and budget: what ``differing`` can tell apart."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        settings = [run.config["trainer"].get("max_epochs"), run.config["data"].get("batch_size")]
+        settings += [run.config["model"].get(key) for key in SIZES] + [
+            run.config[group].get(key) for group, key in OTHERS
+        ]
+        sizes = [(row["part"], row["parameters"]) for row in run.info.get("parameters", [])]
+        found.setdefault(repr([settings, sizes, run.info.get("steps")]), run)
+    return list(found.values())
 
 
 def unequal_arms(runs: Sequence[Run]) -> str:

@@ -6,7 +6,6 @@ stream wider than the number line takes the waves and nothing else.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,10 @@ from fourier_lightning.record.runs import Run
 
 Row = dict[str, Any]
 METHODS = ("readout", "projection")
-TOLD = (("mlp", "low"), ("attn", "low"), ("mlp", "high"), ("attn", "high"))  # what a summary speaks of
 TRIED = ("keep", "modules", "method", "cutoff")  # what tells the filters of a grid apart
 ADDS = 0.5  # an arm below this accuracy does not add: what breaks it says nothing
 HARMLESS = 0.95  # of the unfiltered accuracy
-RIGHT = 0.8  # share of answers from which on the residue, or the magnitude, is still right
-APART = 0.2  # the least that the residue is right more often than the answer
 LOST = 0.05  # share of the other waves' power that a projection may take along
-ALIKE = 0.05  # a control that is worse than this above the filter does as much
 LEVEL = 0.05  # of a knock-out: corrected for all components, against the largest of as many random ones
 
 
@@ -89,7 +84,9 @@ def table_1_means(tables: Sequence[Sequence[Row]]) -> list[Row]:
 
     Returns:
         modules, removed, method, rank; loss, accuracy, mod_10, within_10, left, lost (None where no seed's filter
-        could be made); control_accuracy and its largest deviation within a seed, control_loss (None without draws).
+        could be made), energy (None in early records); control_accuracy with random filters of equal rank and
+        control_energy_accuracy of equal energy, the largest deviation of each within a seed, control_loss (None without
+        draws).
     """
     found = [row for table in tables for row in table]
     lines = []
@@ -105,8 +102,12 @@ def table_1_means(tables: Sequence[Sequence[Row]]) -> list[Row]:
                 line[name] = mean([row[name] for row in made])
                 line[f"{name}_seeds"] = [row[name] for row in made]
             line["control_loss"] = mean([row["control_loss_mean"] for row in drawn])
-            line["control_accuracy"] = mean([row["control_accuracy_mean"] for row in drawn])
-            line["control_deviation"] = max((row["control_accuracy_std"] or 0 for row in drawn), default=None)
+            for kind in ("control", "control_energy"):
+                shown = [row for row in drawn if row.get(f"{kind}_accuracy_mean") is not None]
+                line[f"{kind}_accuracy"] = mean([row[f"{kind}_accuracy_mean"] for row in shown])
+                spreads = [row[f"{kind}_accuracy_std"] or 0 for row in shown]
+                line[f"{kind}_deviation"] = max(spreads, default=None)
+            line["energy"] = mean([row["energy"] for row in made if row.get("energy") is not None])
             lines.append(line)
     return lines
 
@@ -114,57 +115,6 @@ def table_1_means(tables: Sequence[Sequence[Row]]) -> list[Row]:
 def mean(values: Sequence[float]) -> float | None:
     """The mean; None of nothing."""
     return float(np.mean(values)) if values else None
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What a filter of Table 1 does to an arm: means over its seeds.
-
-    Attributes:
-        modules, removed, method: the filter.
-        accuracy, mod_10, within_10: with it.
-        control: accuracy with random filters that remove as many directions; None without draws.
-        reading: what these numbers mean, in words.
-    """
-
-    modules: str
-    removed: str
-    method: str
-    accuracy: float
-    mod_10: float
-    within_10: float
-    control: float | None
-    reading: str
-
-
-def effects(runs: Sequence[Run]) -> list[Effect]:
-    """What the filters of Table 1 do to an arm, by the method that all its seeds have; none if it does not add."""
-    method = method_of(*runs)
-    tables = [table_1(run, method) for run in runs]
-    intact = mean([table["none", "none"]["accuracy"] for table in tables if ("none", "none") in table])
-    if intact is None or intact < ADDS:
-        return []
-    chosen = [[table[key] for table in tables if key in table] for key in TOLD]
-    return [effect(rows, intact) for rows in chosen if rows]
-
-
-def effect(rows: Sequence[Row], intact: float) -> Effect:
-    """One filter's rows, one a seed, of a model that is right in a share ``intact`` without it."""
-    names = ("accuracy", "mod_10", "within_10")
-    accuracy, mod_10, within_10 = (float(np.mean([row[name] for row in rows])) for name in names)
-    control = mean([row["control_accuracy_mean"] for row in rows if row["control_draws"]])
-    if accuracy >= HARMLESS * intact:
-        reading = "harmless"
-    elif mod_10 > RIGHT and mod_10 - accuracy > APART:
-        reading = "the residue stays, the magnitude goes"
-    elif within_10 > RIGHT:
-        reading = "the magnitude stays, the exact answer goes"
-    else:
-        reading = "it breaks the answer"
-    if reading != "harmless" and control is not None and control <= accuracy + ALIKE:
-        reading += ", but random directions do as much"
-    first = rows[0]
-    return Effect(first["modules"], first["removed"], first["method"], accuracy, mod_10, within_10, control, reading)
 
 
 def tried(runs: Sequence[Run]) -> list[tuple[Row, list[Row]]]:

@@ -7,6 +7,7 @@ import numpy as np
 from fourier_lightning.record.runs import Run
 
 DRAWS = 999  # permutations of the number line
+DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,13 @@ class Enrichment:
         return self.share / self.chance if self.chance else 0.0
 
 
-def nearest(table: np.ndarray) -> np.ndarray:
-    """The nearest other row of each row, by Euclidean distance: (p, d) to (p,)."""
+def nearest(table: np.ndarray, beyond: int = 0) -> np.ndarray:
+    """The nearest row of each row among those more than ``beyond`` away, by Euclidean distance: (p, d) to (p,)."""
     rows = np.asarray(table, dtype=float)
     squares = (rows**2).sum(axis=1)
     distance = squares[:, None] + squares[None, :] - 2 * rows @ rows.T
-    np.fill_diagonal(distance, np.inf)
+    numbers = np.arange(len(rows))
+    distance[np.abs(numbers[:, None] - numbers) <= beyond] = np.inf
     return distance.argmin(axis=1)
 
 
@@ -57,11 +59,13 @@ def enrichment(kind: np.ndarray, neighbour: np.ndarray, reach: int = 0, seed: in
 def neighbours(run: Run) -> tuple[Enrichment, Enrichment] | None:
     """Of the number rows' nearest neighbours: those within a tenth of the range, and those of the same last digit.
 
-    Within 10 on short lines: the nearest number of the same last digit is of like size.
+    Within 10 on short lines: the nearest number of the same last digit is of like size. The last digit is asked of
+    neighbours more than 5 away: all nearer ones have another, and where size is strong the nearest is the next number,
+    whatever the digits do.
     """
     table = run.array("number_embedding")
     if table is None:
         return None
     numbers, near = np.arange(len(table)), nearest(table)
     size = enrichment(numbers, near, reach=max(10, len(table) // 10))
-    return size, enrichment(numbers % 10, near)
+    return size, enrichment(numbers % DIGITS, nearest(table, DIGITS // 2))

@@ -30,6 +30,24 @@ def written(run: Run, module: str, periods: Sequence[float] = SHORT) -> list[dic
     return [one for one in found if one is not None] if found and None not in found else None
 
 
+def counts(runs: Sequence[Run], module: str) -> tuple[dict[float, int], int]:
+    """In how many of these runs some layer of "mlp" or "attn" writes each of the paper's periods and the longest wave.
+
+    Returns:
+        the count by period, and how many runs could be asked: those whose ``answer_phase`` has all of the periods.
+    """
+    found: dict[float, int] = {}
+    measured = 0
+    for run in runs:
+        periods = (*SHORT, run.p - 1.0)
+        layers = written(run, module, periods)
+        if layers is not None:
+            measured += 1
+            for period in periods:
+                found[period] = found.get(period, 0) + any(period in layer for layer in layers)
+    return found, measured
+
+
 def written_in(rows: Sequence[dict[str, Any]], periods: Sequence[float]) -> dict[float, tuple[float, float]] | None:
     """The periods that one module of one layer writes, from its rows; None if it was not asked for one of them."""
     asked = {t: next((row for row in rows if same(row["period"], t)), None) for t in (*periods, *MEANINGLESS)}

@@ -1,5 +1,6 @@
 """From runs to arms: means, deviations and intervals over seeds, and the order of arms."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -86,6 +87,13 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for run in runs:
         groups.setdefault(run.label, []).append(run)
     return dict(sorted(groups.items(), key=lambda item: -best(item[1])))
+
+
+def names(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """A short name for each label: the arm alone, where no other of these labels is of the same arm."""
+    arms = {label: runs[0].arm.words for label, runs in groups.items()}
+    counts = Counter(arms.values())
+    return {label: words if counts[words] == 1 else label for label, words in arms.items()}
 
 
 def ranking(runs: Sequence[Run]) -> dict[tuple[str, ...], dict[str, list[float]]]:

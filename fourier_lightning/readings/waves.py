@@ -94,11 +94,10 @@ def short_rows(run: Run, first: bool = False) -> dict[float, dict[str, Any]] | N
     """The number rows' row of ``embedding_periods`` at each of the paper's periods; None if one is missing.
 
     Args:
-        first: of the weights that were looked at first, and not of the last ones.
+        first: of the weights that training started from, and not of the last ones.
     """
     rows = run.rows("embedding_periods") if first else run.table("embedding_periods")
-    start = min((row["step"] for row in rows), default=0)
-    mine = [row for row in rows if row["line"] == "numbers" and (not first or row["step"] == start)]
+    mine = [row for row in rows if row["line"] == "numbers" and (not first or row["epoch"] < 0)]
     found = {t: next((row for row in mine if same(row["period"], t)), None) for t in SHORT}
     kept = {t: row for t, row in found.items() if row is not None}
     return kept if len(kept) == len(SHORT) else None
@@ -168,12 +167,12 @@ def first_prompt(run: Run) -> list[dict[str, Any]]:
 
 
 def kept_lines(run: Run) -> dict[float, float] | None:
-    """Power of the number rows at the paper's periods over that at the first look; of those that were lines there.
+    """Power of the number rows at the paper's periods over that before training; of those that were lines there.
 
-    None if the record has no earlier look.
+    None if the record lacks one of the two.
     """
     now, first = short_rows(run), short_rows(run, first=True)
-    if now is None or first is None or any(now[t]["step"] == first[t]["step"] for t in SHORT):
+    if now is None or first is None:
         return None
     real = [t for t in SHORT if first[t]["significant"] or beyond_trend(first[t])]
     return {t: now[t]["power"] / first[t]["power"] for t in real}

@@ -41,7 +41,7 @@ def cols(*columns: tuple[str, str, str]) -> tuple[Column, ...]:
 
 WEIGHTS = cols(
     ("step", "int", "optimizer steps before the weights that the row is about, less one (0 before any)"),
-    ("epoch", "int", "their epoch, from 0"),
+    ("epoch", "int", "their epoch, from 0; -1, as the step, of weights that a fit starts from"),
 )
 METRICS = {
     "loss": "cross-entropy, nats", "accuracy": "share of exact answers",

@@ -1,4 +1,4 @@
-"""What a report is made of: titled sections of words, tables, plots and notices."""
+"""What a report is made of: titled sections of answers, tables, plots and notices."""
 
 import html
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from fourier_lightning.figures.chart import Chart
 
 
 @dataclass(frozen=True)
-class Words:
-    """A list under a heading; HTML, so escape what comes from outside."""
+class Answers:
+    """The first screen: questions, each with its answers beside a picture; HTML, so escape what comes from outside."""
 
-    heading: str
-    items: Sequence[str]
+    items: Sequence[tuple[str, Sequence[str]]]
+    chart: Chart | None = None
 
-    kind = "words"
+    kind = "answers"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Plot:
     kind = "plot"
 
 
-Block = Words | Notice | DataTable | Plot
+Block = Answers | Notice | DataTable | Plot
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The report: one HTML file with no link outside, from any set of records."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.verdict import judge
 from fourier_lightning.figures.chart import Chart
-from fourier_lightning.figures.interactive import interactive
+from fourier_lightning.figures.interactive import NARROW, interactive
 from fourier_lightning.record.runs import Run, by_label
 from fourier_lightning.record.writer import git_revision
 from fourier_lightning.report.sections import all_sections
@@ -42,7 +44,14 @@ def build(runs: Sequence[Run], title: str = "fourier_lightning: how these models
 
 
 def plot_json(chart: Chart) -> str:
-    """A chart for the page's script; "</" would end the script element it stands in."""
-    figure = interactive(chart)
-    figure.layout.template = None  # seven kilobytes a plot; the page sets the few settings that it needs
-    return str(figure.to_json()).replace("</", "<\\/")
+    """A chart for the page's script, with a second layout for a phone: all panels below each other.
+
+    No "<" is left: "</script" would end the element that it stands in, and "<!--" would hide where that ends.
+    """
+    wide, narrow = interactive(chart), interactive(replace(chart, columns=1), NARROW)
+    for figure in (wide, narrow):
+        figure.layout.template = None  # seven kilobytes a plot; the page sets the few settings that it needs
+    layout = narrow.layout.to_plotly_json()
+    bars = [trace.colorbar.to_plotly_json() if "colorbar" in trace else None for trace in narrow.data]
+    found = {**json.loads(wide.to_json()), "narrow": {"layout": layout, "bars": bars}}
+    return json.dumps(found, separators=(",", ":")).replace("<", "\\u003c")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fourier_lightning.claims.calibrated import tried
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import by_claim, count, number
 from fourier_lightning.claims.verdict import Verdict
@@ -18,8 +19,26 @@ from fourier_lightning.record.labels import differences
 from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run
 from fourier_lightning.report import summary
-from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section, Words
+from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section
 
+CALIBRATION = (
+    "Models built to add by a known mechanism (parity in attention, magnitude in MLPs, all by memory, a decoy table, "
+    "others), with little and much noise. A rule that is wrong in more than 5 % of at least 20 cases decides nothing. "
+    "Claims about how well or how soon an arm learns have no mechanism to be wrong about, and are not tried. "
+    "docs/calibration.md says what the models are."
+)
+PERIODS = (
+    "Written of the answer: it points at it, beyond permuted answers, random directions and T = 3 and 7, in some "
+    "layer. Lines: T = 2, 2.5, 5, 10 that stand out from their neighbours in the power of what a seed writes; one not "
+    "beyond random directions (states of the same covariance, read through the same unembedding) is the unembedding's "
+    "own. Costliest: removed from all modules."
+)
+FILTERS = (
+    "Arms that add at all; validation split, mean over seeds. From the input: waves taken out of the operands' vectors "
+    "alone; else in the flow, by the paper's projection where it can be made for every row of Table 1, else readout. "
+    "Energy: share of what the operands hold, or the modules write, that goes. Random: as much of it in random "
+    "directions; where a filter takes more than 80 %, as many directions (rank)."
+)
 SINGLE = "Instrument filter_grid, all jobs of a model in one table; validation split, mean over seeds."
 MOST = 12  # arms with plots of their own: more would make the page slow
 
@@ -27,32 +46,15 @@ MOST = 12  # arms with plots of their own: more would make the page slow
 def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
     """The answers first."""
     groups = grouped(finished(runs))
-    once = {label: measured_once(members) for label, members in groups.items()}
-    blocks: list[Block] = [Notice(text) for text in troubles(runs)]
-    winners = summary.winner(runs)
-    blocks.append(Words("Which arm wins?", winners) if winners else Notice("No finished run was tested."))
+    once = {label: seeds for label, members in groups.items() if (seeds := measured_once(members))}
     note = "Mean ± standard deviation over seeds [95 % t interval of the mean]."
-    blocks.append(DataTable(summary.arm_table(runs), note))
+    blocks: list[Block] = [summary.answers(runs, groups, verdicts), DataTable(summary.arm_table(runs), note)]
     periods, filtered = summary.periods_table(groups), summary.filters_table(once)
-    blocks.append(
-        DataTable(periods, heading="Which periods carry the answer in MLPs and attention?",
-                  caption="Long waves: k below the cut-off. Lines: T = 2, 2.5, 5, 10 that stand out from their "
-                  "neighbours; one that is not beyond random directions (states of the same covariance, read through "
-                  "the same unembedding) is the unembedding's own. Any layer, each at 5 %, so some come by chance.")
-        if periods else Notice("Which periods? No finished run was measured with the layer_spectrum instrument.")
-    )  # fmt: skip
-    blocks.append(
-        DataTable(filtered, heading="What does each filter break?",
-                  caption="Arms that add at all; validation split, mean over seeds. Method: the paper's projection "
-                  "where it can be made for every row of Table 1, else readout. A random filter removes "
-                  "as many random directions of the number line.")
-        if filtered else Notice("What do filters break? No arm that adds was measured with filter_ablation.")
-    )  # fmt: skip
-    for outcome, title in (("not here", "What does not hold here?"), ("supported", "What holds here?")):
-        rows = summary.claims_of(verdicts, outcome)
-        blocks.append(DataTable(rows, heading=title, folded=outcome == "supported") if rows
-                      else Notice(f"{title} Nothing that these records can decide."))  # fmt: skip
-    return Section("glance", "At a glance", "What these records say. The evidence is below.", blocks)
+    if periods:
+        blocks.append(DataTable(periods, PERIODS, heading="Which waves do MLPs and attention write?"))
+    if filtered:
+        blocks.append(DataTable(filtered, FILTERS, heading="What does each filter break?"))
+    return Section("glance", "At a glance", "", blocks)
 
 
 def troubles(runs: Sequence[Run]) -> list[str]:
@@ -147,9 +149,10 @@ def filters(runs: Sequence[Run]) -> Section:
         )
     single = summary.single_filters(runs)
     blocks += [DataTable(single, heading="Filters tried one by one", caption=SINGLE)] if single else []
-    intro = ("Table 1 of the paper. A control removes as many random directions of the number line; where it does the "
-             "same, the row says little about waves. Left: share of the removed waves' power that passes. Lost: share "
-             "of the other waves' power that goes with them.")  # fmt: skip
+    intro = ("Table 1 of the paper, beside random directions of the number line: as many as hold as much of what the "
+             "modules write (equal energy), or as many (equal rank). Where they do the same, the row says little about "
+             "waves. Energy: share of what the modules write that the filter changes. Left: share of the removed "
+             "waves' power that passes. Lost: share of the other waves' power that goes with them.")  # fmt: skip
     return Section("filters", "Without long or short waves", intro, blocks)
 
 
@@ -157,16 +160,22 @@ def table_1(members: Sequence[Run]) -> list[dict[str, Any]]:
     """The seven rows by each method, mean over seeds, beside controls and the paper's numbers."""
     lines = []
     for row in table_1_means([run.table("filter_ablation") for run in members]):
-        control = percent(row["control_accuracy"]) + f" ± {100 * (row['control_deviation'] or 0):.2f}"
         lines.append({
             "filtered": MODULES[row["modules"]], "removed": row["removed"], "method": row["method"],
             "exact": "no null space" if row["accuracy"] is None else percent(row["accuracy"]),
-            "control exact": "-" if row["control_accuracy"] is None else control,
+            "equal energy, exact": control(row, "control_energy"), "equal rank, exact": control(row, "control"),
             "modulo 10": percent(row["mod_10"]), "within 10": percent(row["within_10"]),
+            "energy": percent(row["energy"], 0),
             **{name: "-" if row[name] is None else f"{row[name]:.3g}" for name in ("loss", "left", "lost")},
             "paper exact": percent(paper.TABLE_1[row["modules"], row["removed"]][1]),
         })  # fmt: skip
     return lines
+
+
+def control(row: dict[str, Any], kind: str) -> str:
+    """Accuracy with random directions gone, and its largest deviation over the draws of a seed."""
+    found = row[f"{kind}_accuracy"]
+    return "-" if found is None else f"{percent(found)} ± {100 * (row[f'{kind}_deviation'] or 0):.2f}"
 
 
 def every_run(runs: Sequence[Run]) -> Section:
@@ -188,7 +197,8 @@ def every_run(runs: Sequence[Run]) -> Section:
     table = DataTable(
         rows, note, code=("command", "differs in", "directory"), long=("command", "differs in", "directory")
     )
-    return Section("runs", "Every run", "Each run's exact command, what sets it apart, and its code.", [table])
+    blocks: list[Block] = [*(Notice(text) for text in troubles(runs)), table]
+    return Section("runs", "Every run", "Each run's exact command, what sets it apart, and its code.", blocks)
 
 
 def claims(verdicts: Sequence[Verdict]) -> Section:
@@ -201,13 +211,32 @@ def claims(verdicts: Sequence[Verdict]) -> Section:
             rows.append({
                 "claim": "" if index else f"{claim.statement} ({claim.where})", "paper": "" if index else claim.paper,
                 "model": verdict.model + seeds,
-                "ours [95 %]": number(verdict), "verdict": verdict.outcome, "how it was decided": how,
+                "ours [95 %]": number(verdict), "verdict": verdict.outcome,
+                "its rule errs": "" if index else errs(claim.name), "how it was decided": how,
             })  # fmt: skip
     intro = (f"{count(verdicts)}. Supported or not here: for these models, at this size. Undecided: the interval "
              "covers the bound, or a control does the same. Not comparable: nothing that this model or filter could "
              "tell. The bounds are ours.")  # fmt: skip
     table = DataTable(rows, long=("how it was decided",))
-    return Section("claims", "The paper's claims", intro, [table])
+    heading = "How often is each rule wrong? Tried on models whose mechanism was built in"
+    calibration = DataTable(calibrated_rules(), CALIBRATION, heading=heading, folded=True)
+    return Section("claims", "The paper's claims", intro, [table, calibration])
+
+
+def errs(claim: str) -> str:
+    """How often a claim's rule was wrong: "0 of 36 [0, 10 %]", the interval of the rate."""
+    row = tried(claim)
+    return (
+        f"{row['wrong']} of {row['models']} [{100 * row['low']:.0f}, {100 * row['high']:.0f} %]" if row else "not tried"
+    )
+
+
+def calibrated_rules() -> list[dict[str, Any]]:
+    """A row for each rule that was tried."""
+    rows = [(claim, row) for claim in CLAIMS if (row := tried(claim.name))]
+    return [{"claim": f"{claim.statement} ({claim.where})", "cases": row["models"], "right": row["right"],
+             "wrong": row["wrong"], "not at all": row["nothing"], "error rate [95 %]": errs(claim.name),
+             "wrong in": ", ".join(row["wrong_in"]) or "-"} for claim, row in rows]  # fmt: skip
 
 
 def all_sections(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> list[Section]:

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from fourier_lightning.claims.ledger import CLAIMS
-from fourier_lightning.claims.table import number
+from fourier_lightning.claims.digest import digest
 from fourier_lightning.claims.verdict import Verdict
+from fourier_lightning.figures.chart import Chart, colours
+from fourier_lightning.figures.overview import overview
 from fourier_lightning.readings import filters, seeds, waves, words
 from fourier_lightning.readings.contrasts import unequal
+from fourier_lightning.readings.effects import Effect, effects, intact
 from fourier_lightning.record.runs import Run, by_label
-from fourier_lightning.report.blocks import escape
+from fourier_lightning.report.blocks import Answers, escape
 
 METRICS = {
     "test/accuracy": "test exact",
@@ -19,9 +21,10 @@ METRICS = {
     "test/within_10": "test within 10",
     "val/accuracy": "val exact",
 }
+MOST = 3  # tasks on the first screen
 TRIED = {
     "exact": "accuracy",
-    "random filter, exact": "control_accuracy_mean",
+    "equal energy, exact": "control_energy_accuracy_mean",
     "modulo 10": "mod_10",
     "within 10": "within_10",
 }
@@ -32,16 +35,26 @@ def arm_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
     groups, rows = by_label(seeds.finished(runs)), []
     used = {name for run in runs for name in METRICS if name in run.metrics}
     ranked = sorted(groups, key=lambda label: -seeds.best(groups[label]))
+    unfinished: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.status != "finished":
+            unfinished.setdefault(run.label, []).append(run)
     labels = dict.fromkeys([*ranked, *(run.label for run in runs)])
     for label in labels:
         members = groups.get(label, [])
-        others = [run for run in runs if run.label == label and run.status != "finished"]
-        row: dict[str, Any] = {"arm": label, "seeds": len(members), "not finished": len(others) or ""}
+        others = unfinished.get(label, [])
+        row: dict[str, Any] = {"arm": label, "seeds": len(members)}
+        row |= {"not finished": len(others) or ""} if unfinished else {}
         for name, title in METRICS.items():
             if name in used:
                 row[title] = spread(seeds.final(members, name))
         rows.append(row)
     return rows
+
+
+def deviating(values: Sequence[float]) -> str:
+    """ "99.51 ± 0.14 %": mean and standard deviation over seeds."""
+    return spread(values).split(" [")[0]
 
 
 def spread(values: Sequence[float]) -> str:
@@ -58,49 +71,128 @@ def winner(runs: Sequence[Run]) -> list[str]:
     """Which arm wins and by how much, among those that share task, prompts and training share."""
     sentences, groups = [], by_label(seeds.finished(runs))
     for task, values in seeds.ranking(runs).items():
+        named = seeds.names({label: groups[label] for label in values})
         (first, top), *rest = values.items()
-        text = f"<b>{escape(first)}</b> is right in {spread(top)} of the test split ({words.seeds(len(top))})"
+        text = f"<b>{escape(named[first])}</b> is right in {deviating(top)} of the test split ({words.seeds(len(top))})"
         if rest:
             (second, next_best), (last, worst) = rest[0], rest[-1]
-            text += f", {100 * (np.mean(top) - np.mean(next_best)):.2f} points ahead of <b>{escape(second)}</b>"
+            text += f", {100 * (np.mean(top) - np.mean(next_best)):.2f} points ahead of <b>{escape(named[second])}</b>"
             if last != second:
-                text += f" and {100 * (np.mean(top) - np.mean(worst)):.2f} ahead of <b>{escape(last)}</b>"
+                text += f" and {100 * (np.mean(top) - np.mean(worst)):.2f} ahead of <b>{escape(named[last])}</b>"
             if min(top) <= max(next_best):
                 text += "; seeds of the first two overlap"
             if unlike := unequal(groups[first], groups[second]):
                 text += f"; these two differ in more than the arm ({escape(unlike)})"
-        sentences.append(f"{escape(', '.join(task))}: {text}.")
+        sentences.append(f"{text}. <span class=soft>{escape(', '.join(task))}.</span>")
     return sentences
 
 
+def answers(runs: Sequence[Run], groups: Mapping[str, Sequence[Run]], verdicts: Sequence[Verdict]) -> Answers:
+    """The first screen: four questions, each answered in a sentence or two, and a picture.
+
+    Args:
+        runs: all of them.
+        groups: the models of each label, the most accurate first.
+        verdicts: of the ledger.
+    """
+    told = {label: effects(filters.measured_once(members)) for label, members in groups.items()}
+    best = next((label for label, found in told.items() if found), next(iter(groups), ""))
+    name = seeds.names(groups).get(best, "")
+    winners = winner(runs) or ["No finished run was tested."]
+    more = [f"{len(winners) - MOST} more in the table below."] if len(winners) > MOST else []
+    return Answers(
+        [
+            ("Which arm wins?", [*winners[:MOST], *more]),
+            ("Which periods carry the answer, in which modules?", periods(groups.get(best, ()), name)),
+            ("What does each filter break?", breaks(told.get(best, []), name)),
+            ("What differs from the paper?", differing(verdicts, groups)),
+        ],
+        picture(runs, groups.get(best, ()), told.get(best, [])),
+    )
+
+
+def periods(members: Sequence[Run], name: str) -> list[str]:
+    """Which waves of the answer MLPs and attention write, in a sentence."""
+    written = {module: words.written(members, module) for module in ("mlp", "attn")}
+    if set(written.values()) == {"not measured"}:
+        return ["No finished run was measured with the answer_phase instrument."]
+    return [f"In <b>{escape(name)}</b> MLPs write {written['mlp']}; attention writes {written['attn']}. "
+            "<span class=soft>A period is written if its wave points at the answer, beyond permuted answers and random "
+            "directions.</span>"]  # fmt: skip
+
+
+def breaks(found: Sequence[Effect], name: str) -> list[str]:
+    """What the filters break, in two sentences."""
+    if not found:
+        return ["No arm that adds was measured with filter_ablation or input_waves."]
+    *others, last = (escape(sentence) for sentence in words.breaks(found))
+    note = (
+        f"Of <b>{escape(name)}</b>; in brackets what is right modulo 10 / within 10, and the same with random "
+        "directions of equal energy removed."
+    )
+    return [*others, f"{last} <span class=soft>{note}</span>"]
+
+
+def differing(verdicts: Sequence[Verdict], groups: Mapping[str, Sequence[Run]]) -> list[str]:
+    """The digest of the ledger, in ten lines at most."""
+    lines, counts = digest(verdicts)
+    named = seeds.names(groups)
+    told = []
+    for line in lines:
+        label = max((label for label in groups if line.verdict.model.startswith(label)), key=len, default="")
+        outcome = "holds" if line.verdict.outcome == "supported" else line.verdict.outcome
+        told.append(
+            f'<span class="mark {line.verdict.outcome}">{outcome}:</span> {escape(line.claim.statement)} '
+            f"<span class=soft>{escape(line.numbers)}; {escape(named.get(label, line.verdict.model))}</span>"
+        )
+    return [*told, f'<a href="#claims">{escape(counts)}</a>']
+
+
+def picture(runs: Sequence[Run], members: Sequence[Run], found: Sequence[Effect]) -> Chart | None:
+    """The arms of the task that comes first, and what the best one loses without its waves."""
+    ranked = next(iter(seeds.ranking(runs).values()), {})
+    if not ranked:
+        return None
+    groups = by_label(seeds.finished(runs))
+    named = seeds.names({label: groups[label] for label in ranked})
+    palette = colours([run.label for run in runs], {run.label: run.arm.key for run in runs})
+    whole = intact(members) if found else None
+    return overview({named[label]: values for label, values in ranked.items()},
+                    {named[label]: palette[label] for label in ranked}, whole, found)  # fmt: skip
+
+
 def periods_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
-    """What MLPs and attention write in one run of each arm, and which waves cost most when they are removed."""
+    """What MLPs and attention write in the seeds of each arm, and what shows in the power of one of them."""
     rows = []
     for label, members in groups.items():
         run = next((run for run in members if run.table("layer_periods")), None)
-        if run is None:
+        if run is None and not any(run.table("answer_phase") for run in members):
             continue
-        row: dict[str, Any] = {"arm": f"{label}, seed {run.seed}"}
+        row: dict[str, Any] = {"arm": label}
         for module, name in (("mlp", "MLPs"), ("attn", "attention")):
-            share = waves.low_share(run, module)
-            row[f"{name}: long waves"] = "-" if share is None else f"{share:.0%} of the power"
-            row[f"{name}: lines"] = words.lines(run, module)
-            row[f"{name}: beyond random directions"] = words.beyond_random(run, module)
-        rows.append({**row, "costliest waves, removed from all modules": words.costliest(run)})
+            row[f"{name}: written of the answer"] = words.written(members, module)
+        for module, name in (("mlp", "MLPs"), ("attn", "attention")):
+            share = waves.low_share(run, module) if run else None
+            long = "" if share is None else f"; {share:.0%} of it in long waves"
+            row[f"{name}: lines in the power"] = f"{words.lines(run, module)}{long}" if run else "-"
+            row[f"{name}: beyond random directions"] = words.beyond_random(run, module) if run else "-"
+        rows.append({**row, "costliest waves": words.costliest(run or members[0])})
     return rows
 
 
 def filters_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
     """What each filter breaks, averaged over seeds, in numbers and words; arms that add at all."""
-    return [{"arm": label, **filter_row(effect)} for label, runs in groups.items() for effect in filters.effects(runs)]
+    return [{"arm": label, **filter_row(effect)} for label, runs in groups.items() for effect in effects(runs)]
 
 
-def filter_row(effect: filters.Effect) -> dict[str, Any]:
+def filter_row(effect: Effect) -> dict[str, Any]:
     """One filter: its numbers, and what they mean."""
+    exact, mod_10, within_10 = (words.percent(value, 1) for value in effect.found)
     return {
-        "removed": words.removed(effect), "method": effect.method, "exact": words.percent(effect.accuracy, 1),
-        "random filter, exact": words.percent(effect.control, 1), "modulo 10": words.percent(effect.mod_10, 1),
-        "within 10": words.percent(effect.within_10, 1), "reading": effect.reading,
+        "removed": words.removed(effect), "method": effect.method or "-", "exact": exact, "modulo 10": mod_10,
+        "within 10": within_10, "energy": words.percent(effect.energy, 0),
+        f"random: {words.SCORES}": words.triple(effect.control), "as much": effect.equal or "-",
+        "reading": effect.reading,
     }  # fmt: skip
 
 
@@ -118,18 +210,3 @@ def single_filters(runs: Sequence[Run]) -> list[dict[str, Any]]:
                 line[title] = words.percent(filters.mean(found), 1)
             lines.append({**line, "seeds": len(rows)})
     return lines
-
-
-def claims_of(verdicts: Sequence[Verdict], outcome: str) -> list[dict[str, Any]]:
-    """The claims with some verdict of this kind, a row each."""
-    rows = []
-    for claim in CLAIMS:
-        models = [v for v in verdicts if v.claim == claim.name and v.outcome == outcome]
-        if models:
-            rows.append({
-                "the paper says": f"{claim.statement} ({claim.where})", "its number": claim.paper,
-                "here": "; ".join(number(v) for v in models),
-                "in": "; ".join(f"{v.model} ({words.seeds(len(v.seeds))})" for v in models),
-                "measured as": claim.measurement,
-            })  # fmt: skip
-    return rows

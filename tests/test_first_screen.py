@@ -1,0 +1,171 @@
+"""The report's first screen: a picture and four answers, of the committed runs in the paper's regime."""
+
+from pathlib import Path
+
+import pytest
+
+from fourier_lightning.claims.digest import digest
+from fourier_lightning.claims.ledger import CLAIMS
+from fourier_lightning.claims.verdict import Verdict, judge
+from fourier_lightning.figures.overview import overview
+from fourier_lightning.readings import seeds, words
+from fourier_lightning.readings.effects import Effect, Scores, effects, intact
+from fourier_lightning.record.runs import Run, find_runs
+from fourier_lightning.report import sections, summary
+from fourier_lightning.report.blocks import Answers, DataTable
+from fourier_lightning.report.page import build
+from tests.records import run_of
+from tests.test_report import chromium  # noqa: F401  (a fixture)
+
+
+@pytest.fixture(scope="module")
+def runs(mechanism) -> list[Run]:
+    return find_runs([mechanism])
+
+
+@pytest.fixture(scope="module")
+def verdicts(runs) -> list[Verdict]:
+    return [verdict for claim in CLAIMS for verdict in judge(claim, runs)]
+
+
+@pytest.fixture(scope="module")
+def answers(runs, verdicts) -> dict[str, list[str]]:
+    first = sections.glance(runs, verdicts).blocks[0]
+    assert isinstance(first, Answers) and first.chart is not None
+    return {question: list(items) for question, items in first.items}
+
+
+def test_four_questions_are_answered_in_sentences(answers):
+    arm, periods, filters, paper = answers.values()
+    assert [sentence.split(" of the test")[0] for sentence in arm] == [
+        "<b>scratch + frozen pretrained table</b> is right in 98.68 ± 0.25 %",
+        "<b>pretrained, fine-tuned</b> is right in 96.71 %",
+    ]
+    assert "95.50 points ahead of <b>scratch</b>" in arm[0]
+    assert (
+        "MLPs write T = 2, 2.5, 5, 10, 200 in each of 5 seeds; attention writes T = 2.5 in 4 of 5 seeds" in periods[0]
+    )
+    assert filters[0].startswith(
+        "Without long waves: the residue stays, the size goes (input 100 / 27 %, random 38 / 50 %;"
+    )
+    assert filters[1].startswith(
+        "Without short waves: the size stays, the residue goes (input 49 / 100 %, random 98 / 99"
+    )
+    assert "equal energy" in filters[1] and "rank" not in "".join(filters)
+    assert len(paper) == 10 and "not here:" in paper[0] and "holds:" in paper[-2]
+    assert paper[-1].startswith('<a href="#claims">43 claims: 10 supported, 6 not here')
+
+
+def test_without_measurements_it_says_what_is_missing(trained, monkeypatch):
+    """Runs that were trained and not dissected; and none at all."""
+    monkeypatch.setattr(summary, "MOST", 1)  # of two tasks
+    first = sections.glance(find_runs([trained]), []).blocks[0]
+    told = dict(first.items)
+    assert first.chart is not None and len(told["Which arm wins?"]) == 2
+    assert told["Which arm wins?"][-1] == "1 more in the table below."
+    assert told["What does each filter break?"] == [
+        "No arm that adds was measured with filter_ablation or input_waves."
+    ]
+    nothing = sections.glance([], []).blocks[0]
+    assert nothing.chart is None and nothing.items[0][1] == ["No finished run was tested."]
+    assert nothing.items[1][1] == ["No finished run was measured with the answer_phase instrument."]
+
+
+def verdict(claim: str, outcome: str) -> Verdict:
+    return Verdict(claim, outcome, "x", [0], 0.5, 0.4, 0.6, None, "", "")
+
+
+def test_the_digest_has_ten_lines_and_what_differs_comes_first():
+    names = [claim.name for claim in CLAIMS]
+    for here, shown in ((6, 6), (7, 6)):
+        found = [verdict(name, "not here" if at < here else "supported") for at, name in enumerate(names)]
+        lines, counts = digest([*found, verdict(names[0], "supported")])  # holds in one model, not in another
+        assert [line.verdict.outcome for line in lines] == ["not here"] * shown + ["supported"] * 3
+        assert counts == f"{len(names)} claims: {len(names) - here} supported, {here} not here"
+    assert lines[0].numbers == "paper 99.74 %, here 0.5 [0.4, 0.6]" and lines[1].numbers == "here 0.5 [0.4, 0.6]"
+    assert digest([]) == ([], "0 claims: ")
+
+
+def test_arms_are_named_shortly_where_that_is_enough(runs):
+    groups = seeds.grouped(runs)
+    assert list(seeds.names(groups).values()) == [
+        "scratch + frozen pretrained table",
+        "pretrained, fine-tuned",
+        "scratch",
+    ]
+    label = next(iter(groups))
+    both = seeds.names({label: groups[label], "other": groups[label]})
+    assert both == {label: label, "other": "other"}  # two of one arm
+
+
+def test_the_picture_holds_every_number_beside_its_control(runs):
+    best = next(iter(seeds.grouped(runs).values()))
+    found, whole = effects(best), intact(best)
+    assert whole == pytest.approx((0.98252, 0.9856, 0.99922), abs=1e-4)
+    arms = {"a": [0.9, 0.8], "b": [0.1]}
+    above, below = overview(arms, {"a": "#000001", "b": "#000002"}, whole, found).panels
+    assert [bar.y for bar in above.marks[::2]] == [pytest.approx([85]), pytest.approx([10])]
+    assert [text for _, text in above.y.ticks] == ["a", "b"] and len(below.y.ticks) == 1 + len(found) == 7
+    bars, dots = below.marks[:3], below.marks[3:]
+    for index, (bar, points) in enumerate(zip(bars, dots, strict=True)):
+        assert list(bar.y) == [100 * scores[index] for scores in (whole, *(effect.found for effect in found))]
+        assert list(points.x) == [100 * effect.control[index] for effect in found] and points.y == bar.x[1:]
+    rank = Effect("mlp", "low", "readout", 0.9, Scores(0, 0, 0), None, "rank", "")
+    assert overview(arms, dict.fromkeys(arms, "#000001"), whole, [rank]).panels[1].y.ticks[1][1].endswith("(rank)")
+    many = {str(n): [0.5] for n in range(9)}
+    assert len(overview(many, dict.fromkeys(many, "#000001"), None, []).panels[0].y.ticks) == 6
+    assert intact([run_of()]) is None
+
+
+def test_sentences_group_filters_by_what_they_do():
+    scores = Scores(0.1, 0.2, 0.3)
+    made = [Effect(m, r, "", 0.5, scores, c, e, said) for m, r, c, e, said in (
+        ("mlp", "low", scores, "energy", "x"), ("attn", "low", None, "", "y"), ("input", "low", scores, "rank", "x"),
+        ("input", "short", None, "", "z"))]  # fmt: skip
+    assert words.breaks(made) == [
+        "Without long waves: x (MLP 20 / 30 %, random 20 / 30 %; input 20 / 30 %, random 20 / 30 % at equal rank); "
+        "y (attention 20 / 30 %).",
+        "Without short waves: z (input 20 / 30 %).",
+    ]  # fmt: skip
+    assert words.breaks([]) == []
+
+
+def test_the_ledger_says_how_often_its_rules_err(verdicts):
+    ledger, calibration = sections.claims(verdicts).blocks
+    assert isinstance(ledger, DataTable) and isinstance(calibration, DataTable)
+    rows = {row["claim"]: row["its rule errs"] for row in ledger.rows if row["claim"]}
+    assert rows["Some MLP acts modulo 2. (Figures 1b, 2a)"] == "0 of 60 [0, 6 %]"
+    assert rows["With the pretrained embedding, frozen, it reaches 100 %. (Figure 7b)"] == "not tried"
+    assert len(calibration.rows) > 20 and {"cases", "right", "wrong", "not at all"} < set(calibration.columns)
+
+
+LOOK = """() => {
+  const box = (element) => element.getBoundingClientRect();
+  const ticks = [...document.querySelectorAll('#plot0 .ytick text')].map(box);
+  const overlap = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom - 1 && b.y < a.bottom - 1;
+  const plot = box(document.querySelector('#plot0'));
+  const words = [...document.querySelectorAll('#plot0 text')].map(box).filter((one) => one.width);
+  return {
+    wide: document.documentElement.scrollWidth,
+    answers: box(document.querySelector('.answers')).bottom,
+    picture: plot.top,
+    collisions: ticks.filter((a, i) => ticks.slice(i + 1).some((b) => overlap(a, b))).length,
+    clipped: words.filter((one) => one.x < plot.x - 1 || one.right > plot.right + 1 || one.bottom > plot.bottom + 1)
+      .length,
+  };
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_it_can_be_read_on_a_desk_and_on_a_phone(runs, tmp_path, request, width, height):
+    page = Path(tmp_path / "report.html")
+    page.write_text(build(runs))
+    tab = request.getfixturevalue("chromium").new_page(viewport={"width": width, "height": height})
+    tab.goto(page.as_uri())
+    tab.locator("#plot0.js-plotly-plot").wait_for(timeout=20_000)
+    found = tab.evaluate(LOOK)
+    assert found["wide"] == width and found["picture"] < height / 2
+    assert found["collisions"] == found["clipped"] == 0
+    if width > 1000:
+        assert found["answers"] <= height  # all four of them
+    tab.close()
