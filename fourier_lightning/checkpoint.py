@@ -14,13 +14,15 @@ FREE = {"data.batch_size", "data.eval_batch_size", "backbone.path", "model.name"
 ASKED = {"data.templates", "data.min_operand", "data.max_operand"}  # what an evaluation may ask a model, besides
 # Evaluation takes a checkpoint of any training: the rows that it is tested on are the same.
 TRAINING = ("optimizer.", "data.train_fraction", "data.redraw_order", "model.dropout", "model.loss")
+# settings that older configurations lack, as they were before they had a name
+BEFORE = {"data.split": "random", "data.shots": 0, "data.axis": "number"}
 SIZES = ("model.n_layer", "model.width", "model.n_head")  # what size= sets
 
 
 def flat(config: dict[str, Any]) -> dict[str, Any]:
-    """The groups that make up a model, flat: {"model.width": 128, ...}, with the seed."""
+    """The groups that make up a model, flat: {"model.width": 128, ...}, with the seed and what older ones don't say."""
     settings = {f"{group}.{key}": value for group in MADE_OF for key, value in config[group].items()}
-    return {**settings, "seed": config["seed"]}
+    return {**BEFORE, **settings, "seed": config["seed"]}
 
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def print_setup(parameters: list[dict[str, Any]], data: ArithmeticDataModule, ti
     console = Console()
     console.print(table)
     sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in data.split.items())
-    console.print(f"{len(data.operands):,} pairs: {sizes}; answers 0..{data.p - 1}; {len(data.vocabulary)} tokens")
+    rows = f"{len(data.operands):,} {'pairs' if len(data.task.letters) == 2 else 'rows'}"
+    console.print(f"{rows}: {sizes}; answers 0..{data.p - 1}; {len(data.vocabulary)} tokens")
 
 
 def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds: float) -> None:
@@ -67,6 +68,8 @@ def print_findings(console: Console, run: Run) -> None:
     if run.table("answer_phase"):
         for module, name in (("mlp", "MLPs write"), ("attn", "Attention writes")):
             console.print(f"{name} of the answer's waves: {words.written([run], module)}")
+    if told := words.by_carries(run):
+        console.print(f"Right in {told}")
     if told := answers.summary(run):
         console.print(answers.in_words(told), soft_wrap=True)
     if run.table("knock_out"):

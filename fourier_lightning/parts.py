@@ -72,7 +72,7 @@ def make_data(cfg: DictConfig, backbone: Backbone) -> ArithmeticDataModule:
         return make(cfg.data, tokenizer=tokenizer, seed=cfg.seed)
     data = make(trained_data(cfg), tokenizer=tokenizer, seed=cfg.seed)
     smallest, largest = cfg.data.get("min_operand", data.task.smallest), cfg.data.get("max_operand", data.task.largest)
-    data.ask(tokenizer, list(cfg.data.templates), smallest, largest)
+    data.ask(list(cfg.data.templates), smallest, largest)
     return data
 
 

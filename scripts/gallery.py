@@ -1,10 +1,12 @@
 """Make docs/figures.md: every figure of the paper, from real runs.
 
-    python -m scripts.gallery --of RUN [--scratch RUN] [--format RUN] [--as-is RUN] [--sweep RUN_OR_SWEEP_DIR ...]
+    python -m scripts.gallery --of RUN [--scratch RUN] [--format RUN] [--as-is RUN] [--multiplication RUN]
+                              [--sweep RUN_OR_SWEEP_DIR ...]
 
 Every figure that the paper shows of its fine-tuned model is made of the run behind --of, which needs all instruments;
-figures 6, 7a, 22 and 23 of --scratch, 17 and 18 of --format (else of --of, if its prompts are "a,b+"). Figure 15 sets
---as-is beside them; the comparisons 7b, 8 and "arms" are of the runs of --sweep. What has no run is left out, and said.
+figures 6, 7a, 22 and 23 of --scratch, 17 and 18 of --format (else of --of, if its prompts are "a,b+"), 16 of
+--multiplication. Figure 15 sets --as-is beside them; the comparisons 7b, 8 and "arms" are of the runs of --sweep. What
+has no run is left out, and said.
 """
 
 import argparse
@@ -25,6 +27,7 @@ OUT = Path("docs/figures")
 FROM = {  # figures that the paper shows of another model than its fine-tuned one
     "scratch": ("6", "7a", "22", "23"),
     "format": ("17", "18"),
+    "multiplication": ("16",),
 }
 INTRO = """# The figures of the paper, from our runs
 
@@ -35,7 +38,7 @@ text decoder, 4 layers, width 384) or its number embedding. Draw them of your ow
 `fourier-lightning figures RUN_DIR`.
 
 """
-KINDS = ("of", "scratch", "format", "as_is")
+KINDS = ("of", "scratch", "format", "as_is", "multiplication")
 
 
 def found_runs(asked: dict[str, Path], sweep: Sequence[Path]) -> tuple[dict[str, Run], list[Run]]:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fourier_lightning.data.addition import Addition, addition_data
-from fourier_lightning.data.batches import Batches, Examples
+from fourier_lightning.data.batches import Batches, Examples, drawn_orders
 from fourier_lightning.errors import ConfigError
 
 FIVE = ["total", "add", "calculate", "what", "put"]
@@ -114,9 +114,20 @@ def test_redrawn_order_changes_prompts_and_never_sums(tokenizer):
 def test_swapping_moves_only_the_operands():
     prompt, operands = torch.tensor([[5, 9, 6, 8], [1, 9, 2, 8]]), torch.tensor([[15, 16], [11, 12]])
     examples = Examples(prompt, torch.tensor([31, 23]), operands, torch.tensor([[0, 2], [0, 2]]))
-    swapped = examples.swapped(torch.tensor([True, False]))
+    swapped = examples.reordered(torch.tensor([[1, 0], [0, 1]]))
     assert swapped.prompt.tolist() == [[6, 9, 5, 8], [1, 9, 2, 8]]
     assert swapped.operands.tolist() == [[16, 15], [11, 12]] and swapped.answer.tolist() == [31, 23]
+
+
+def test_three_operands_go_where_they_are_told_and_every_order_is_drawn():
+    prompt, operands = torch.tensor([[5, 9, 6, 9, 7, 8]] * 6000), torch.tensor([[15, 16, 17]] * 6000)
+    examples = Examples(prompt, torch.full((6000,), 48), operands, torch.tensor([[0, 2, 4]] * 6000))
+    moved = examples.reordered(torch.tensor([[2, 0, 1]] * 6000))
+    assert moved.prompt[0].tolist() == [7, 9, 5, 9, 6, 8] and moved.operands[0].tolist() == [17, 15, 16]
+    orders = drawn_orders(6000, 3, torch.Generator().manual_seed(0))
+    _, counts = orders.unique(dim=0, return_counts=True)
+    assert len(counts) == 6 and orders.sort(dim=1).values.unique(dim=0).tolist() == [[0, 1, 2]]
+    assert counts.min() > 850
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_task_and_an_instrument(written, command_line, title, tmp_path):
     assert done.code == 0, done.err
     run = read_run(tmp_path / "run")
     if title == "A task":
-        assert run.info["task"]["name"] == "maximum" and run.p == 21
+        assert run.info["task"]["name"] == "minimum" and run.p == 21
         assert run.table("filter_ablation") and run.metrics["test/accuracy"] >= 0
     else:
         rows = run.table("confidence")

@@ -268,7 +268,7 @@ def test_names_of_figures():
 def test_the_command_draws_what_a_record_has(tiny_runs, tmp_path, command):
     done = command("figures", tiny_runs / "0", "--output", tmp_path)
     names = {path.stem for path in tmp_path.glob("*.png")}
-    assert names == {n for n in FIGURES if n not in ("6", "7a", "22", "23")}  # those are about scratch runs
+    assert names == {n for n in FIGURES if n not in ("6", "7a", "16", "22", "23")}  # of scratch runs, of multiplication
     assert "12" in done.out
     wanted = ["--figure", "7b", "--figure", "8", "--format", "svg", "--output", str(tmp_path)]
     command("figures", tiny_runs, *wanted)
@@ -297,6 +297,7 @@ def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, sai
 
 def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, tmp_path, monkeypatch):
     asked = {"of": tiny_runs / "0", "scratch": tiny_runs / "2", "as_is": tiny_runs / "1"}
+    asked["multiplication"] = tiny_runs / "3"
     monkeypatch.setattr(sys, "argv", ["gallery.py", "--of", str(tiny_runs)])
     with pytest.raises(SystemExit) as stop:
         gallery.main()  # which of them?
@@ -306,10 +307,11 @@ def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, 
     made = {**gallery.figures_of(runs), **gallery.compared(runs, sweep)}
     assert set(made) == {*FIGURES, *COMPARISONS}
     assert made["6"][1] is runs["scratch"] and made["3"][1] is made["17"][1] is runs["of"]
+    assert made["16"][1] is runs["multiplication"]
     assert made["15"][1] == [runs["as_is"], runs["of"], runs["scratch"]]
     alone = {"of": runs["of"]}
     left_out = set(made) - set(gallery.figures_of(alone)) - set(gallery.compared(alone, []))
-    assert left_out == {"6", "7a", "22", "23", "17", "18", "7b", "8", "arms"}
+    assert left_out == {"6", "7a", "16", "22", "23", "17", "18", "7b", "8", "arms"}
     committed = (ROOT / "docs/figures.md").read_text()
-    for name in made:
+    for name in set(made) - {"16"}:  # which has no committed run yet
         assert f"](figures/{name}.png)" in committed and (ROOT / f"docs/figures/{name}.png").is_file()

@@ -38,8 +38,8 @@ from fourier_lightning.run import prepare
         ("callbacks.direct_path.draws=1", "callbacks.direct_path.draws=1: too few"),
         ("callbacks.direct_path.knock_out_draws=19", "callbacks.direct_path.knock_out_draws=19: too few"),
         ("callbacks.direct_path.periods=[9999]", "callbacks.direct_path.periods=9999: the number line"),
-        ("callbacks.final_logits.prompts=[[1,2,3]]", "callbacks.final_logits.prompts=[[1, 2, 3]]: not pairs"),
-        ("callbacks.final_logits.prompts=[[1,261]]", "callbacks.final_logits.prompts=[[1, 261]]: [1, 261] is out"),
+        ("callbacks.final_logits.prompts=[[1,2,3]]", "callbacks.final_logits.prompts=[[1, 2, 3]]: [1, 2, 3] are no"),
+        ("callbacks.final_logits.prompts=[[1,261]]", "callbacks.final_logits.prompts=[[1, 261]]: [1, 261] are no"),
         ("callbacks.final_logits.top_k=0", "callbacks.final_logits.top_k=0"),
         ("filter.cutoff=300", "filter.cutoff=300: no component k=300"),
         (

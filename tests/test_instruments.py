@@ -14,9 +14,9 @@ from tests.test_run import run_json
 from tests.wandb_files import wandb_run
 
 TABLES = {
-    "answer_phase", "direct_errors", "direct_knock_out", "direct_path", "embedding_components", "embedding_periods",
-    "error_histogram", "filter_ablation", "few_waves", "final_logit_waves", "input_waves", "knock_out", "layer_periods",
-    "lens_accuracy", "single_component", "single_component_errors",
+    "answer_phase", "breakdown", "direct_errors", "direct_knock_out", "direct_path", "embedding_components",
+    "embedding_periods", "error_histogram", "filter_ablation", "few_waves", "final_logit_waves", "input_waves",
+    "knock_out", "layer_periods", "lens_accuracy", "single_component", "single_component_errors",
 }  # fmt: skip
 ARRAYS = {
     "embedding_spectrum", "embedding_spectrum_limit", "final_logits", "final_logits_topk_sum", "heatmap_attn",
@@ -25,7 +25,7 @@ ARRAYS = {
 }  # fmt: skip
 INSTRUMENTS = [
     "answer_phase", "embedding_spectrum", "layer_spectrum", "logit_lens", "filter_ablation", "single_component",
-    "knock_out", "direct_path", "input_waves", "final_logits",
+    "knock_out", "direct_path", "input_waves", "final_logits", "breakdown",
 ]  # fmt: skip
 NO_INSTRUMENTS = [f"~callbacks.{name}" for name in INSTRUMENTS]
 
@@ -64,6 +64,7 @@ def test_a_plain_run_leaves_every_table_and_array(finished):
         "single_component_errors": "component period method error count",
         "answer_phase": "module layer period alignment amount limit p_value p_value_answers p_value_directions",
         "input_waves": "line removed period rank energy accuracy mod_10 control_mod_10_std control_energy_mod_10_mean",
+        "breakdown": "by low high examples accuracy mod_10 within_10 mae",
         "layer_periods": "module layer period share expected z p_value z_permutation",
     }
     for name, columns in wanted.items():

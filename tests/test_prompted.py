@@ -10,6 +10,7 @@ from fourier_lightning.data.digits import filled
 from fourier_lightning.data.subtraction import subtraction_data
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments import AnswerPhase, Answers, InputWaves, LogitLens, View
+from fourier_lightning.instruments.breakdown import kinds_of
 from fourier_lightning.models.continued import SHARED, greedy, shared
 from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.models.hooks import Site, capture
@@ -129,6 +130,8 @@ def test_a_digit_is_a_task_of_its_own():
         False, None, [1, 0, 1],
     )  # fmt: skip
     assert first.allows([20, 0]) and not first.allows([21, 0])
+    kinds = kinds_of(first, module.operands, first.answers(module.operands), 4)
+    assert kinds["operand"][1].tolist() == [0, 6, 11, 16, 21] and kinds["carries"][1].tolist() == [0, 1, 2]
     assert len(module.prompts_of([(1, 1), (2, 2)])) == 2
     with pytest.raises(ConfigError, match="different digits"):
         module.prompts_of([(1, 1), (10, 10)])

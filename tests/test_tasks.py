@@ -11,14 +11,18 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.verdict import judge
 from fourier_lightning.config import check_config, load_config
 from fourier_lightning.data.addition import Addition
+from fourier_lightning.data.comparison import Comparison
 from fourier_lightning.data.modular import ModularAddition
+from fourier_lightning.data.multiplication import Multiplication
 from fourier_lightning.data.subtraction import Subtraction
 from fourier_lightning.data.task import Task
+from fourier_lightning.data.three_operands import ThreeOperands
 from fourier_lightning.data.tokens import encode_template
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.filtering import Tally
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.record.runs import find_runs
+from fourier_lightning.record.schema import TABLES
 from fourier_lightning.run import make, train
 from tests.conftest import TINY
 
@@ -27,31 +31,38 @@ TASKS = [
     (Addition(max_operand=20), lambda a, b: len([None] * a + [None] * b)),
     (ModularAddition(modulus=23), lambda a, b: a + b if a + b < 23 else a + b - 23),
     (Subtraction(max_operand=20), lambda a, b: (a - 20) + (20 - b)),
+    (Multiplication(max_operand=20, max_product=70), lambda a, b: len([None for _ in range(a) for _ in range(b)])),
+    (ThreeOperands(max_operand=9), lambda a, b, c: len([None] * a + [None] * b + [None] * c)),
+    (Comparison(max_operand=20), lambda a, b: a if a - b > 0 else b),
 ]
+SPARSE = (Multiplication, Comparison)  # not every number of the line is an answer
 every_task = pytest.mark.parametrize(("task", "right"), TASKS, ids=[task.name for task, _ in TASKS])
-Right = Callable[[int, int], int]
+Right = Callable[..., int]
 
 
 def data_of(task: Task, tokenizer, *overrides: str):
     """The task's data as its YAML makes it, of this size."""
-    size = f"data.{task.size_key}={getattr(task, task.size_key)}"
+    keys = {task.size_key, task.operand_key}
+    size = [f"data.{key}={getattr(task, key)}" for key in keys]
     return make(
-        load_config([f"data={task.name}", size, "data.train_fraction=0.8", *overrides]).data, tokenizer=tokenizer
+        load_config([f"data={task.name}", *size, "data.train_fraction=0.8", *overrides]).data, tokenizer=tokenizer
     )
 
 
 @every_task
 def test_answers_are_right_and_fill_the_number_line(task: Task, right: Right):
-    pairs = [tuple(pair) for pair in task.operands().tolist()]
-    asked = {pair for pair in itertools.product(range(task.p), repeat=2) if task.allows(list(pair))}
-    assert len(set(pairs)) == len(pairs) and set(pairs) <= asked
-    assert {frozenset(pair) for pair in pairs} == {frozenset(pair) for pair in asked}  # none is missing
-    assert task.unordered or set(pairs) == asked
+    rows = [tuple(row) for row in task.operands().tolist()]
+    asked = {row for row in itertools.product(range(task.p), repeat=len(task.letters)) if task.allows(list(row))}
+    assert len(set(rows)) == len(rows) and set(rows) <= asked
+    assert {tuple(sorted(row)) for row in rows} == {tuple(sorted(row)) for row in asked}  # none is missing
+    assert set(rows) == asked if not task.unordered else all(row == tuple(sorted(row)) for row in rows)
     answers = task.answers(task.operands()).tolist()
-    assert answers == [right(a, b) for a, b in pairs]
-    assert set(answers) == set(range(task.p))
-    assert {n for pair in pairs for n in pair} == set(range(task.smallest, task.largest + 1)) <= set(range(task.p))
-    assert task.commutative == all(right(a, b) == right(b, a) for a, b in pairs)
+    assert answers == [right(*row) for row in rows]
+    assert set(answers) <= set(range(task.p)) and max(answers) == task.p - 1
+    assert isinstance(task, SPARSE) or set(answers) == set(range(task.p))
+    assert {n for row in rows for n in row} == set(range(task.smallest, task.largest + 1)) <= set(range(task.p))
+    assert task.commutative == all(right(*row) == right(*row[::-1]) for row in rows)
+    assert not task.allows([1] * (len(task.letters) + 1)) and not task.allows([task.largest + 1, 0, 0])
 
 
 @every_task
@@ -60,16 +71,16 @@ def test_prompts_ask_for_their_answers(task: Task, right: Right, tokenizer):
     assert data.task == task and data.p == task.p
     texts = list(task.templates.values())
     wanted = {
-        texts[template].format(a=a, b=b): (a, b)
-        for (a, b), template in zip(data.shown.tolist(), data.template_of_row.tolist(), strict=True)
+        texts[template].format(**dict(zip(task.letters, row, strict=True))): tuple(row)
+        for row, template in zip(data.shown.tolist(), data.template_of_row.tolist(), strict=True)
     }
     seen = {}
     for group in (group for split in ("train", "val", "test") for group in data.examples(split)):
         words = tokenizer.batch_decode(data.vocabulary.token_ids[group.prompt])
         numbers = tokenizer.batch_decode(data.vocabulary.token_ids[data.vocabulary.numbers[group.answer]][:, None])
         seen |= dict(zip(words, map(tuple, group.operands.tolist()), strict=True))
-        assert numbers == [str(right(a, b)) for a, b in group.operands.tolist()]
-        for name, column in (("a", 0), ("b", 1)):
+        assert numbers == [str(right(*row)) for row in group.operands.tolist()]
+        for column, name in enumerate(task.letters):
             shown = tokenizer.batch_decode(data.vocabulary.token_ids[group.prompt.gather(1, group.slots[:, [column]])])
             assert [int(word) for word in shown] == group.operands[:, column].tolist(), name
     assert seen == wanted and len(wanted) == len(data.operands)
@@ -83,7 +94,7 @@ def test_no_question_is_on_both_sides_of_the_split(task: Task, right: Right, tok
 
     data = data_of(task, tokenizer)
     assert not questions("train") & (questions("val") | questions("test")) and data.leaked() == 0
-    if task.commutative:
+    if hasattr(task, "pairs"):
         data = data_of(task, tokenizer, "data.pairs=ordered")
         assert questions("train") & questions("val") and data.leaked() > 0
 
@@ -91,8 +102,11 @@ def test_no_question_is_on_both_sides_of_the_split(task: Task, right: Right, tok
 def test_operands_are_found_in_whatever_order_a_text_has_them(tokenizer):
     _, slots = encode_template(tokenizer, "Take {b} away from {a}. Answer:", range(20), "max_operand")
     assert slots[0] > slots[1]
-    with pytest.raises(AssertionError, match="each once"):
-        encode_template(tokenizer, "Twice {a}:", range(20), "max_operand")
+    for text in ("Twice {a}:", "Take {b} away from {a}, and {c}:"):
+        with pytest.raises(AssertionError, match="each once"):
+            encode_template(tokenizer, text, range(20), "max_operand")
+    _, slots = encode_template(tokenizer, "Take {c} and {a} and {b}:", range(20), "max_operand", "abc")
+    assert slots.argsort().tolist() == [2, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -115,6 +129,32 @@ def test_keys_that_a_task_does_not_have_are_a_line(tokenizer, overrides, line):
     assert str(error.value).startswith(line) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["data.max_product=90"], "data.max_product=90: operands reach 100, and they lie on the number line, too"),
+        (["data.max_product=522"], "data.number_style=bare: 1 of the answers 0..522 are not single tokens of this"),
+        (["data.max_operand=400", "data.templates=[times]"], "data.max_operand: these operands are not single"),
+    ],
+)
+def test_products_have_to_be_single_tokens(tokenizer, overrides, line):
+    with pytest.raises(ConfigError) as error:
+        make(load_config(["data=multiplication", *overrides]).data, tokenizer=tokenizer)
+    assert str(error.value).startswith(line) and "\n" not in str(error.value)
+
+
+def test_the_papers_five_sentences_of_multiplication_are_asked_within_the_default_range(tokenizer):
+    names = ["product", "find", "times", "equals", "multiplication"]
+    data = make(
+        load_config(["data=multiplication", f"data.templates=[{','.join(names)}]"]).data, tokenizer=tokenizer, seed=0
+    )
+    assert data.p == 521 and len(data.operands) == len({(a, b) for a, b in data.operands.tolist() if a * b <= 520})
+    assert len(data.operands) == sum(a * b <= 520 for b in range(101) for a in range(b + 1)) == 1095
+    text = tokenizer.decode(data.vocabulary.token_ids[data.examples("val")[0].prompt[0]])
+    a, b = data.examples("val")[0].operands[0].tolist()
+    assert text in {sentence.format(a=a, b=b) for sentence in data.task.templates.values()}
+
+
 @pytest.mark.parametrize("p", [22, 23, 30])
 def test_on_a_circle_errors_go_the_shorter_way_round(p):
     guesses, answers = torch.cartesian_prod(torch.arange(p), torch.arange(p)).T
@@ -135,17 +175,56 @@ def test_on_a_circle_errors_go_the_shorter_way_round(p):
     assert (min(histogram), max(histogram)) == (-(p // 2), (p - 1) // 2) and set(histogram.values()) == {p}
 
 
-def test_a_cyclic_task_goes_through_every_instrument(tmp_path, tiny_runs):
+SMALL = {  # a run of a second, each with another split
+    "modular_addition": ["data.modulus=23", "data.split=residues"],
+    "subtraction": ["data.max_operand=20", "data.split=carries"],
+    "multiplication": ["data.max_operand=20", "data.max_product=40", "data.split=sums"],
+    "three_operands": ["data.max_operand=8", "data.split=operands"],
+    "comparison": ["data.max_operand=20"],
+}
+
+
+def small(task: str) -> list[str]:
     base = [option for option in TINY if not option.startswith("data.max_operand")]
-    options = ["data=modular_addition", "data.modulus=23", "logger=none", "callbacks.knock_out.batch_size=64"]
-    train(load_config([*base, *options], tmp_path))
+    return [*base, f"data={task}", *SMALL[task], "logger=none", "trainer.max_epochs=1"]
+
+
+@pytest.mark.parametrize("task", SMALL)
+def test_every_task_goes_through_every_instrument(tmp_path, trained, task):
+    few = {"final_logits.draws": 2, "knock_out.draws": 2, "knock_out.batch_size": 16, "input_waves.draws": 2,
+           "direct_path.draws": 2, "direct_path.control_prompts": 32, "direct_path.knock_out_prompts": 16}  # fmt: skip
+    cheap = [f"callbacks.{key}={value}" for key, value in few.items()]
+    train(load_config([*small(task), *cheap, "filter.draws=2"], tmp_path))
     record = json.loads((tmp_path / "record" / "run.json").read_text())
-    assert record["status"] == "finished" and record["p"] == 23
-    assert record["task"] == {"name": "modular_addition", "p": 23, "cyclic": True, "commutative": True}
-    found, *others = find_runs([tmp_path, tiny_runs / "0"])
-    assert found.p == 23 and found.array("final_logits").shape == (1, 23)
-    assert {row["error"] for row in found.table("single_component_errors")} <= set(range(-11, 12))
+    found, other, *_ = find_runs([tmp_path, trained])
+    p = {"modular_addition": 23, "subtraction": 21, "multiplication": 41, "three_operands": 25, "comparison": 21}[task]
+    cyclic, commutative = task == "modular_addition", task != "subtraction"
+    assert record["status"] == "finished" and record["p"] == found.p == p
+    assert record["task"] == {"name": task, "p": p, "cyclic": cyclic, "commutative": commutative}
+    assert found.array("final_logits").shape == (1, p)
+    assert {row.writer for row in TABLES.values()} - {TABLES[name].writer for name in found.names("tables")} == {
+        "answers",
+        "filter_grid",
+    }
+    assert cyclic <= ({row["error"] for row in found.table("single_component_errors")} <= set(range(-11, 12)))
+    right = {name.name: function for name, function in TASKS}[task]
     for row in found.table("final_logit_waves"):
-        assert row["answer"] == (row["a"] + row["b"]) % 23
-    assert found.label.split(", ")[1] == "modular addition" and others[0].label.split(", ")[1] == "addition"
-    assert all(verdict.value is None for claim in CLAIMS for verdict in judge(claim, [found]))  # none is about it
+        operands = [row[letter] for letter in "abc" if row[letter] is not None]
+        answer = sum(operands) % 23 if cyclic else right(*operands)
+        assert row["answer"] == answer and len(operands) == 2 + (task == "three_operands")
+    assert found.split == record["config"]["data"]["split"]
+    assert found.label.split(", ")[1] == task.replace("_", " ") and other.label.split(", ")[1] == "addition"
+    verdicts = [verdict for claim in CLAIMS for verdict in judge(claim, [found]) if verdict.value is not None]
+    told = {(verdict.claim, verdict.outcome) for verdict in verdicts}  # it did not learn to multiply in an epoch
+    assert told == ({("multiplication_periods", "not comparable")} if task == "multiplication" else set())
+    asked = {row["period"] for row in found.table("answer_phase")}
+    assert (10 / 3 in asked) == (task == "multiplication")
+
+
+@pytest.mark.parametrize("task", ["three_operands", "multiplication", "comparison"])
+@pytest.mark.parametrize("model", ["scratch", "pretrained"])
+def test_every_task_trains_in_the_other_arms(tmp_path, task, model):
+    options = [f"model={model}", "instruments=none", "trainer.limit_train_batches=2", "data.redraw_order=true"]
+    sizes = [] if model == "scratch" else ["model.n_layer=null", "model.width=null"]
+    before = train(load_config([*small(task), *options, *sizes, "trainer.max_epochs=2"], tmp_path))["metrics"]
+    assert 0 < before["test/loss"] < 20 and "train/accuracy" in before

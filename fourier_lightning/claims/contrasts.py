@@ -13,7 +13,7 @@ from fourier_lightning.record.runs import Run
 
 
 def matching(run: Run, peers: Sequence[Run], arm: str) -> list[Run]:
-    """Runs of another arm (its key) on the same task and share of the pairs, of the same seed where there is one."""
+    """Runs of another arm (its key) on the same task, split and share of pairs, of the same seed where there is one."""
     by_seed = by_question(tuple(peers)).get((arm, asked(run)), {})
     return by_seed.get(run.seed) or [peer for same in by_seed.values() for peer in same]
 
@@ -28,8 +28,10 @@ def by_question(peers: tuple[Run, ...]) -> dict[tuple[str, str], dict[int | None
 
 
 def asked(run: Run) -> str:
-    """Task and share of the pairs."""
-    return repr([run.task, *(run.config["data"].get(key) for key in ("templates", "train_fraction", "pairs"))])
+    """Task, split and share of the pairs."""
+    return repr(
+        [run.task, run.split, *(run.config["data"].get(key) for key in ("templates", "train_fraction", "pairs"))]
+    )
 
 
 def comparable(run: Run, peers: Sequence[Run]) -> tuple[list[Run], str]:

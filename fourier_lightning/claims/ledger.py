@@ -88,7 +88,6 @@ def later(name: str, statement: str, where: str, paper: str, subject: str, needs
 
 
 MODELS = "models of the hub; not in this repository yet"
-TASK = "the multiplication task; not in this repository yet"
 PROMPTED = "weights of the hub: train.py experiment=prompted backbone=phi_2 embedding.tie=false (or backbone=gpt_j_6b)"
 CLOSED = "answers of such a model: fourier-lightning errors FILE.csv --model NAME --output DIR"
 TENS = "answer_summary: share of the wrong numbers; control: errors of the same sizes by chance"
@@ -204,9 +203,14 @@ CLAIMS: tuple[Claim, ...] = (
           PHASE, waves.writes("mlp", "attn"), THREE_OF_FOUR, fact="writes(any, short)"),
     later("other_embeddings", "RoBERTa's and Phi-2's number embeddings have the same outliers.", "Figure 15", "-",
           "RoBERTa, Phi-2", MODELS),
-    later("multiplication_accuracy", "Fine-tuned, the model multiplies.", "appendix C.2", "74.58 %", FT, TASK),
-    later("multiplication_periods", "Multiplication adds T = 3.3 to the periods.", "Figure 16", "T = 3.3",
-          FT, TASK),
+    Claim("multiplication_accuracy", "Fine-tuned, the model multiplies.", "appendix C.2", "74.58 % (validation)",
+          f"{FT} on multiplication", fine_tuned, EXACT, measures.metric("test/accuracy"),
+          Bound(0.7358, "above", "at least 73.58 %, a point below the paper's"), about="learning",
+          tasks=("multiplication",)),
+    Claim("multiplication_periods", "Multiplication adds T = 3.3 to the periods.", "Figure 16", "T = 3.3",
+          f"{HOLDS}, on multiplication", holds_pretrained, "as for figure 3, T = 10/3 in some attention or MLP",
+          waves.writes("mlp", "attn", periods=paper.MULTIPLICATION_PERIODS), Bound(1.0, "above", "T = 10/3 is written"),
+          tasks=("multiplication",)),
     Claim("prompted_layers", "Phi-2 and GPT-J, prompted with 4 examples, write the same periods.", "Figures 9, 19",
           "4 of 4 periods", "a pretrained model, prompted", prompted, PHASE, waves.writes("mlp", "attn"), THREE_OF_FOUR,
           needs=PROMPTED),

@@ -158,7 +158,10 @@ def bars(claim: Claim, run: Run) -> str:
     """Why a run can't say anything about a claim of this kind; "" if it can."""
     if claim.about == "table" and (run.arm.frozen or not run.arm.trained):
         return ""
-    return unfit(run) if claim.about == "learning" else without_mechanism(run)
+    if claim.about == "learning":
+        held_out = f"its split holds out {run.split}, the paper's does not" if run.split != "random" else ""
+        return held_out or unfit(run)
+    return without_mechanism(run)
 
 
 def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]], rate: float | None = None) -> Verdict:

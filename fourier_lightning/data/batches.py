@@ -13,7 +13,7 @@ class Batch(TypedDict):
 
     prompt: Tensor  # (B, L) model token rows
     answer: Tensor  # (B,) the number to be predicted
-    operands: Tensor  # (B, 2) the numbers in the prompt, a and b
+    operands: Tensor  # (B, k) the numbers in the prompt, a and b (and c)
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Examples:
     Attributes:
         prompt: (N, L).
         answer: (N,).
-        operands: (N, 2).
-        slots: (N, 2) columns of a and b in the prompt.
+        operands: (N, k), as the prompt has them.
+        slots: (N, k) their columns in the prompt.
     """
 
     prompt: Tensor
@@ -46,20 +46,30 @@ class Examples:
     def to(self, device: torch.device | str) -> "Examples":
         return Examples(*(getattr(self, field.name).to(device) for field in fields(self)))
 
-    def swapped(self, swap: Tensor) -> "Examples":
-        """The two operands exchanged, in the prompt too, in the rows where ``swap`` (N,) is true.
+    def reordered(self, order: Tensor) -> "Examples":
+        """The operands in other places, in the prompt too: place i of a row gets its operand ``order[:, i]`` (N, k).
 
         The answers stay: only for tasks whose operands may change places.
         """
-        shown = self.prompt.gather(1, self.slots)
-        prompt = self.prompt.scatter(1, self.slots, torch.where(swap[:, None], shown.flip(1), shown))
-        operands = torch.where(swap[:, None], self.operands.flip(1), self.operands)
-        return Examples(prompt, self.answer, operands, self.slots)
+        shown = self.prompt.gather(1, self.slots).gather(1, order)
+        prompt = self.prompt.scatter(1, self.slots, shown)
+        return Examples(prompt, self.answer, self.operands.gather(1, order), self.slots)
 
 
 def concatenate(groups: list[Examples]) -> Examples:
     """Several groups of one prompt length as one."""
     return Examples(*(torch.cat([getattr(group, field.name) for group in groups]) for field in fields(Examples)))
+
+
+def drawn_orders(rows: int, count: int, rng: torch.Generator) -> Tensor:
+    """A random order of ``count`` operands for each row: int64 (rows, count), for ``Examples.reordered``.
+
+    Of two operands one number of the stream decides.
+    """
+    if count == 2:
+        swap = (torch.rand(rows, generator=rng) < 0.5).long()
+        return torch.stack([swap, 1 - swap], dim=1)
+    return torch.rand(rows, count, generator=rng).argsort(dim=1)
 
 
 class Batches:
@@ -73,7 +83,7 @@ class Batches:
         batch_size: rows of a batch; the last of each length may be smaller.
         seed: of the shuffle; ``None`` keeps the order (evaluation).
         epoch: tells the current epoch.
-        redraw_order: draw anew, at each presentation, which operand comes first (see ``Examples.swapped``).
+        redraw_order: draw anew, at each presentation, which operand comes first (see ``Examples.reordered``).
     """
 
     def __init__(
@@ -106,7 +116,8 @@ class Batches:
         if rng is not None:
             group = group[torch.randperm(len(group), generator=rng).to(group.prompt.device)]
             if self.redraw_order:
-                group = group.swapped(torch.rand(len(group), generator=rng).to(group.prompt.device) < 0.5)
+                order = drawn_orders(len(group), group.operands.shape[1], rng)
+                group = group.reordered(order.to(group.prompt.device))
         columns = (group.prompt, group.answer, group.operands)
         parts = zip(*(column.split(self.batch_size) for column in columns), strict=True)
         return [{"prompt": prompt, "answer": answer, "operands": operands} for prompt, answer, operands in parts]

@@ -8,10 +8,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fourier_lightning.data.batches import Batches, Examples, concatenate
+from fourier_lightning.data.batches import Batches, Examples, concatenate, drawn_orders
 from fourier_lightning.data.digits import Axis, DigitOf, Digits
+from fourier_lightning.data.settings import check_settings, check_templates
 from fourier_lightning.data.shots import Asked, demonstrations, draw_shots, same_questions
-from fourier_lightning.data.split import split_indices, split_sizes
+from fourier_lightning.data.split import SplitKind, split_rows
 from fourier_lightning.data.task import Task
 from fourier_lightning.data.tokens import (
     NumberStyle,
@@ -31,6 +32,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
         task: what is asked, and of which operands.
         templates: names out of ``task.templates``; each row gets one, drawn once.
         train_fraction: training rows as a share of all rows, at most 0.8.
+        split: what is held out of training, see ``data.split``: ``random`` rows, ``operands``, ``sums`` (answers),
+            ``residues`` (last digits of answers) or ``carries`` (a pattern of them).
         split_seed: of the split, of each row's template and of its order of operands. Independent of the run's seed.
         number_style: the answer token, ``bare`` ("108") or ``space`` (" 108").
         vocabulary: ``compact`` (only tokens that the task uses, same logits on them) or ``full``. With demonstrations,
@@ -39,7 +42,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
             template, with its answer and a line break. They are the same everywhere, and no split asks them.
         axis: the number line. ``number``: answers that are one token each; ``last_digit`` or ``first_digit``: one digit
             of an answer, for tokenizers that split numbers into digits (see ``data.digits``).
-        redraw_order: where a row stands for both orders of its operands, draw which of them comes first at each
+        redraw_order: where a row stands for all orders of its operands, draw which of them comes first at each
             presentation in training rather than once for each row. Elsewhere the order is the row, and stays.
         batch_size: of training.
         eval_batch_size: of validation and test.
@@ -56,6 +59,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         *,
         templates: list[str],
         train_fraction: float = 0.8,
+        split: SplitKind = "random",
         split_seed: int = 0,
         number_style: NumberStyle = "bare",
         vocabulary: Literal["compact", "full"] = "compact",
@@ -67,9 +71,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size)
-        if shots < 0:
-            raise ConfigError(f"data.shots={shots}", "negative", "use 0 or more demonstrations")
+        check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size, shots)
         self.whole, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
         self.task: Task = task if axis == "number" else DigitOf(task, axis)
         self.redraw_order, self.split_seed = redraw_order and task.unordered, split_seed
@@ -77,14 +79,13 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
         if axis == "number":  # first: it bounds the rows
             numbers = number_ids(tokenizer, task.p, number_style, task.size_key)
-        self.operands = task.operands()  # (rows, 2)
-        _check_split(len(self.operands), train_fraction, task.size_key)
-        parts = split_indices(len(self.operands), train_fraction, split_seed)
+        self.operands = task.operands()  # (rows, k)
+        parts = split_rows(task, self.operands, split, train_fraction, split_seed)
         self.split = dict(zip(("train", "val", "test"), parts, strict=True))
         rng = torch.Generator().manual_seed(split_seed)
         self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)  # (rows,)
-        flip = torch.rand(len(self.operands), generator=rng) < (0.5 if task.unordered else 0.0)
-        self.shown = torch.where(flip[:, None], self.operands.flip(1), self.operands)  # (rows, 2), as in the texts
+        order = drawn_orders(*self.operands.shape, rng)
+        self.shown = self.operands.gather(1, order) if task.unordered else self.operands  # (rows, k), as in the texts
         self.asks = same_questions(self.operands, task.commutative)  # (rows,)
         self._loaders: dict[tuple[str, str], list[Examples]] = {}
 
@@ -101,8 +102,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         if self._digits is not None:
             self.vocabulary = self._digits.vocabulary()
             return
-        values = range(task.smallest, task.largest + 1)
-        encoded = [encode_template(tokenizer, text, values, task.size_key) for text in self._texts]
+        encoded, values = self._encode(self._texts), range(task.smallest, task.largest + 1)
         self.vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact" and not shots)
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
 
@@ -112,9 +112,9 @@ class ArithmeticDataModule(pl.LightningDataModule):
         return self.task.p
 
     def leaked(self) -> int:
-        """Validation and test rows whose mirrored pair is a training row.
+        """Validation and test rows whose operands are a training row's, in another order.
 
-        0 for unordered pairs, and for tasks in which the mirrored pair is another question.
+        0 for unordered rows, and for tasks in which another order is another question.
         """
         held_out = torch.cat([self.split["val"], self.split["test"]])
         return int(torch.isin(self.asks[held_out], self.asks[self.split["train"]]).sum())
@@ -128,7 +128,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
                 by_length.setdefault(group.prompt.shape[1], []).append(group)
         return [concatenate(groups) for _, groups in sorted(by_length.items())]
 
-    def ask(self, tokenizer: Any, templates: list[str], smallest: int, largest: int) -> None:
+    def ask(self, templates: list[str], smallest: int, largest: int) -> None:
         """Ask a trained model something else: other templates, or operands of a smaller range.
 
         Vocabulary, number line and the rows of each split stay what they were when the model was trained.
@@ -136,22 +136,19 @@ class ArithmeticDataModule(pl.LightningDataModule):
         Raises:
             ConfigError: no such template, tokens that the model hasn't, operands out of range, or an empty split.
         """
-        _check_templates(self.task, templates)
-        values = range(self.task.smallest, self.task.largest + 1)
-        encoded = [
-            encode_template(tokenizer, self.task.templates[name], values, self.task.size_key) for name in templates
-        ]
+        check_templates(self.task, templates)
+        encoded = self._encode([self.task.templates[name] for name in templates])
         for name, (prompts, _) in zip(templates, encoded, strict=True):
             if not torch.isin(prompts, self.vocabulary.token_ids).all():
                 key = f"data.templates={templates}"
                 raise ConfigError(key, f"the model has no tokens for {name}", "train with data.vocabulary=full")
         if smallest < self.task.smallest or largest > self.task.largest:
-            key, known = f"data.{self.task.size_key}", f"{self.task.smallest}..{self.task.largest}"
+            key, known = f"data.{self.task.operand_key}", f"{self.task.smallest}..{self.task.largest}"
             raise ConfigError(key, f"the model knows the operands {known}", "ask for operands within them")
         inside = ((self.operands >= smallest) & (self.operands <= largest)).all(dim=1)
         self.split = {name: rows[inside[rows]] for name, rows in self.split.items()}
         if min(map(len, self.split.values())) < 1:
-            key = f"data.{self.task.size_key}"
+            key = f"data.{self.task.operand_key}"
             raise ConfigError(key, f"a split has no rows within {smallest}..{largest}", "ask for more operands")
         if len(templates) != len(self._templates):
             rng = torch.Generator().manual_seed(self.split_seed)
@@ -159,8 +156,13 @@ class ArithmeticDataModule(pl.LightningDataModule):
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
         self._texts = [self.task.templates[name] for name in templates]
 
-    def prompts_of(self, operands: list[tuple[int, int]] | Tensor) -> Examples:
-        """Any operands (n, 2) in range, in the first of the templates.
+    def _encode(self, texts: list[str]) -> list[tuple[Tensor, Tensor]]:
+        """Each template's prompts and slots, see ``encode_template``."""
+        task, values = self.task, range(self.task.smallest, self.task.largest + 1)
+        return [encode_template(self.tokenizer, text, values, task.operand_key, task.letters) for text in texts]
+
+    def prompts_of(self, operands: list[tuple[int, ...]] | Tensor) -> Examples:
+        """Any operands (n, k) in range, in the first of the templates.
 
         Raises:
             ConfigError: digits give these prompts different lengths.
@@ -176,7 +178,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         return Asked.of(self.tokenizer, self.vocabulary.token_ids, self.examples(split, "number"))
 
     def _fill(self, template: int, operands: Tensor, axis: Axis) -> list[Examples]:
-        """A template with operands (n, 2) in its slots, an entry for each length."""
+        """A template with operands (n, k) in its slots, an entry for each length."""
         if self._digits is not None:
             return self._digits.questions(self._texts[template], operands, axis)
         prompts, slots = self._templates[template]
@@ -203,45 +205,6 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> Batches:
         return Batches(self.on_device("test"), self.eval_batch_size)
-
-
-def _check_settings(
-    task: Task,
-    templates: list[str],
-    train_fraction: float,
-    split_seed: int,
-    batch_size: int,
-    eval_batch_size: int,
-) -> None:
-    _check_templates(task, templates)
-    if not 0 < train_fraction <= 0.8 + 1e-9:
-        raise ConfigError(
-            f"data.train_fraction={train_fraction}",
-            "it is a share of all pairs, and the training split holds 0.8 of them",
-            "use a value above 0 and at most 0.8",
-        )
-    for key, value, least in (("batch_size", batch_size, 1), ("eval_batch_size", eval_batch_size, 1)):
-        if value < least:
-            raise ConfigError(f"data.{key}={value}", "too small", f"use {least} or more")
-    if not 0 <= split_seed < 2**32:
-        raise ConfigError(f"data.split_seed={split_seed}", "out of range", "use 0 or a positive integer below 2^32")
-
-
-def _check_templates(task: Task, templates: list[str]) -> None:
-    unknown = [name for name in templates if name not in task.templates]
-    if unknown or not templates:
-        known = ", ".join(task.templates)
-        raise ConfigError(f"data.templates={templates}", f"not templates: {unknown}", f"choose from {known}")
-
-
-def _check_split(n_pairs: int, train_fraction: float, size_key: str) -> None:
-    sizes = split_sizes(n_pairs, train_fraction)
-    if min(sizes) < 1:
-        raise ConfigError(
-            f"data.train_fraction={train_fraction}",
-            f"{n_pairs} pairs split into {sizes[0]} training, {sizes[1]} validation and {sizes[2]} test rows",
-            f"raise data.train_fraction or data.{size_key}",
-        )
 
 
 def data_of(task: type[Task]) -> Callable[..., ArithmeticDataModule]:

@@ -48,11 +48,30 @@ class DigitOf(Task):
         return self.whole.size_key
 
     @property
-    def templates(self) -> dict[str, str]:
+    def operand_key(self) -> str:
+        return self.whole.operand_key
+
+    @property
+    def operand_range(self) -> tuple[int, int]:
+        return self.whole.operand_range
+
+    @property
+    def letters(self) -> str:  # type: ignore[override]
+        return self.whole.letters
+
+    @property
+    def periods(self) -> tuple[float, ...]:  # type: ignore[override]
+        return self.whole.periods
+
+    @property
+    def templates(self) -> dict[str, str]:  # type: ignore[override]
         return self.whole.templates
 
     def operands(self) -> Tensor:
         return self.whole.operands()
+
+    def addends(self, operands: Tensor) -> Tensor | None:
+        return self.whole.addends(operands)
 
     def answers(self, operands: Tensor) -> Tensor:
         answers = self.whole.answers(operands)

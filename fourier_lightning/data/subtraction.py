@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from fourier_lightning.data.datamodule import data_of
@@ -56,6 +57,10 @@ class Subtraction(Task):
 
     def answers(self, operands: Tensor) -> Tensor:
         return operands[:, 0] - operands[:, 1]
+
+    def addends(self, operands: Tensor) -> Tensor:
+        """What adds up to a: a borrow of a - b is a carry of (a - b) + b."""
+        return torch.stack([self.answers(operands), operands[:, 1]], dim=1)
 
 
 subtraction_data = data_of(Subtraction)

@@ -19,6 +19,9 @@ class Task(ABC):
         cyclic: whether the number line is a circle, so that 0 and p - 1 are neighbours.
         commutative: whether the order of the operands leaves the answer alone.
         size_key: the field that makes the number line longer or shorter.
+        operand_key: the field that makes the operands' range longer or shorter, the same unless a task has another.
+        letters: what the operands are called, one letter each.
+        periods: of waves to ask for beside the usual ones, where the paper sees more.
         templates: texts by name, with ``{a}`` and ``{b}`` (any order, each once); the answer's token follows at once.
         p: length of the number line: the answers are 0..p-1.
         smallest, largest: of the operands; each of them is in 0..p-1.
@@ -28,6 +31,8 @@ class Task(ABC):
     cyclic: ClassVar[bool]
     commutative: ClassVar[bool]
     size_key: ClassVar[str]
+    letters: ClassVar[str] = "ab"
+    periods: ClassVar[tuple[float, ...]] = ()
     smallest: int
     largest: int
 
@@ -41,15 +46,29 @@ class Task(ABC):
 
     @abstractmethod
     def operands(self) -> Tensor:
-        """Every row of the task, split and shown as a whole: int64 (n, 2), columns a and b."""
+        """Every row of the task, split and shown as a whole: int64 (n, k), columns a, b (and c)."""
 
     @abstractmethod
     def answers(self, operands: Tensor) -> Tensor:
-        """The right numbers (n,) for operands (n, 2)."""
+        """The right numbers (n,) for operands (n, k)."""
+
+    def addends(self, operands: Tensor) -> Tensor | None:
+        """What a column addition on paper would add up, (n, m): its carries are the task's. None if it is none."""
+        return None
+
+    @property
+    def operand_key(self) -> str:
+        """See above."""
+        return self.size_key
+
+    @property
+    def operand_range(self) -> tuple[int, int]:
+        """Smallest and largest operand of the questions (of a digit's task those of the whole numbers)."""
+        return self.smallest, self.largest
 
     @property
     def unordered(self) -> bool:
-        """Whether a row stands for both orders of its operands: then (a, b) and (b, a) never part at a split."""
+        """Whether a row stands for all orders of its operands: then (a, b) and (b, a) never part at a split."""
         return False
 
     @property
@@ -59,9 +78,8 @@ class Task(ABC):
 
     def allows(self, operands: list[int]) -> bool:
         """Whether the task asks about these operands, seen in the data or not."""
-        row = torch.tensor([operands])
-        in_range = all(self.smallest <= n <= self.largest for n in operands)
-        return in_range and len(operands) == 2 and 0 <= int(self.answers(row)) < self.p
+        in_range = all(self.smallest <= n <= self.largest for n in operands) and len(operands) == len(self.letters)
+        return in_range and 0 <= int(self.answers(torch.tensor([operands]))) < self.p
 
     def card(self) -> dict[str, Any]:
         """Plain values that tell a record's reader what was asked."""

@@ -73,25 +73,32 @@ def number_ids(tokenizer: Any, count: int, style: NumberStyle, size_key: str) ->
     return torch.tensor([ids[0] for ids in encoded])
 
 
-def encode_template(tokenizer: Any, template: str, operands: Sequence[int], size_key: str) -> tuple[Tensor, Tensor]:
-    """Tokenize a template with every operand in both slots, checking that the operand is one token in context.
+def encode_template(
+    tokenizer: Any, template: str, operands: Sequence[int], size_key: str, letters: str = "ab"
+) -> tuple[Tensor, Tensor]:
+    """Tokenize a template with every operand in all slots, checking that the operand is one token in context.
 
     The tokenizer sees whole texts, as it would at inference; BPE never merges across a number's edges here, so the
-    prompt of any pair (a, b) is made by swapping the two slots' tokens (a test compares all of them).
+    prompt of any operands is made by filling each slot with their tokens (a test compares all of them).
 
     Args:
-        template: a text with ``{a}`` and ``{b}``.
+        template: a text with ``{a}`` and ``{b}``, or a slot for each of ``letters``.
         operands: the operands, at least two of them.
         size_key: the setting below ``data`` that changes their range.
+        letters: the slots' names.
 
     Returns:
-        prompts: (operands, L) int64 backbone ids, row n with operand n in both slots.
-        slots: (2,) columns of a and of b, whichever comes first.
+        prompts: (operands, L) int64 backbone ids, row n with operand n in every slot.
+        slots: (k,) columns of a, of b, and so on, wherever they stand in the text.
 
     Raises:
         ConfigError: an operand is more than one token there; the line lists the offenders.
     """
-    encoded = tokenizer([template.format(a=n, b=n) for n in operands], add_special_tokens=False)["input_ids"]
+    names = [name for _, name, _, _ in Formatter().parse(template) if name]  # as they come in the text
+    wanted = " and ".join(f"{{{letter}}}" for letter in letters)
+    assert sorted(names) == [*letters], f"{template!r} needs {wanted}, each once"
+    texts = [template.format(**dict.fromkeys(letters, n)) for n in operands]
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
     length = min(map(len, encoded))
     offenders = [str(n) for n, ids in zip(operands, encoded, strict=True) if len(ids) != length]
     if offenders:
@@ -102,10 +109,10 @@ def encode_template(tokenizer: Any, template: str, operands: Sequence[int], size
         )
     prompts = torch.tensor(encoded)
     columns = (prompts != prompts[0]).any(dim=0).nonzero().flatten()
-    names = [name for _, name, _, _ in Formatter().parse(template) if name]  # as they come in the text
-    assert sorted(names) == ["a", "b"] and len(columns) == 2, f"{template!r} needs {{a}} and {{b}}, each once"
-    assert (prompts[:, columns[0]] == prompts[:, columns[1]]).all(), f"{template!r}: its slots want different tokens"
-    return prompts, columns[[names.index("a"), names.index("b")]]
+    assert len(columns) == len(letters), f"{template!r}: {len(columns)} tokens change with its operands"
+    shown = prompts[:, columns]
+    assert (shown == shown[:, :1]).all(), f"{template!r}: its slots want different tokens"
+    return prompts, columns[[names.index(letter) for letter in letters]]
 
 
 def build_vocabulary(

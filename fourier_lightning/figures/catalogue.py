@@ -1,6 +1,6 @@
 """Every figure of the paper that a record can show, and what of a record it needs.
 
-Figures 9, 16 and 19, and the RoBERTa and Phi-2 spectra of 15, are of models and tasks that are not here yet.
+Figures 9 and 19, and the RoBERTa and Phi-2 spectra of 15, are of models that are not here yet.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from fourier_lightning.figures import accuracy, errors, logits, phases, spectra, vectors
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.readings import filters, paper, words
-from fourier_lightning.readings.subjects import is_scratch, uses_format
+from fourier_lightning.readings.subjects import is_scratch, multiplies, uses_format
 from fourier_lightning.readings.waves import first_prompt
 from fourier_lightning.record.runs import Run
 
@@ -146,6 +146,8 @@ FIGURES: dict[str, FigureSpec] = {
     "13b": FigureSpec("short waves of the final logits", lambda r: wave_chart(r, "high"), WAVES),
     "14": FigureSpec("the longest wave of the final logits",
                      lambda r: logits.longest_wave(r.array("final_logits")[0], answer_of(r)), WAVES, ("final_logits",)),
+    "16": FigureSpec("figure 3 for multiplication", layer_map, (), MAPS, multiplies,
+                     "outliers at T = 2, 2.5, 10/3, 5, 10"),
     "17": FigureSpec("figures 1b and 1c for the format task", lambda r: contribution_maps(r, "mlp", "attn"), WAVES,
                      PROMPT, uses_format),
     "18": FigureSpec("figure 2 for the format task", module_spectra, (), PROMPT, uses_format),

@@ -3,6 +3,7 @@
 from fourier_lightning.instruments.answer_phase import AnswerPhase
 from fourier_lightning.instruments.answers import Answers
 from fourier_lightning.instruments.base import Findings, Instrument, View
+from fourier_lightning.instruments.breakdown import Breakdown
 from fourier_lightning.instruments.direct_path import DirectPath
 from fourier_lightning.instruments.embedding_spectrum import EmbeddingSpectrum
 from fourier_lightning.instruments.filter_ablation import FilterAblation
@@ -15,6 +16,7 @@ from fourier_lightning.instruments.logit_lens import LogitLens
 from fourier_lightning.instruments.single_component import SingleComponent
 
 __all__ = [
-    "AnswerPhase", "Answers", "DirectPath", "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits",
+    "AnswerPhase", "Answers", "Breakdown", "DirectPath", "EmbeddingSpectrum", "FilterAblation", "FilterGrid",
+    "FinalLogits",
     "Findings", "InputWaves", "Instrument", "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
 ]  # fmt: skip

@@ -66,7 +66,7 @@ class AnswerPhase(Instrument):
     numbers. Logs ``phase/<attn|mlp>/period_<T>/alignment``, the largest over the layers, for T = 2, 10 and p - 1.
 
     Args:
-        periods: T's; null for 2, 2.5, 5, 10, p - 1, and 3, 7.
+        periods: T's; null for 2, 2.5, 5, 10, p - 1, 3, 7, and the task's own (multiplication: 10/3).
         draws: permutations of the answers.
         rotations: random directions.
         seed: of the draws.
@@ -95,7 +95,7 @@ class AnswerPhase(Instrument):
         check_range(self.periods or [], task.p, "periods")
 
     def measure(self, view: View) -> Findings:
-        periods = self.periods or usual_periods(view.p)
+        periods = self.periods or [*usual_periods(view.p), *view.task.periods]
         places, found = self._phases(view, periods)
         rows: list[Row] = []
         for s, (module, layer) in enumerate(places):

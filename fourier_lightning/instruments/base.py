@@ -56,7 +56,7 @@ class View:
         task: what the numbers are for.
         vocabulary: which rows of the model's table are numbers.
         examples: prompts, one entry for each prompt length.
-        prompts_of: examples of any operands (n, 2) that the task asks about, in the first template.
+        prompts_of: examples of any operands (n, k) that the task asks about, in the first template.
         final: whether these are the run's last weights, or the only ones: some tables are of these alone.
         asked: the same questions for a prompted model, to be answered in its own words; None without demonstrations.
     """

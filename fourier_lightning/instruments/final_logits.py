@@ -1,5 +1,7 @@
 """Single prompts: what each layer adds to the number logits, and the final logits as waves (figures 1, 4, 13, 20)."""
 
+from itertools import zip_longest
+
 import torch
 from torch import Tensor
 
@@ -30,7 +32,7 @@ class FinalLogits(Instrument):
     a curve with a peak has it in any few of its waves, the model's own few are those that random ones can't replace.
 
     Args:
-        prompts: pairs [a, b], each with the first of ``data.templates``; null for the paper's [15, 93], or the
+        prompts: operands [a, b], each with the first of ``data.templates``; null for the paper's [15, 93], or the
             first of the examples if the task doesn't ask that.
         top_k: waves to keep.
         cutoff: between the bands, in k; null as in ``filter.cutoff``.
@@ -60,8 +62,8 @@ class FinalLogits(Instrument):
             raise ConfigError(f"many={many}, draws={draws}", "too few", "use many=0 or more, and 2 draws or more")
         if top_k < 1:
             raise ConfigError(f"top_k={top_k}", "too small", "use 1 or more")
-        if prompts == [] or any(len(pair) != 2 for pair in prompts or []):
-            raise ConfigError(f"prompts={prompts}", "not pairs", "e.g. [[15,93],[1,2]]")
+        if prompts == []:
+            raise ConfigError("prompts=[]", "nothing to look at", "e.g. [[15,93],[1,2]], or null")
         self.prompts, self.top_k, self.cutoff = prompts, top_k, cutoff
         self.many, self.draws, self.seed = many, draws, seed
         self.ln: LnMode = ln
@@ -71,11 +73,12 @@ class FinalLogits(Instrument):
         Selection(cutoff=self.cutoff).check(fourier_basis(task.p, self.basis))
         for pair in self.prompts or []:
             if not task.allows(pair):
-                remedy = f"use operands from {task.smallest} to {task.largest} that {task.name} asks about"
-                raise ConfigError(f"prompts={self.prompts}", f"{pair} is out of range", remedy)
+                smallest, largest = task.operand_range
+                remedy = f"use {len(task.letters)} from {smallest} to {largest} that {task.name} asks about"
+                raise ConfigError(f"prompts={self.prompts}", f"{pair} are no operands of this task", remedy)
 
     def operands(self, view: View) -> Tensor:
-        """The operands (n, 2) to look at."""
+        """The operands (n, k) to look at."""
         if self.prompts is not None:
             return torch.tensor(self.prompts)
         if view.task.allows(list(PAPER_PAIR)):
@@ -138,7 +141,7 @@ class FinalLogits(Instrument):
         cutoff = Selection(cutoff=self.cutoff).cutoff_at(view.p)
         bands = {"all": range(1, basis.n_components + 1)}
         bands |= {"low": range(1, cutoff), "high": range(cutoff, basis.n_components + 1)}
-        prompt = {**dict(zip("ab", operands, strict=True)), "answer": answer, "predicted": int(signal.argmax())}
+        prompt = {**dict(zip_longest("abc", operands)), "answer": answer, "predicted": int(signal.argmax())}
         rows: list[Row] = []
         for band, components in bands.items():
             if not len(components):

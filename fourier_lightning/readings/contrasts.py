@@ -13,6 +13,8 @@ NEARLY = 0.02  # budgets that are this close are one
 
 def differing(one: Run, other: Run) -> str:
     """What two models differ in beside their arms: the first of bodies, data, budgets; "" if in nothing."""
+    if one.split != other.split:
+        return f"data.split={one.split} against {other.split}"
     told = [] if same_sizes(one, other) else [("model", key) for key in SIZES]
     for group, key in (*told, *OTHERS):
         mine, theirs = one.config[group].get(key), other.config[group].get(key)

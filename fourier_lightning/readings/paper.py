@@ -11,4 +11,5 @@ TABLE_1 = {  # validation loss and accuracy by (modules, removed); GPT-2-XL, fin
 }
 SHORT = (2.0, 2.5, 5.0, 10.0)  # the outliers of its spectra
 LABELLED = (2.0, 2.5, 10 / 3, 5.0, 10.0)  # with multiplication's, which its figures name too
+MULTIPLICATION_PERIODS = (10 / 3,)  # beside these in figure 16
 MLP_PERIODS, ATTENTION_PERIODS = (2.0,), (5.0, 10.0)  # what figure 2 shows of one MLP, and of one attention

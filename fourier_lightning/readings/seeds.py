@@ -114,7 +114,8 @@ def task_of(run: Run) -> tuple[str, ...]:
     data = run.config["data"]
     share, ordered = f"{100 * data['train_fraction']:g} % of the pairs", data.get("pairs") == "ordered"
     asked = f"{run.task['name'].replace('_', ' ').capitalize()}, answers 0 to {run.p - 1}"
-    return (asked, prompt_style(run.config), share, *(["ordered"] if ordered else []))
+    held_out = [f"held-out {run.split}"] if run.split != "random" else []
+    return (asked, prompt_style(run.config), share, *held_out, *(["ordered"] if ordered else []))
 
 
 def mean_curve(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

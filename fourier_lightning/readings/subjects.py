@@ -43,3 +43,8 @@ def prompted(run: Run) -> bool:
 def only_answers(run: Run) -> bool:
     """Answers of a model that nothing else is known of (``fourier-lightning errors``)."""
     return bool(run.task["name"] == ANSWERS)
+
+
+def multiplies(run: Run) -> bool:
+    """Whether the task is multiplication (appendix C.2)."""
+    return bool(run.task["name"] == "multiplication")

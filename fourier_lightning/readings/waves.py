@@ -163,7 +163,7 @@ def strongest_layer(contributions: np.ndarray, periods: Sequence[float]) -> int:
 def first_prompt(run: Run) -> list[dict[str, Any]]:
     """The waves of the final logits of the first of the run's prompts."""
     rows = run.table("final_logit_waves")
-    return [row for row in rows if (row["a"], row["b"]) == (rows[0]["a"], rows[0]["b"])]
+    return [row for row in rows if all(row.get(name) == rows[0].get(name) for name in "abc")]
 
 
 def kept_lines(run: Run) -> dict[float, float] | None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fourier_lightning.checkpoint import BEFORE
 from fourier_lightning.record.arm import Arm
 
 # Settings that an arm's words say already, or that change nothing of what is trained.
 SAID = ("seed", "name", "group", "tags", "fit", "test", "ckpt_path", "paths", "logger", "callbacks", "filter",
         "model.name", "model.body", "embedding.name", "embedding.source", "embedding.control", "embedding.keep",
-        "embedding.freeze", "data.train_fraction", "data.templates", "data.eval_batch_size",
+        "embedding.freeze", "data.train_fraction", "data.templates", "data.split", "data.eval_batch_size",
         "backbone.path")  # fmt: skip
 # Settings of the data that leave alone what is asked.
 INCIDENTAL = ("batch_size", "eval_batch_size", "redraw_order", "vocabulary", "number_style", "split_seed")
@@ -37,12 +38,13 @@ class Facts:
 
 
 def label(known: Sequence[Facts]) -> list[str]:
-    """A label for each run: its arm; task, share of pairs and prompts where they vary; other settings that do in it.
+    """A label for each run: its arm; task, split, pairs' share, prompts where they vary; other settings that do in it.
 
     Runs with one label are of models that differ by their seed alone.
     """
     shares = {one.config["data"]["train_fraction"] for one in known if one.arm.trained}
     prompts, tasks = {prompt_style(one.config) for one in known}, {one.task for one in known}
+    splits = {held_out(one.config) for one in known}
     shared = [key for key in varying(known) if key.startswith("data.")]  # in every label: arms share data or don't
     varied = {one.arm.key: shared for one in known}
     for key in varied:
@@ -52,6 +54,7 @@ def label(known: Sequence[Facts]) -> list[str]:
     for one in known:
         words, settings = [one.arm.words], flatten(one.config)
         words += [one.task.replace("_", " ")] if len(tasks) > 1 else []
+        words += [held_out(one.config)] if len(splits) > 1 else []
         if len(shares) > 1 and one.arm.trained:
             words.append(f"{100 * one.config['data']['train_fraction']:g} % of the pairs")
         words += [prompt_style(one.config)] if len(prompts) > 1 else []
@@ -90,6 +93,11 @@ def prompt_style(config: dict[str, Any]) -> str:
     if templates == ["format"]:
         return '"a,b+"'
     return "sentences" if len(templates) == 5 else f"prompts {'+'.join(templates)}"
+
+
+def held_out(config: dict[str, Any]) -> str:
+    """What training did not see, in a word or two: "held-out sums"."""
+    return f"held-out {config['data'].get('split', BEFORE['data.split'])}".replace("held-out random", "random split")
 
 
 def said(key: str) -> bool:

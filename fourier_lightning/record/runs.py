@@ -10,6 +10,7 @@ import numpy as np
 from omegaconf import OmegaConf
 from safetensors import SafetensorError
 
+from fourier_lightning.checkpoint import BEFORE
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.record import labels
 from fourier_lightning.record.arm import UNKNOWN, Arm
@@ -85,6 +86,11 @@ class Run:
         """name, p, cyclic and commutative; an older record is one of addition."""
         addition = {"name": "addition", "cyclic": False, "commutative": True}
         return {**self.info.get("task", addition), "p": self.p}
+
+    @property
+    def split(self) -> str:
+        """What training did not see, ``data.split``."""
+        return str(self.config.get("data", {}).get("split", BEFORE["data.split"]))
 
     @property
     def metrics(self) -> dict[str, float]:
