@@ -10,7 +10,7 @@ from fourier_lightning.calibration import cases, judging, measure
 from fourier_lightning.calibration.mechanisms import MECHANISMS
 from fourier_lightning.calibration.models import MAX_OPERAND, Case, P, plant
 from fourier_lightning.calibration.tables import long_periods
-from fourier_lightning.calibration.trained import Checked, Trained, check, prompts, train
+from fourier_lightning.calibration.trained import Checked, Trained, check, prompts, targets, train
 from fourier_lightning.calibration.truth import holds
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.models.decoder import Decoder
@@ -139,6 +139,20 @@ def test_a_fact_has_an_answer_for_every_mechanism(fact):
     answers = {name: holds(fact, Case(name, "wide", "low").facts) for name in MECHANISMS}
     true, open_ = ({name for name, answer in answers.items() if answer is asked} for asked in (True, None))
     assert (true, open_) == ANSWERS[fact]
+
+
+def test_residues_that_nothing_needs_are_no_truth_about_needs():
+    """The magnitude that a model is trained to is exact: answers stay without the residues that attention writes."""
+    facts, size = Trained("paper").facts, targets(("magnitude",))
+    assert (size.argmax(dim=1) == torch.arange(P)).all() and (targets(("residues",)).argmax(dim=1) < 10).all()
+    known = {"writes(attn, short)": True, "needs(mlp, long)": True, "dissociates(attn, short)": False,
+             "spares(attn_mlp, short)": True, "left_over(attn, short)": None, "uses_input(short)": None,
+             "division_of_labour": None, "carries(longest, near)": None, "carries(longest, size)": True,
+             "writes_in_one(attn, 5+10)": None, "near_first": None, "writes(mlp, 2)": None,
+             "long_in_mlp_alone": None, "not writes(any, short)": False}  # fmt: skip
+    assert {fact: holds(fact, facts) for fact in known} == known
+    assert not Trained("memory").facts.spare_residues
+    assert holds("long_in_mlp_alone", Trained("swapped").facts) is False  # attention writes them: that is known
     with pytest.raises(ValueError, match="no fact"):
         holds("wriets(mlp, 2)", Case("paper", "wide", "low").facts)
 
@@ -181,7 +195,7 @@ def test_models_count_where_their_mechanism_is_known(monkeypatch, tmp_path, exch
     rows = {row["claim"]: row for row in judging.rows_of(said)}
     if counted:
         assert rows["embedding_outliers"]["trained"] == rows["embedding_outliers"]["models"] == 1
-        assert "attention_outliers" in rows and "near_then_exact" not in rows  # of its layers nothing is known
+        assert "mlp_outliers" in rows and "near_then_exact" not in rows  # of its layers nothing is known
 
 
 def test_the_check_of_a_trained_model_tells_mechanisms_apart():

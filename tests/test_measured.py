@@ -27,6 +27,26 @@ def flow(rows):
     return [{**one, "method": "readout", "refused": None} for one in rows]
 
 
+# Sums of 0..20 on 0..40, and how often a guess is right of them modulo 10, and to 10.
+OFF = np.array([[abs(a + b - n) for n in range(41)] for a in range(21) for b in range(a, 21)])
+LUCK = {"mod": (OFF % 10 == 0).mean(), "near": (OFF <= 10).mean()}
+MIDDLE = OFF[:, 20]
+
+
+def sure(share, kind):
+    """A share less what a guess has of it, 1 for all right."""
+    return max(0.0, (share - LUCK[kind]) / (1 - LUCK[kind]))
+
+
+def apart(mod, near):
+    """How far the residue outlives the size."""
+    return sure(mod, "mod") - sure(near, "near")
+
+
+SPREAD = np.hypot(0.03 / (1 - LUCK["mod"]), 0.04 / (1 - LUCK["near"]))
+LONG = apart(0.9, 0.3) - max(0.0, apart(0.4, 0.6))
+SHORT_GONE = -apart(0.25, 0.9) + apart(0.92, 0.99) - max(0.0, -apart(0.4, 0.6) + apart(0.92, 0.99))
+LABOUR = (apart(0.9, 0.3), -apart(0.25, 0.9) + apart(0.92, 0.99))  # the other module's rows open nothing
 INTACT = row(0.9, 0.95, 0.92, 0.99, modules="none", removed="none")
 TABLE = [
     INTACT,
@@ -50,19 +70,19 @@ BLUNT = "random directions of equal energy break it as well"
 MEASURES = {  # made in the test; the metrics that need a fair control, the row that has it, and what is said
     "long waves of MLPs": (
         lambda: filtered.dissociation("mlp", "low"), ("mod_10", "within_10"), ("filter_ablation", 1),
-        Measured(0.6, None, 0.05, 5, detail="readout, " + SAID.format(0.2, 0.9, 0.3)),
+        Measured(LONG, None, SPREAD, 5, detail="readout, " + SAID.format(0.2, 0.9, 0.3)),
     ),
     "short waves of attention, directly": (
         lambda: filtered.dissociation("attn", "high", "direct"), ("mod_10", "within_10"), ("direct_path", 3),
-        Measured(0.9 - 0.25 - 0.07 - 0.13, None, 0.05, 5, detail="direct path, " + SAID.format(0.2, 0.25, 0.9)),
+        Measured(SHORT_GONE, None, SPREAD, 5, detail="direct path, " + SAID.format(0.2, 0.25, 0.9)),
     ),
     "labour": (
         lambda: filtered.division_of_labour(), ("mod_10", "within_10"), ("filter_ablation", 4),
-        Measured(0.58, detail="readout: low +0.600, high +0.580"),
+        Measured(min(LABOUR), detail="readout: low {:+.3f}, high {:+.3f}".format(*LABOUR)),
     ),
     "labour, directly": (
         lambda: filtered.division_of_labour("direct"), ("mod_10", "within_10"), ("direct_path", 2),
-        Measured(0.58, detail="direct path: low +0.600, high +0.580"),
+        Measured(min(LABOUR), detail="direct path: low {:+.3f}, high {:+.3f}".format(*LABOUR)),
     ),
     "harmless": (
         lambda: filtered.kept_accuracy("attn", "low"), NAMES[:1] + NAMES[2:], ("filter_ablation", 2),
@@ -86,15 +106,16 @@ MEASURES = {  # made in the test; the metrics that need a fair control, the row 
     ),
     "bell": (
         lambda: filtered.longest_wave(), (), ("single_component", 1),
-        Measured(0.5, filtered.in_the_middle(41), n=40, incomparable="collapse", detail="mean error 1; readout"),
+        Measured(0.5, ((MIDDLE > 0) & (MIDDLE <= 4.1)).mean(), n=40, incomparable="collapse",
+                 detail="mean error 1; readout"),
     ),
     "bell, directly": (
-        lambda: filtered.longest_wave("direct"), (), ("direct_path", 6),
-        Measured(0.5, filtered.in_the_middle(41), n=40, incomparable="collapse", detail="mean error 1; direct path"),
+        lambda: filtered.longest_wave("direct", exact=True), (), ("direct_path", 6),
+        Measured(0.75, (MIDDLE <= 4.1).mean(), n=40, incomparable="collapse", detail="mean error 1; direct path"),
     ),
     "input": (
         lambda: filtered.input_short, ("mod_10", "within_10"), ("input_waves", 1),
-        Measured(0.9 - 0.25 - 0.07 - 0.13, None, 0.05, 5, detail="input rows, " + SAID.format(0.2, 0.25, 0.9)),
+        Measured(SHORT_GONE, None, SPREAD, 5, detail="input rows, " + SAID.format(0.2, 0.25, 0.9)),
     ),
 }  # fmt: skip
 

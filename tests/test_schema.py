@@ -89,7 +89,10 @@ def test_every_metric_is_described(left):
 
 def pattern(name: str) -> re.Pattern[str]:
     """A name of ``SCALARS`` as a regular expression."""
-    metric = "|".join([*columns.METRICS, *(f"control_{m}_{s}" for m in columns.METRICS for s in ("mean", "std"))])
+    controls = [
+        f"{kind}_{m}_{s}" for kind in ("control", "control_energy") for m in columns.METRICS for s in ("mean", "std")
+    ]
+    metric = "|".join([*columns.METRICS, *controls])
     places = {"metric": metric, "T": r"[\d.]+", "l": r"\d+", "line": "operands|unembedding",
               "period_T|k_k": r"period_[\d.]+|k_\d+"}  # fmt: skip
     optional = re.sub(r"\[(.*?)\]", r"(?:\1)?", name)

@@ -177,8 +177,9 @@ def test_seeds_that_share_a_table_are_one():
 
 
 def test_a_rule_that_errs_on_known_mechanisms_decides_nothing(tmp_path, monkeypatch):
-    rows = [{"claim": "x", "models": 20, "wrong": 1}, {"claim": "y", "models": 20, "wrong": 2},
-            {"claim": "z", "models": 19, "wrong": 19}]  # fmt: skip
+    both = {"right_true": 1, "right_false": 1}
+    rows = [{"claim": "x", "models": 20, "wrong": 1, **both}, {"claim": "y", "models": 20, "wrong": 2, **both},
+            {"claim": "z", "models": 19, "wrong": 19, **both}]  # fmt: skip
     path = tmp_path / "calibration.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert calibrated.rates(path) == {"x": 0.05, "y": 0.1} and calibrated.rates(tmp_path / "none") == {}
@@ -196,11 +197,28 @@ def test_a_rule_that_errs_on_known_mechanisms_decides_nothing(tmp_path, monkeypa
         assert judge(counted, runs(3), rate=None)[0].outcome == "supported"
 
 
+def test_a_verdict_that_a_rule_was_never_right_to_give_is_none(monkeypatch):
+    values = {"supported": several(0.9, 0.9, 0.9), "not here": several(0.1, 0.1, 0.1)}
+    ways = {"supported": "right_true", "not here": "right_false"}
+    for outcome, other in (("supported", "not here"), ("not here", "supported")):
+        row = {"claim": "x", ways[outcome]: 0, ways[other]: 20}
+        monkeypatch.setattr(verdict, "tried", lambda name, row=row: row)
+        monkeypatch.setattr(verdict, "error_rate", lambda name: 0.0)
+        (found,) = judge(claim(values[outcome]), runs(3), rate=None)
+        assert found.outcome == "not comparable" and f"never right to say {outcome!r}" in found.why
+        assert judge(claim(values[other]), runs(3), rate=None)[0].outcome == other
+        assert judge(claim(values[outcome]), runs(3), rate=0.0)[0].outcome == outcome  # while it is being tried
+        assert judge(claim(values[outcome], about="learning"), runs(3), rate=None)[0].outcome == outcome
+
+
 def test_every_claim_about_a_mechanism_has_been_tried():
-    """A rule that decides has a committed rate; what the docs say of it is the same table."""
+    """A rule that decides has a committed rate; what the docs say of it is the same table.
+
+    The models of known mechanism add: the rules of other tasks have none, and decide nothing.
+    """
     for one in CLAIMS:
         if one.measure and one.about != "learning":
-            assert calibrated.error_rate(one.name) is not None, one.name
+            assert (calibrated.error_rate(one.name) is not None) == (one.tasks == ("addition",)), one.name
     page = (ROOT / "docs/calibration.md").read_text()
     table = page.split("<!-- calibration -->\n")[1].split("<!-- /calibration -->")[0]
     assert table == calibration_table(read_jsonl(calibrated.CALIBRATION))

@@ -98,8 +98,9 @@ def rows_of(said: Sequence[Said]) -> list[dict[str, Any]]:
 
     Returns:
         claim, fact, models (cases whose truth is known), right, wrong, nothing, low and high (95 % interval of the
-        share that is wrong), trained and trained_wrong (how many of the cases, and of the wrong ones, were trained),
-        wrong_in and nothing_in (cases).
+        share that is wrong), right_true and right_false (of the right ones, how often the claim was true, and false),
+        trained and trained_wrong (how many of the cases, and of the wrong ones, were trained), wrong_in and
+        nothing_in (cases).
     """
     rows = []
     for claim in CLAIMS:
@@ -111,6 +112,8 @@ def rows_of(said: Sequence[Said]) -> list[dict[str, Any]]:
         cases = {f"{call}_in": [one.case for one in mine if one.call == call] for call in CALLS[1:]}
         row = {"claim": claim.name, "fact": claim.fact, "models": len(mine), **counts}
         trained = [one.call for one in mine if one.trained]
+        right = [one.truth for one in mine if one.call == "right"]
         row |= {"low": round(low, 3), "high": round(high, 3)}
+        row |= {"right_true": right.count(True), "right_false": right.count(False)}
         rows.append({**row, "trained": len(trained), "trained_wrong": trained.count("wrong"), **cases})
     return rows

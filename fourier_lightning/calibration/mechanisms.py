@@ -83,6 +83,7 @@ class Facts:
         edges_in: module classes that write a peak by heart without its long waves.
         table_has_lines: whether the number rows hold more of T = 2, 2.5, 5, 10 than of the periods beside them.
         adds: whether it is right in most prompts.
+        spare_residues: whether the magnitude finds the answer alone, so that residues are written and not needed.
         by_block: whether every block does a share of whatever its class of modules does. Where it is not known, as in
             trained models, nothing is true or false of single layers.
     """
@@ -93,6 +94,7 @@ class Facts:
     table_has_lines: bool
     adds: bool
     edges_in: frozenset[str] = frozenset()
+    spare_residues: bool = False
     by_block: bool = True
 
     def writes(self, modules: Iterable[str], band: Literal["short", "long"]) -> bool:

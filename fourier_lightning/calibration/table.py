@@ -9,7 +9,17 @@ from rich.table import Table
 from fourier_lightning.claims.calibrated import ERRS
 
 Row = Mapping[str, Any]
-COLUMNS = ("claim", "cases", "right", "wrong", "not at all", "error rate [95 %]", "wrong of built", "wrong of trained")
+COLUMNS = (
+    "claim",
+    "cases",
+    "right if true",
+    "right if false",
+    "wrong",
+    "not at all",
+    "error rate [95 %]",
+    "wrong of built",
+    "wrong of trained",
+)
 
 
 def cells(row: Row) -> list[str]:
@@ -17,7 +27,8 @@ def cells(row: Row) -> list[str]:
     rate = f"{row['wrong'] / row['models']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
     built = f"{row['wrong'] - row['trained_wrong']} of {row['models'] - row['trained']}"
     apart = [built, f"{row['trained_wrong']} of {row['trained']}"]
-    return [row["claim"], *(str(row[key]) for key in ("models", "right", "wrong", "nothing")), rate, *apart]
+    counts = ("models", "right_true", "right_false", "wrong", "nothing")
+    return [row["claim"], *(str(row[key]) for key in counts), rate, *apart]
 
 
 def print_rows(rows: Sequence[Row]) -> None:

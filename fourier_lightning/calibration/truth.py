@@ -36,8 +36,11 @@ def classes(modules: str) -> list[str]:
 
 
 def writes(facts: Facts, modules: str, periods: str) -> Answer:
-    """Some of these modules writes these short periods, beyond what it writes of any other."""
-    return facts.writes(classes(modules), "short")
+    """Some of these modules writes these short periods, beyond what it writes of any other.
+
+    Where only sums over layers are known, one layer may write what others take back: then no class is known not to.
+    """
+    return facts.writes(classes(modules), "short") or (False if facts.by_block else None)
 
 
 def writes_in_one(facts: Facts, modules: str, periods: str) -> Answer:
@@ -56,10 +59,19 @@ def near_first(facts: Facts) -> Answer:
     return facts.magnitude_in >= {"attn"} and not facts.residues_in & {"attn"}
 
 
+def long_in_mlp_alone(facts: Facts) -> Answer:
+    """Some MLP writes long waves, and no attention does."""
+    if facts.by_block or "attn" in facts.magnitude_in:
+        return facts.magnitude_in == {"mlp"}
+    return None
+
+
 def needs(facts: Facts, modules: str, band: str) -> Answer:
     """The answer fails without these waves in these modules."""
     if not facts.by_heart and not facts.magnitude_in:  # residues alone are no answer that could fail
         return None
+    if facts.spare_residues and band == "short":
+        return False
     if facts.by_heart and band == "short":
         return facts.edges_in <= set(classes(modules)) if facts.edges_in else None
     return facts.needs(classes(modules), "long" if band == "long" else "short")
@@ -80,8 +92,8 @@ def dissociates(facts: Facts, modules: str, band: str) -> Answer:
 
 
 def uses_input(facts: Facts, band: str) -> Answer:
-    """The residue is read from the short waves of the operands' rows."""
-    if not facts.by_heart and not facts.magnitude_in:
+    """The residue is read from the short waves of the operands' rows, and lost without them."""
+    if facts.spare_residues or (not facts.by_heart and not facts.magnitude_in):
         return None
     return bool(facts.residues_in)
 
@@ -98,7 +110,8 @@ def carries(facts: Facts, period: str, what: str) -> Answer:
 
     Of a magnitude that is all there is, and exact, the longest wave alone may be exact too.
     """
-    if facts.by_heart or (what == "near" and facts.adds and not facts.residues_in):
+    exact = facts.spare_residues or (facts.adds and not facts.residues_in)
+    if facts.by_heart or (what == "near" and exact):
         return None
     return bool(facts.residues_in if what == "parity" else facts.magnitude_in)
 
@@ -114,8 +127,8 @@ FACTS: dict[str, Callable[..., Answer]] = {
     "left_over": left_over,
     "carries": carries,
     "few_waves": lambda facts: None if facts.by_heart else bool(facts.magnitude_in),
-    "long_in_mlp_alone": lambda facts: facts.magnitude_in == {"mlp"},
-    "division_of_labour": lambda facts: facts.divides_labour,
+    "long_in_mlp_alone": long_in_mlp_alone,
+    "division_of_labour": lambda facts: None if facts.spare_residues else facts.divides_labour,
     "table_has_lines": lambda facts: facts.table_has_lines,
     "table_has_order": lambda facts: facts.table_has_lines,  # every table has magnitude; T = 10 makes the last digit
 }

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fourier_lightning.claims.calibrated import ERRS, FEWEST, error_rate
+from fourier_lightning.claims.calibrated import ERRS, FEWEST, error_rate, tried
 from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.readings.learning import unfit, without_mechanism
@@ -124,13 +124,13 @@ def judge(claim: Claim, runs: Sequence[Run], rate: float | None = None) -> list[
             found, absent = None, f"{error.name} is not installed"
         if found is not None:
             measured[run] = found
-    rate = error_rate(claim.name) if rate is None else rate
+    known = error_rate(claim.name) if rate is None else rate
     verdicts = [
-        judge_model(claim, label, {run: measured[run] for run in members}, rate)
+        judge_model(claim, label, {run: measured[run] for run in members}, known)
         for label, members in by_label(measured).items()
     ]
     if verdicts:
-        return verdicts
+        return [shown(claim, verdict) for verdict in verdicts] if rate is None else verdicts
     if claim.needs or absent:
         why = claim.needs or absent
     elif candidates:
@@ -138,6 +138,15 @@ def judge(claim: Claim, runs: Sequence[Run], rate: float | None = None) -> list[
     else:
         why = f"no finished run of it: {claim.subject}"
     return [Verdict(claim.name, "not measured", "-", [], None, None, None, None, why, "")]
+
+
+def shown(claim: Claim, verdict: Verdict) -> Verdict:
+    """A verdict, if its rule was ever right to give it to a model of known mechanism; else "not comparable"."""
+    row, way = tried(claim.name), {"supported": "right_true", "not here": "right_false"}.get(verdict.outcome)
+    if claim.about == "learning" or row is None or way is None or row[way]:
+        return verdict
+    why = f"its rule was never right to say {verdict.outcome!r} of models of known mechanism"
+    return replace(verdict, outcome="not comparable", why=why)
 
 
 def judge_model(claim: Claim, label: str, found: dict[Run, Measured], rate: float | None) -> Verdict:

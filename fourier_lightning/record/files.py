@@ -45,3 +45,8 @@ def latest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def read_array(path: Path) -> np.ndarray:
     """The file's one tensor, which has the file's name."""
     return load_file(path)[path.stem]
+
+
+def natural(path: Path) -> tuple[Any, ...]:
+    """Sorts 9 before 10."""
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in path.parts)

@@ -14,7 +14,7 @@ from fourier_lightning.checkpoint import BEFORE
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.record import labels
 from fourier_lightning.record.arm import UNKNOWN, Arm
-from fourier_lightning.record.files import latest_rows, read_array, read_jsonl
+from fourier_lightning.record.files import latest_rows, natural, read_array, read_jsonl
 
 ENDINGS = {"tables": ".jsonl", "arrays": ".safetensors"}
 TRAINED = ("backbone", "embedding", "model", "optimizer", "trainer")  # groups that say how a model came to be
@@ -236,11 +236,6 @@ def overrides_of(run_dir: Path) -> list[str]:
     """The command-line overrides that Hydra wrote down for a run."""
     path = run_dir / ".hydra" / "overrides.yaml"
     return [str(o) for o in OmegaConf.load(path)] if path.is_file() else []
-
-
-def natural(path: Path) -> tuple[Any, ...]:
-    """Sorts 9 before 10."""
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in path.parts)
 
 
 def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fourier_lightning.record.runs import Run, natural, read_run
+from fourier_lightning.record.files import natural
+from fourier_lightning.record.runs import Run, read_run
 
 # What fits a terminal; summary.json has every metric.
 SHOWN = ("val/accuracy", "test/accuracy")
