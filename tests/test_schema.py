@@ -39,7 +39,13 @@ def left(offline_run, filtered_run, tmp_path_factory) -> dict[str, Run]:
     """Which run has the tables of which instrument."""
     every = {table.writer: read_run(offline_run.dir) for table in schema.TABLES.values()}
     where = tmp_path_factory.mktemp("prompted")
-    asked = ["experiment=prompted", "data.max_operand=10", "instruments=answers", "logger=none"]
+    asked = [
+        "experiment=prompted",
+        "data.max_operand=10",
+        "callbacks.answers.most=1",
+        "instruments=answers",
+        "logger=none",
+    ]
     train(load_config([*asked, "trainer.accelerator=cpu", "~callbacks.progress_bar"], where))
     return {**every, "filter_grid": read_run(filtered_run.dir), "answers": read_run(where)}
 

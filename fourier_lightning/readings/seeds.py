@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fourier_lightning.fourier import shares
+from fourier_lightning.readings.subjects import ANSWERS
 from fourier_lightning.record.labels import prompt_style
 from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run, by_label
@@ -67,7 +68,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 def finished(runs: Sequence[Run]) -> list[Run]:
     """The models of runs that came to their end, each with all that any of its runs has measured."""
-    return models(run for run in runs if run.status == "finished" and run.config)
+    return models(run for run in runs if run.status == "finished" and (run.config or run.task["name"] == ANSWERS))
 
 
 def final(runs: Sequence[Run], metric: str) -> list[float]:
