@@ -14,7 +14,8 @@ FREE = {"data.batch_size", "data.eval_batch_size", "backbone.path", "model.name"
 ASKED = {"data.templates", "data.min_operand", "data.max_operand"}  # what an evaluation may ask a model, besides
 # Evaluation takes a checkpoint of any training: the rows that it is tested on are the same.
 TRAINING = ("optimizer.", "data.train_fraction", "data.redraw_order", "model.dropout", "model.loss")
-BEFORE = {"data.split": "random"}  # settings that older configurations lack, as they were before they had a name
+# settings that older configurations lack, as they were before they had a name
+BEFORE = {"data.split": "random", "data.shots": 0, "data.axis": "number"}
 SIZES = ("model.n_layer", "model.width", "model.n_head")  # what size= sets
 
 

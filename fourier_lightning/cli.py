@@ -12,6 +12,7 @@ COMMANDS = {
     "report": "one HTML file about any set of runs",
     "figures": "the paper's figures, drawn from runs",
     "claims": "which of the paper's claims hold in these runs?",
+    "errors": "what does a model get wrong? The errors of any model, from a table of its answers",
     "calibrate": "how often are the rules for those claims right? On models of known mechanism",
     "dashboard": "lay out a W&B workspace for a project of runs",
 }

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.readings import waves, words
+from fourier_lightning.readings import answers, waves, words
 from fourier_lightning.readings.effects import effects
 from fourier_lightning.record.runs import Run, read_run
 
@@ -70,6 +70,8 @@ def print_findings(console: Console, run: Run) -> None:
             console.print(f"{name} of the answer's waves: {words.written([run], module)}")
     if told := words.by_carries(run):
         console.print(f"Right in {told}")
+    if told := answers.summary(run):
+        console.print(answers.in_words(told), soft_wrap=True)
     if run.table("knock_out"):
         console.print(f"Costliest waves to remove: {words.costliest(run)}")
     found = effects([run])

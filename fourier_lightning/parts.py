@@ -55,8 +55,10 @@ def prepare(cfg: DictConfig) -> Parts:
     check_directory(cfg)
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
+    check_prompted(cfg, model)
     data = make_data(cfg, backbone)
     longest = max(group.prompt.shape[1] for group in data.examples("test"))
+    longest += cfg.callbacks.get("answers", {}).get("most", 0) if data.shots else 0
     network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
     embedding.check(data.p, network.hidden_size)
     instruments = make_instruments(cfg, data, network.hidden_size)
@@ -70,8 +72,22 @@ def make_data(cfg: DictConfig, backbone: Backbone) -> ArithmeticDataModule:
         return make(cfg.data, tokenizer=tokenizer, seed=cfg.seed)
     data = make(trained_data(cfg), tokenizer=tokenizer, seed=cfg.seed)
     smallest, largest = cfg.data.get("min_operand", data.task.smallest), cfg.data.get("max_operand", data.task.largest)
-    data.ask(tokenizer, list(cfg.data.templates), smallest, largest)
+    data.ask(list(cfg.data.templates), smallest, largest)
     return data
+
+
+def check_prompted(cfg: DictConfig, model: ModelSettings) -> None:
+    """Refuse demonstrations, and digits as the answer, for models that are trained here or know nothing.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    for name, usual in (("shots", 0), ("axis", "number")):
+        key, asked = f"data.{name}={cfg.data.get(name, usual)}", cfg.data.get(name, usual) != usual
+        if asked and cfg.fit:
+            raise ConfigError(key, "of a pretrained model as it is, not of one that is trained", "add fit=false")
+        if asked and model.body == "random":
+            raise ConfigError(key, "a model with a random body has nothing to say", "add model=pretrained")
 
 
 def check_directory(cfg: DictConfig) -> None:

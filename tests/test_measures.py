@@ -20,7 +20,7 @@ def test_the_ledger_is_complete():
     assert len({one.name for one in CLAIMS}) == len(CLAIMS) >= 25
     for one in CLAIMS:
         assert one.statement and one.where and one.paper and one.subject
-        assert (one.measure and one.bound and not one.needs) or (one.needs and not one.measure)
+        assert bool(one.measure) == bool(one.bound) and (one.measure or one.needs)
     rows = [one for one in CLAIMS if one.name.startswith("table_1_")]
     assert len(rows) == 6  # the seventh, no filter, is fine_tuned_adds
     limits = {one.name.removeprefix("table_1_"): (one.fact, one.bound.limit) for one in rows}

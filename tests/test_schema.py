@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from fourier_lightning.record import page, schema
+from fourier_lightning.config import load_config
+from fourier_lightning.record import columns, page, schema
 from fourier_lightning.record.runs import Run, read_run
+from fourier_lightning.run import train
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "object": dict}
@@ -21,9 +23,9 @@ def fits(value: Any, kind: str) -> bool:
     return (value is None and kind.endswith("?")) or type(value) is TYPES[kind.removesuffix("?")]
 
 
-def unfit(columns: Sequence[schema.Column], rows: Sequence[dict[str, Any]]) -> list[str]:
+def unfit(expected: Sequence[columns.Column], rows: Sequence[dict[str, Any]]) -> list[str]:
     """Columns that rows lack, have beside, or have of another type."""
-    known = {column.name: column.kind for column in columns}
+    known = {column.name: column.kind for column in expected}
     told = [f"{name} is not in the schema" for row in rows for name in row if name not in known]
     told += [f"{name} is missing" for row in rows for name in known if name not in row]
     told += [
@@ -33,10 +35,19 @@ def unfit(columns: Sequence[schema.Column], rows: Sequence[dict[str, Any]]) -> l
 
 
 @pytest.fixture(scope="module")
-def left(offline_run, filtered_run) -> dict[str, Run]:
+def left(offline_run, filtered_run, tmp_path_factory) -> dict[str, Run]:
     """Which run has the tables of which instrument."""
     every = {table.writer: read_run(offline_run.dir) for table in schema.TABLES.values()}
-    return {**every, "filter_grid": read_run(filtered_run.dir)}
+    where = tmp_path_factory.mktemp("prompted")
+    asked = [
+        "experiment=prompted",
+        "data.max_operand=10",
+        "callbacks.answers.most=1",
+        "instruments=answers",
+        "logger=none",
+    ]
+    train(load_config([*asked, "trainer.accelerator=cpu", "~callbacks.progress_bar"], where))
+    return {**every, "filter_grid": read_run(filtered_run.dir), "answers": read_run(where)}
 
 
 def test_the_document_is_made_from_the_schema():
@@ -48,7 +59,7 @@ def test_the_document_is_made_from_the_schema():
 def test_every_column_of_a_table_is_described_and_there(left, name):
     table = schema.TABLES[name]
     rows = left[table.writer].rows(name)
-    assert rows and unfit(schema.WEIGHTS + table.columns, rows) == []
+    assert rows and unfit(columns.WEIGHTS + table.columns, rows) == []
 
 
 def test_no_table_or_array_is_left_undescribed(left):
@@ -85,9 +96,9 @@ def test_every_metric_is_described(left):
 def pattern(name: str) -> re.Pattern[str]:
     """A name of ``SCALARS`` as a regular expression."""
     controls = [
-        f"{kind}_{m}_{s}" for kind in ("control", "control_energy") for m in schema.METRICS for s in ("mean", "std")
+        f"{kind}_{m}_{s}" for kind in ("control", "control_energy") for m in columns.METRICS for s in ("mean", "std")
     ]
-    metric = "|".join([*schema.METRICS, *controls])
+    metric = "|".join([*columns.METRICS, *controls])
     places = {"metric": metric, "T": r"[\d.]+", "l": r"\d+", "line": "operands|unembedding",
               "period_T|k_k": r"period_[\d.]+|k_\d+"}  # fmt: skip
     optional = re.sub(r"\[(.*?)\]", r"(?:\1)?", name)

@@ -203,7 +203,8 @@ def test_every_task_goes_through_every_instrument(tmp_path, trained, task):
     assert record["task"] == {"name": task, "p": p, "cyclic": cyclic, "commutative": commutative}
     assert found.array("final_logits").shape == (1, p)
     assert {row.writer for row in TABLES.values()} - {TABLES[name].writer for name in found.names("tables")} == {
-        "filter_grid"
+        "answers",
+        "filter_grid",
     }
     assert cyclic <= ({row["error"] for row in found.table("single_component_errors")} <= set(range(-11, 12)))
     right = {name.name: function for name, function in TASKS}[task]

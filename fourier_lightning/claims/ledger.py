@@ -13,9 +13,12 @@ from fourier_lightning.claims.verdict import Bound, Claim
 from fourier_lightning.readings import controls, paper
 from fourier_lightning.readings.filters import HARMLESS
 from fourier_lightning.readings.subjects import (
+    ANSWERS,
     fine_tuned,
     holds_pretrained,
     is_scratch,
+    only_answers,
+    prompted,
     rescued,
     untouched,
     uses_format,
@@ -85,6 +88,10 @@ def later(name: str, statement: str, where: str, paper: str, subject: str, needs
 
 
 MODELS = "models of the hub; not in this repository yet"
+PROMPTED = "weights of the hub: train.py experiment=prompted backbone=phi_2 embedding.tie=false (or backbone=gpt_j_6b)"
+CLOSED = "answers of such a model: fourier-lightning errors FILE.csv --model NAME --output DIR"
+TENS = "answer_summary: share of the wrong numbers; control: errors of the same sizes by chance"
+HALF = Bound(0.5, "above", "at least half of the errors")
 LABOUR = (
     "without low waves modulo 10 less within 10, in MLPs less in attention; without high waves the reverse of both; "
     "the less of the two"
@@ -143,7 +150,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("errors_multiples_of_10", "Without long waves in the MLPs, errors are multiples of 10.", "Figure 21a", "-",
           HOLDS, holds_pretrained,
           "filter_ablation: share of such errors; control: random directions of equal energy; chance 10 %",
-          filtered.tens_among_errors, Bound(0.5, "above", "at least half of the errors"),
+          filtered.tens_among_errors, HALF,
           fact="left_over(mlp, long)"),
     Claim("errors_small", "Without short waves in attention, all errors are below 6.", "Figure 21b", "100 %",
           HOLDS, holds_pretrained,
@@ -204,10 +211,13 @@ CLAIMS: tuple[Claim, ...] = (
           f"{HOLDS}, on multiplication", holds_pretrained, "as for figure 3, T = 10/3 in some attention or MLP",
           waves.writes("mlp", "attn", periods=paper.MULTIPLICATION_PERIODS), Bound(1.0, "above", "T = 10/3 is written"),
           tasks=("multiplication",)),
-    later("prompted_layers", "Phi-2 and GPT-J, prompted with 4 examples, write the same periods.", "Figures 9, 19", "-",
-          "Phi-2, GPT-J", MODELS),
-    later("prompted_errors", "Errors of prompted models are multiples of 10.", "section 5", "GPT-J 93 %, Phi-2 73 %",
-          "GPT-J, Phi-2", MODELS),
-    later("closed_errors", "So are those of closed models.", "section 5", "GPT-3.5 100 %, GPT-4 100 %, PaLM-2 87 %",
-          "GPT-3.5, GPT-4, PaLM-2", "models behind an interface; not in this repository"),
+    Claim("prompted_layers", "Phi-2 and GPT-J, prompted with 4 examples, write the same periods.", "Figures 9, 19",
+          "4 of 4 periods", "a pretrained model, prompted", prompted, PHASE, waves.writes("mlp", "attn"), THREE_OF_FOUR,
+          needs=PROMPTED),
+    Claim("prompted_errors", "Errors of prompted models are multiples of 10.", "section 5", "GPT-J 93 %, Phi-2 73 %",
+          "a pretrained model, prompted", prompted, TENS, measures.tens_in_answers, HALF, needs=PROMPTED,
+          about="learning", tasks=("addition", "addition_last_digit", "addition_first_digit")),
+    Claim("closed_errors", "So are those of closed models.", "section 5", "GPT-3.5 100 %, GPT-4 100 %, PaLM-2 87 %",
+          "a model of which only answers are known", only_answers, TENS, measures.tens_in_answers, HALF, needs=CLOSED,
+          about="learning", tasks=(ANSWERS,)),
 )  # fmt: skip

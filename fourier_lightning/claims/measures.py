@@ -6,9 +6,12 @@ A measure returns None where the record can't say: no number, no verdict.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fourier_lightning.readings import learning
+from fourier_lightning.readings import answers, learning
 from fourier_lightning.readings.filters import ADDS
 from fourier_lightning.record.runs import Run
+
+EXACT = 1_000_000  # draws that say as much as an exact distribution
+REACH = 1.96
 
 
 @dataclass(frozen=True)
@@ -71,3 +74,15 @@ def lens_gap(run: Run, peers: Sequence[Run]) -> Measured | None:
     if last["accuracy"] < ADDS:
         return Measured(0.0, blunt="the model does not add", detail=f"{last['accuracy']:.0%} exact at its end")
     return Measured(best["within_10"] - best["accuracy"], detail=f"after layer {best['layer']} {best['after']}")
+
+
+def tens_in_answers(run: Run, peers: Sequence[Run]) -> Measured | None:
+    """Share of a prompted model's errors that are multiples of ten; control: errors of the same sizes by chance."""
+    row = answers.summary(run)
+    if row is None or row["share"] is None:
+        return None
+    deviation = (row["expected_high"] - row["expected_low"]) / (2 * REACH)
+    detail = (
+        f"{row['errors']} errors of {row['prompts']} answers, {row['accuracy']:.0%} right; p = {row['p_value']:.2g}"
+    )
+    return Measured(row["share"], row["expected"], deviation, EXACT, row["errors"], detail=detail)

@@ -35,6 +35,7 @@ class Addition(Task):
         "what": "What is the sum of {a} and {b}? Answer:",
         "put": "Put together {a} and {b}. Answer:",
         "format": "{a},{b}+",  # the format task, appendix C.3
+        "equation": "{a}+{b}=",  # ours, for prompted models: what text on the web looks like
     }
 
     min_operand: int = 0

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from fourier_lightning.data.batches import Batches, Examples, concatenate, drawn_orders
+from fourier_lightning.data.digits import Axis, DigitOf, Digits
+from fourier_lightning.data.settings import check_settings, check_templates
+from fourier_lightning.data.shots import Asked, demonstrations, draw_shots, same_questions
 from fourier_lightning.data.split import SplitKind, split_rows
 from fourier_lightning.data.task import Task
 from fourier_lightning.data.tokens import (
@@ -33,7 +36,12 @@ class ArithmeticDataModule(pl.LightningDataModule):
             ``residues`` (last digits of answers) or ``carries`` (a pattern of them).
         split_seed: of the split, of each row's template and of its order of operands. Independent of the run's seed.
         number_style: the answer token, ``bare`` ("108") or ``space`` (" 108").
-        vocabulary: ``compact`` (only tokens that the task uses, same logits on them) or ``full``.
+        vocabulary: ``compact`` (only tokens that the task uses, same logits on them) or ``full``. With demonstrations,
+            or on an axis of digits, it is always the full one: a prompted model may say anything.
+        shots: demonstrations before every prompt, drawn with ``split_seed`` from the training rows, each in its row's
+            template, with its answer and a line break. They are the same everywhere, and no split asks them.
+        axis: the number line. ``number``: answers that are one token each; ``last_digit`` or ``first_digit``: one digit
+            of an answer, for tokenizers that split numbers into digits (see ``data.digits``).
         redraw_order: where a row stands for all orders of its operands, draw which of them comes first at each
             presentation in training rather than once for each row. Elsewhere the order is the row, and stays.
         batch_size: of training.
@@ -55,30 +63,48 @@ class ArithmeticDataModule(pl.LightningDataModule):
         split_seed: int = 0,
         number_style: NumberStyle = "bare",
         vocabulary: Literal["compact", "full"] = "compact",
+        shots: int = 0,
+        axis: Axis = "number",
         redraw_order: bool = False,
         batch_size: int = 16,
         eval_batch_size: int = 1024,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size)
-        self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
+        check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size, shots)
+        self.whole, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
+        self.task: Task = task if axis == "number" else DigitOf(task, axis)
         self.redraw_order, self.split_seed = redraw_order and task.unordered, split_seed
+        self.tokenizer, self.shots, self.axis = tokenizer, shots, axis
 
-        numbers = number_ids(tokenizer, task.p, number_style, task.size_key)  # first: it bounds the rows
+        if axis == "number":  # first: it bounds the rows
+            numbers = number_ids(tokenizer, task.p, number_style, task.size_key)
         self.operands = task.operands()  # (rows, k)
         parts = split_rows(task, self.operands, split, train_fraction, split_seed)
         self.split = dict(zip(("train", "val", "test"), parts, strict=True))
-        values = range(task.smallest, task.largest + 1)
-        encoded = self._encode(tokenizer, templates)
-        self.vocabulary: Vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact")
-
         rng = torch.Generator().manual_seed(split_seed)
         self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)  # (rows,)
         order = drawn_orders(*self.operands.shape, rng)
         self.shown = self.operands.gather(1, order) if task.unordered else self.operands  # (rows, k), as in the texts
-        self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
+        self.asks = same_questions(self.operands, task.commutative)  # (rows,)
         self._loaders: dict[tuple[str, str], list[Examples]] = {}
+
+        gap, before = "" if number_style == "bare" else " ", ""
+        if shots:
+            rows = draw_shots(self.split, self.asks, shots, split_seed)
+            self.split["train"] = self.split["train"][~torch.isin(self.split["train"], rows)]
+            solved = [task.templates[templates[index]] for index in self.template_of_row[rows].tolist()]
+            before = demonstrations(tokenizer, task, solved, self.shown[rows], gap)
+        self._texts = [before + task.templates[name] for name in templates]
+        self._digits = None if axis == "number" else Digits(tokenizer, task, gap)
+        self._templates: list[tuple[Tensor, Tensor]] = []
+        self.vocabulary: Vocabulary
+        if self._digits is not None:
+            self.vocabulary = self._digits.vocabulary()
+            return
+        encoded, values = self._encode(self._texts), range(task.smallest, task.largest + 1)
+        self.vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact" and not shots)
+        self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
 
     @property
     def p(self) -> int:
@@ -90,23 +116,19 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
         0 for unordered rows, and for tasks in which another order is another question.
         """
-        if not self.task.commutative:
-            return 0
-        powers = (self.task.largest + 1) ** torch.arange(self.operands.shape[1])
-        unordered = (self.operands.sort(dim=1).values * powers).sum(dim=1)  # one number for each unordered row
         held_out = torch.cat([self.split["val"], self.split["test"]])
-        return int(torch.isin(unordered[held_out], unordered[self.split["train"]]).sum())
+        return int(torch.isin(self.asks[held_out], self.asks[self.split["train"]]).sum())
 
-    def examples(self, split: Literal["train", "val", "test"]) -> list[Examples]:
-        """The rows of a split, grouped by prompt length."""
+    def examples(self, split: Literal["train", "val", "test"], axis: Axis | None = None) -> list[Examples]:
+        """The rows of a split, grouped by prompt length; ``axis``: of another number line than the data's own."""
         rows = self.split[split]
         by_length: dict[int, list[Examples]] = {}
-        for index in range(len(self._templates)):
-            group = self._fill(index, self.shown[rows[self.template_of_row[rows] == index]])
-            by_length.setdefault(group.prompt.shape[1], []).append(group)
+        for index in range(len(self._texts)):
+            for group in self._fill(index, self.shown[rows[self.template_of_row[rows] == index]], axis or self.axis):
+                by_length.setdefault(group.prompt.shape[1], []).append(group)
         return [concatenate(groups) for _, groups in sorted(by_length.items())]
 
-    def ask(self, tokenizer: Any, templates: list[str], smallest: int, largest: int) -> None:
+    def ask(self, templates: list[str], smallest: int, largest: int) -> None:
         """Ask a trained model something else: other templates, or operands of a smaller range.
 
         Vocabulary, number line and the rows of each split stay what they were when the model was trained.
@@ -114,8 +136,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
         Raises:
             ConfigError: no such template, tokens that the model hasn't, operands out of range, or an empty split.
         """
-        _check_templates(self.task, templates)
-        encoded = self._encode(tokenizer, templates)
+        check_templates(self.task, templates)
+        encoded = self._encode([self.task.templates[name] for name in templates])
         for name, (prompts, _) in zip(templates, encoded, strict=True):
             if not torch.isin(prompts, self.vocabulary.token_ids).all():
                 key = f"data.templates={templates}"
@@ -132,25 +154,39 @@ class ArithmeticDataModule(pl.LightningDataModule):
             rng = torch.Generator().manual_seed(self.split_seed)
             self.template_of_row = torch.randint(len(templates), (len(self.operands),), generator=rng)
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
+        self._texts = [self.task.templates[name] for name in templates]
 
-    def _encode(self, tokenizer: Any, templates: list[str]) -> list[tuple[Tensor, Tensor]]:
+    def _encode(self, texts: list[str]) -> list[tuple[Tensor, Tensor]]:
         """Each template's prompts and slots, see ``encode_template``."""
         task, values = self.task, range(self.task.smallest, self.task.largest + 1)
-        texts = [task.templates[name] for name in templates]
-        return [encode_template(tokenizer, text, values, task.operand_key, task.letters) for text in texts]
+        return [encode_template(self.tokenizer, text, values, task.operand_key, task.letters) for text in texts]
 
     def prompts_of(self, operands: list[tuple[int, ...]] | Tensor) -> Examples:
-        """Any operands (n, k) in range, in the first of the templates."""
-        return self._fill(0, torch.as_tensor(operands))
+        """Any operands (n, k) in range, in the first of the templates.
 
-    def _fill(self, template: int, operands: Tensor) -> Examples:
-        """A template with operands (n, k) in its slots."""
+        Raises:
+            ConfigError: digits give these prompts different lengths.
+        """
+        groups = self._fill(0, torch.as_tensor(operands), self.axis)
+        if len(groups) != 1:
+            shown = torch.as_tensor(operands).tolist()
+            raise ConfigError(f"prompts={shown}", "their numbers have different digits", "ask for one of them")
+        return groups[0]
+
+    def asked(self, split: Literal["train", "val", "test"]) -> Asked:
+        """The questions of a split for a model that answers in its own words."""
+        return Asked.of(self.tokenizer, self.vocabulary.token_ids, self.examples(split, "number"))
+
+    def _fill(self, template: int, operands: Tensor, axis: Axis) -> list[Examples]:
+        """A template with operands (n, k) in its slots, an entry for each length."""
+        if self._digits is not None:
+            return self._digits.questions(self._texts[template], operands, axis)
         prompts, slots = self._templates[template]
         rows = operands - self.task.smallest
         prompt = prompts[rows[:, 0]].clone()
         for row, slot in zip(rows.T, slots.tolist(), strict=True):
             prompt[:, slot] = prompts[row, slot]
-        return Examples(prompt, self.task.answers(operands), operands, slots.expand(len(operands), len(slots)))
+        return [Examples(prompt, self.task.answers(operands), operands, slots.expand(len(operands), len(slots)))]
 
     def on_device(self, split: Literal["train", "val", "test"]) -> list[Examples]:
         """``examples(split)`` on the trainer's device, moved there once."""
@@ -169,35 +205,6 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> Batches:
         return Batches(self.on_device("test"), self.eval_batch_size)
-
-
-def _check_settings(
-    task: Task,
-    templates: list[str],
-    train_fraction: float,
-    split_seed: int,
-    batch_size: int,
-    eval_batch_size: int,
-) -> None:
-    _check_templates(task, templates)
-    if not 0 < train_fraction <= 0.8 + 1e-9:
-        raise ConfigError(
-            f"data.train_fraction={train_fraction}",
-            "it is a share of all pairs, and the training split holds 0.8 of them",
-            "use a value above 0 and at most 0.8",
-        )
-    for key, value, least in (("batch_size", batch_size, 1), ("eval_batch_size", eval_batch_size, 1)):
-        if value < least:
-            raise ConfigError(f"data.{key}={value}", "too small", f"use {least} or more")
-    if not 0 <= split_seed < 2**32:
-        raise ConfigError(f"data.split_seed={split_seed}", "out of range", "use 0 or a positive integer below 2^32")
-
-
-def _check_templates(task: Task, templates: list[str]) -> None:
-    unknown = [name for name in templates if name not in task.templates]
-    if unknown or not templates:
-        known = ", ".join(task.templates)
-        raise ConfigError(f"data.templates={templates}", f"not templates: {unknown}", f"choose from {known}")
 
 
 def data_of(task: type[Task]) -> Callable[..., ArithmeticDataModule]:

@@ -31,6 +31,7 @@ class Subtraction(Task):
         "subtract": "Subtract {b} from {a}. Answer:",
         "difference": "What is the difference of {a} and {b}? Answer:",
         "format": "{a},{b}-",
+        "equation": "{a}-{b}=",
     }
 
     min_operand: int = 0

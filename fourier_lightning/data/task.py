@@ -62,6 +62,11 @@ class Task(ABC):
         return self.size_key
 
     @property
+    def operand_range(self) -> tuple[int, int]:
+        """Smallest and largest operand of the questions (of a digit's task those of the whole numbers)."""
+        return self.smallest, self.largest
+
+    @property
     def unordered(self) -> bool:
         """Whether a row stands for all orders of its operands: then (a, b) and (b, a) never part at a split."""
         return False

@@ -1,6 +1,7 @@
 """Instruments: what can be measured of a model. In a notebook: ``LogitLens()(View.of(model, data)).tables``."""
 
 from fourier_lightning.instruments.answer_phase import AnswerPhase
+from fourier_lightning.instruments.answers import Answers
 from fourier_lightning.instruments.base import Findings, Instrument, View
 from fourier_lightning.instruments.breakdown import Breakdown
 from fourier_lightning.instruments.direct_path import DirectPath
@@ -15,6 +16,7 @@ from fourier_lightning.instruments.logit_lens import LogitLens
 from fourier_lightning.instruments.single_component import SingleComponent
 
 __all__ = [
-    "AnswerPhase", "Breakdown", "DirectPath", "EmbeddingSpectrum", "FilterAblation", "FilterGrid", "FinalLogits",
+    "AnswerPhase", "Answers", "Breakdown", "DirectPath", "EmbeddingSpectrum", "FilterAblation", "FilterGrid",
+    "FinalLogits",
     "Findings", "InputWaves", "Instrument", "KnockOut", "LayerSpectrum", "LogitLens", "SingleComponent", "View",
 ]  # fmt: skip

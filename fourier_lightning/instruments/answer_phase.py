@@ -128,7 +128,7 @@ class AnswerPhase(Instrument):
         inverse, answers = [], []
         with capture(decoder, [*sites, decoder.final]) as seen:
             for batch in self.batches(view):
-                decoder.answer_logits(batch["prompt"])
+                decoder.answer_logits(batch["prompt"], share=True)
                 scale = decoder.norm_scale(seen[decoder.final])  # (B, 1)
                 phases = answer_phases(batch["answer"], periods).flatten(0, 1)
                 for site, total in sums.items():

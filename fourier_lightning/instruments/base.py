@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from fourier_lightning.data.batches import Batch, Batches, Examples
 from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.data.shots import Asked
 from fourier_lightning.data.task import Task
 from fourier_lightning.data.tokens import Vocabulary
 from fourier_lightning.errors import ConfigError
@@ -57,6 +58,7 @@ class View:
         examples: prompts, one entry for each prompt length.
         prompts_of: examples of any operands (n, k) that the task asks about, in the first template.
         final: whether these are the run's last weights, or the only ones: some tables are of these alone.
+        asked: the same questions for a prompted model, to be answered in its own words; None without demonstrations.
     """
 
     decoder: Decoder
@@ -65,6 +67,7 @@ class View:
     examples: Sequence[Examples]
     prompts_of: Callable[[Tensor], Examples]
     final: bool = True
+    asked: Callable[[], Asked] | None = None
 
     @classmethod
     def of(
@@ -87,7 +90,8 @@ class View:
         if len(data.vocabulary) > rows:
             problem = f"{len(data.vocabulary)} tokens, and the model has {rows}"
             raise ConfigError("data.vocabulary", problem, "make the data module with the model's own tokenizer")
-        return cls(decoder, data.task, data.vocabulary, data.on_device(split), data.prompts_of, final)
+        asked = (lambda: data.asked(split)) if data.shots else None
+        return cls(decoder, data.task, data.vocabulary, data.on_device(split), data.prompts_of, final, asked)
 
     @property
     def p(self) -> int:

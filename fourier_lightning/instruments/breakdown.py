@@ -51,7 +51,7 @@ def kinds_of(task: Task, operands: Tensor, answers: Tensor, bins: int) -> dict[s
     """The kind of each example (N,), and the first number of each kind (kinds + 1,), by what is asked of them."""
     kinds = {
         "answer": sizes(answers, 0, task.p - 1, bins),
-        "operand": sizes(operands.max(dim=1).values, task.smallest, task.largest, bins),
+        "operand": sizes(operands.max(dim=1).values, *task.operand_range, bins),
     }
     addends = task.addends(operands)
     if addends is None:

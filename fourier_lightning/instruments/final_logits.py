@@ -73,7 +73,8 @@ class FinalLogits(Instrument):
         Selection(cutoff=self.cutoff).check(fourier_basis(task.p, self.basis))
         for pair in self.prompts or []:
             if not task.allows(pair):
-                remedy = f"use {len(task.letters)} from {task.smallest} to {task.largest} that {task.name} asks about"
+                smallest, largest = task.operand_range
+                remedy = f"use {len(task.letters)} from {smallest} to {largest} that {task.name} asks about"
                 raise ConfigError(f"prompts={self.prompts}", f"{pair} are no operands of this task", remedy)
 
     def operands(self, view: View) -> Tensor:
@@ -89,7 +90,7 @@ class FinalLogits(Instrument):
         modules = {name: [Site(f"{name}_out", layer) for layer in range(decoder.n_layer)] for name in ("attn", "mlp")}
         with capture(decoder, [decoder.final, *modules["attn"], *modules["mlp"]]) as seen:
             asked = view.prompts_of(operands)
-            logits = decoder.uncapped(decoder.answer_logits(asked.prompt.to(view.device)))
+            logits = decoder.uncapped(decoder.answer_logits(asked.prompt.to(view.device), share=True))
         logits = logits[:, view.numbers].double().cpu()  # (prompts, p)
         found, basis = Findings(), view.basis(self.basis)
         unembedding = decoder.unembedding(view.numbers, fold=self.ln != "none")
@@ -107,7 +108,7 @@ class FinalLogits(Instrument):
         """How often the strongest waves alone, and random ones, peak at the answer."""
         groups = spread([group.to(view.device) for group in view.examples], self.many)
         asked = list(Batches(groups, self.batch_size))
-        said = [view.decoder.uncapped(view.decoder.answer_logits(batch["prompt"])) for batch in asked]
+        said = [view.decoder.uncapped(view.decoder.answer_logits(batch["prompt"], share=True)) for batch in asked]
         logits = torch.cat([one[:, view.numbers].double().cpu() for one in said])  # (prompts, p)
         answers, basis = torch.cat([batch["answer"].cpu() for batch in asked]), view.basis(self.basis)
         coefficient = logits @ basis.rows.T  # (prompts, rows)

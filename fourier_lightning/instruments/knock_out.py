@@ -93,7 +93,7 @@ class KnockOut(Instrument):
         basis = view.basis(self.filter.basis)
         total, count = torch.zeros(basis.n_components, dtype=torch.float64), 0
         for batch in self.batches(view):
-            logits = view.decoder.answer_logits(batch["prompt"])[:, view.numbers]
+            logits = view.decoder.answer_logits(batch["prompt"], share=True)[:, view.numbers]
             total += magnitudes(coefficients(logits, basis), basis).square().sum(dim=0).cpu()
             count += len(logits)
         return total / count

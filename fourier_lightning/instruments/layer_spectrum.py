@@ -121,7 +121,7 @@ class LayerSpectrum(Instrument):
         count = 0
         with capture(decoder, [*sites, final]) as seen:
             for batch in self.batches(view):
-                decoder.answer_logits(batch["prompt"])
+                decoder.answer_logits(batch["prompt"], share=True)
                 count += len(batch["answer"])
                 for site, total in sums.items():
                     states = decoder.scaled(seen[site], self.ln, seen[final])  # (B, d)

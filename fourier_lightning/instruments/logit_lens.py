@@ -38,7 +38,7 @@ class LogitLens(Instrument):
         tallies = [view.metrics() for _ in sites]
         with capture(decoder, [*sites, decoder.final]) as seen:
             for batch in self.batches(view):
-                decoder.answer_logits(batch["prompt"])
+                decoder.answer_logits(batch["prompt"], share=True)
                 final = seen[decoder.final]
                 resid = torch.zeros_like(final)
                 for site, tally in zip(sites, tallies, strict=True):

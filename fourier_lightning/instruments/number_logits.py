@@ -122,7 +122,7 @@ def number_logits(view: View, batches: Iterable[Batch]) -> NumberLogits:
     parts: list[list[Tensor]] = []
     with capture(decoder, [*sites["attn"], *sites["mlp"], decoder.final]) as seen:
         for batch in batches:
-            said, answers = decoder.answer_logits(batch["prompt"]).double(), batch["answer"]
+            said, answers = decoder.answer_logits(batch["prompt"], share=True).double(), batch["answer"]
             logits = decoder.uncapped(said[:, numbers])
             added = []
             for kind in KINDS:

@@ -174,7 +174,7 @@ def contributions(view: View, batches: Iterable[Batch]) -> dict[str, Tensor]:
     moments = {name: torch.zeros(decoder.width, decoder.width, dtype=torch.float64) for name in sites}
     with capture(decoder, [decoder.final, *sites["attn"], *sites["mlp"]]) as seen:
         for batch in batches:
-            decoder.answer_logits(batch["prompt"])
+            decoder.answer_logits(batch["prompt"], share=True)
             for name, places in sites.items():
                 states = torch.cat([decoder.scaled(seen[site], "frozen", seen[decoder.final]) for site in places])
                 moments[name] += (states.T @ states).cpu()

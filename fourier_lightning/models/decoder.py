@@ -11,9 +11,9 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from fourier_lightning.models.architectures import NAMES, PER_LAYER, Architecture, Site, architecture_of
+from fourier_lightning.models.continued import begun, following, shared
 from fourier_lightning.models.gpt2_fast import answer_logits
 
 LnMode = Literal["frozen", "none", "recomputed"]
@@ -147,31 +147,35 @@ class Decoder:
 
     # Passes
 
-    def answer_logits(self, prompt: Int[Tensor, "B L"], past: Any = None) -> Float[Tensor, "B V"]:
+    def answer_logits(self, prompt: Int[Tensor, "B L"], past: Any = None, share: bool = False) -> Float[Tensor, "B V"]:
         """Logits after the last token of each prompt.
 
         Args:
             prompt: (B, L) token rows, all of the same length.
             past: ``prefix`` of the same prompts: the last position alone is computed, for an intervention there. It
                 is left as it came, and can be continued again.
+            share: compute what all prompts begin with (demonstrations) in a pass of its own, once. Not under an
+                intervention: it would act on that pass, too.
         """
         if past is None:
+            if share and shared(prompt):
+                past, done = begun(self.net, prompt)
+                return following(self.net, prompt[:, done:], past)
             if self.config.model_type == "gpt2":
                 return answer_logits(self.net, prompt)
             return self.net(prompt, logits_to_keep=1, use_cache=False).logits[:, -1]
         length = prompt.shape[1] - 1
         try:
-            return self.net(prompt[:, -1:], past_key_values=past, logits_to_keep=1, use_cache=True).logits[:, -1]
+            return following(self.net, prompt[:, -1:], past)
         finally:  # an exception half-way leaves some layers longer than others
             for layer in past.layers:
                 layer.crop(length - layer.get_seq_length())
 
     def prefix(self, prompt: Int[Tensor, "B L"]) -> Any:
         """Keys and values of every block at all positions but the last, for ``answer_logits``."""
-        past = DynamicCache(config=self.config)
-        past.activate_past_recording()  # a layer with a window would forget what a second continuation needs
-        if prompt.shape[1] > 1:
-            self.net(prompt[:, :-1], past_key_values=past, logits_to_keep=1, use_cache=True)
+        past, done = begun(self.net, prompt)
+        if prompt.shape[1] - 1 > done:
+            following(self.net, prompt[:, done:-1], past)
         return past
 
     # Modules

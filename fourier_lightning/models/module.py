@@ -64,11 +64,11 @@ class AdditionModule(pl.LightningModule):
         """Answer logits (B, V) of prompts (B, L)."""
         return self.decoder.answer_logits(prompt)
 
-    def loss_and_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean loss of a batch and its answer logits (B, V)."""
+    def loss_and_logits(self, batch: Batch, share: bool = False) -> tuple[Tensor, Tensor]:
+        """Mean loss of a batch and its answer logits (B, V); ``share``: see ``Decoder.answer_logits``."""
         prompt, target = batch["prompt"], self.numbers[batch["answer"]]
         if self.loss_scope == "answer":
-            logits = self(prompt)
+            logits = self.decoder.answer_logits(prompt, share=share)
             return F.cross_entropy(logits, target), logits
         logits = self.net(prompt).logits  # (B, L, V): each position predicts the next token
         targets = torch.cat([prompt[:, 1:], target[:, None]], dim=1)
@@ -97,7 +97,7 @@ class AdditionModule(pl.LightningModule):
 
     def _evaluate(self, split: str, batch: Batch) -> None:
         with torch.autocast(self.device.type, enabled=False):  # in bf16 the two likeliest numbers can tie
-            loss, logits = self.loss_and_logits(batch)
+            loss, logits = self.loss_and_logits(batch, share=True)
         self.metrics[f"{split}_metrics"].update(logits, batch["answer"], self.numbers, loss)
 
     def _log_metrics(self, split: str, prog_bar: bool = False) -> None:

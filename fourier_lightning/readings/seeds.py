@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fourier_lightning.fourier import shares
+from fourier_lightning.readings.subjects import ANSWERS
 from fourier_lightning.record.labels import prompt_style
 from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run, by_label
@@ -36,10 +38,7 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a proportion of n examples."""
-    from scipy.stats import binomtest
-
-    found = binomtest(round(min(1.0, max(0.0, share)) * n), n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    return shares.wilson(round(min(1.0, max(0.0, share)) * n), n)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 def finished(runs: Sequence[Run]) -> list[Run]:
     """The models of runs that came to their end, each with all that any of its runs has measured."""
-    return models(run for run in runs if run.status == "finished" and run.config)
+    return models(run for run in runs if run.status == "finished" and (run.config or run.task["name"] == ANSWERS))
 
 
 def final(runs: Sequence[Run], metric: str) -> list[float]:

@@ -2,6 +2,8 @@
 
 from fourier_lightning.record.runs import Run
 
+ANSWERS = "answers"  # the task of a record that holds no more than these
+
 
 def is_scratch(run: Run) -> bool:
     """From scratch, its table too."""
@@ -31,6 +33,16 @@ def untouched(run: Run) -> bool:
 def uses_format(run: Run) -> bool:
     """Whether the prompts are "a,b+" (appendix C.3)."""
     return bool(run.config["data"]["templates"] == ["format"])
+
+
+def prompted(run: Run) -> bool:
+    """A pretrained model as it is, asked with demonstrations."""
+    return run.arm.as_is and run.config.get("data", {}).get("shots", 0) > 0
+
+
+def only_answers(run: Run) -> bool:
+    """Answers of a model that nothing else is known of (``fourier-lightning errors``)."""
+    return bool(run.task["name"] == ANSWERS)
 
 
 def multiplies(run: Run) -> bool:

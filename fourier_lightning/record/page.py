@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from fourier_lightning.record.schema import ARRAYS, AXES, LINES, RUN, SCALARS, TABLES, WEIGHTS, Column
+from fourier_lightning.record.columns import WEIGHTS, Column
+from fourier_lightning.record.schema import ARRAYS, AXES, LINES, RUN, SCALARS, TABLES
 
 
 def markdown() -> str:

@@ -28,7 +28,7 @@ class RunRecord:
 
     Args:
         run_dir: the run directory; ``record/`` is made inside it, replacing an earlier run's.
-        config: the resolved configuration.
+        config: the resolved configuration; empty of answers that no run of ours gave.
         overrides: the command-line overrides that made it.
         resumed_at: step of the checkpoint that the run continues; earlier lines of metrics and tables stay.
         about: further entries of run.json that are known from the start.
@@ -55,8 +55,8 @@ class RunRecord:
         self.run: dict[str, Any] = {
             "status": "running",
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "name": config["name"],
-            "seed": config["seed"],
+            "name": config.get("name"),
+            "seed": config.get("seed"),
             "overrides": overrides,
             **(about or {}),
             "metrics": {},
