@@ -43,7 +43,8 @@ def test_four_questions_are_answered_in_sentences(answers):
     ]
     assert "94.96 points ahead of <b>scratch</b>" in arm[0]
     assert (
-        "MLPs write T = 2, 2.5, 5, 10, 200 in each of 5 seeds; attention writes T = 2.5, 5 in 3 of 5 seeds" in periods[0]
+        "MLPs write T = 2, 2.5, 5, 10, 200 in each of 5 seeds; attention writes T = 2.5, 5 in 3 of 5 seeds"
+        in periods[0]
     )
     assert filters[0].startswith(
         "Without long waves: the residue stays, the size goes (input 100 / 26 %, random 37 / 51 %;"
