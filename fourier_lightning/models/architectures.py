@@ -115,6 +115,19 @@ ARCHITECTURES = {
     "qwen2": Architecture(
         blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms"
     ),
+    "qwen3": Architecture(
+        blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms"
+    ),
+    "smollm3": Architecture(
+        blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms"
+    ),
+    "olmo2": Architecture(  # normalises what a branch says before it is added, and nothing before the branch
+        blocks="model.layers",
+        attn_out="post_attention_layernorm",
+        mlp_out="post_feedforward_layernorm",
+        ln_final="model.norm",
+        norm="rms",
+    ),
     "phi": Architecture(  # one dropout module for both branches: in evaluation mode these are what is added
         blocks="model.layers",
         attn_out="self_attn.dense",
@@ -130,7 +143,17 @@ ARCHITECTURES = {
         ln_final="model.norm",
         norm="rms",
     ),
+    "gemma": Architecture(
+        blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms+1"
+    ),
     "gemma2": Architecture(  # normalises what a branch says before it is added
+        blocks="model.layers",
+        attn_out="post_attention_layernorm",
+        mlp_out="post_feedforward_layernorm",
+        ln_final="model.norm",
+        norm="rms+1",
+    ),
+    "gemma3_text": Architecture(
         blocks="model.layers",
         attn_out="post_attention_layernorm",
         mlp_out="post_feedforward_layernorm",
@@ -152,6 +175,7 @@ ARCHITECTURES = {
 REFUSED = {
     "falcon": "they add the residual stream inside their modules: no module's output is what a branch adds",
     "bloom": "they add the residual stream inside their modules: no module's output is what a branch adds",
+    "gemma3": "it reads images, too: save its language model (gemma3_text) by itself",
 }
 
 
