@@ -179,6 +179,13 @@ REFUSED = {
 }
 
 
+# Models that read both ways: there is no next token, so that of them the table of numbers alone can be looked at.
+ENCODERS = (
+    *("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "deberta-v2", "mpnet", "albert"),
+    "modernbert",
+)
+
+
 def architecture_of(config: Any, key: str | None = None) -> Architecture:
     """The row of a model's configuration.
 
@@ -191,6 +198,9 @@ def architecture_of(config: Any, key: str | None = None) -> Architecture:
     """
     kind = config.model_type
     row = ARCHITECTURES.get(kind)
+    if kind in ENCODERS:
+        remedy = "use fit=false instruments=embedding_spectrum, and no model= or embedding="
+        raise ConfigError(key or f"model_type={kind}", "an encoder: it predicts no next token", remedy)
     problem = REFUSED.get(kind) if row is None else row.refuses(config)
     if row is None or problem:
         problem = problem or f"no architecture {kind!r} is known here"
