@@ -16,11 +16,13 @@ ASKED = {"data.templates", "data.min_operand", "data.max_operand"}  # what an ev
 TRAINING = ("optimizer.", "data.train_fraction", "data.redraw_order", "model.dropout", "model.loss")
 SIZES = ("model.n_layer", "model.width", "model.n_head")  # what size= sets
 
+NEWER = {"backbone.dtype": "float32", "backbone.revision": None}  # what checkpoints of older revisions don't mention
+
 
 def flat(config: dict[str, Any]) -> dict[str, Any]:
     """The groups that make up a model, flat: {"model.width": 128, ...}, with the seed."""
     settings = {f"{group}.{key}": value for group in MADE_OF for key, value in config[group].items()}
-    return {**settings, "seed": config["seed"]}
+    return {**NEWER, **settings, "seed": config["seed"]}
 
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ COMMANDS = {
     "figures": "the paper's figures, drawn from runs",
     "claims": "which of the paper's claims hold in these runs?",
     "calibrate": "how often are the rules for those claims right? On models of known mechanism",
+    "audit": "which numbers are single tokens of a backbone, and which tasks fit it",
     "dashboard": "lay out a W&B workspace for a project of runs",
 }
 USAGE = """usage: fourier-lightning COMMAND [...]

@@ -25,7 +25,15 @@ SIZES = {
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": WIDTH},
 }
 
-TIED = ("gpt2", "gpt_neo", "smollm3", "gemma", "gemma2", "gemma3_text", "opt")  # of these the input table is the unembedding, too
+TIED = (
+    "gpt2",
+    "gpt_neo",
+    "smollm3",
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "opt",
+)  # of these the input table is the unembedding, too
 
 
 def tiny_model(name: str, **settings):

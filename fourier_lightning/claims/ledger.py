@@ -16,6 +16,7 @@ from fourier_lightning.readings.subjects import (
     fine_tuned,
     holds_pretrained,
     is_scratch,
+    of_another_family,
     rescued,
     untouched,
     uses_format,
@@ -28,6 +29,10 @@ FT, SCRATCH, RESCUE = (
     "scratch with the pretrained embedding",
 )
 HOLDS = "a model trained with the pretrained number rows"
+OTHERS = (
+    "the number rows of another family's model, as they come: its weights are on the hub "
+    "(python train.py fit=false backbone=roberta instruments=embedding_spectrum; backbone=phi_2 test=false the same)"
+)
 EXACT = "accuracy on the test split"
 SPECTRUM = (
     "embedding_periods, embedding_spectrum: share of T = 2, 2.5, 5, 10 at which the number rows are beyond three "
@@ -194,8 +199,9 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("format_task", "The format task \"a,b+\" shows the same periods in the layers.", "Figures 17, 18",
           "4 of 4 periods", f"{FT} on \"a,b+\"", lambda run: fine_tuned(run) and uses_format(run),
           PHASE, waves.writes("mlp", "attn"), THREE_OF_FOUR, fact="writes(any, short)"),
-    later("other_embeddings", "RoBERTa's and Phi-2's number embeddings have the same outliers.", "Figure 15", "-",
-          "RoBERTa, Phi-2", MODELS),
+    Claim("other_embeddings", "RoBERTa's and Phi-2's number embeddings have the same outliers.", "Figure 15", "-",
+          OTHERS, of_another_family, SPECTRUM, waves.embedding_outliers(), THREE_OF_FOUR, about="table",
+          fact="table_has_lines"),
     later("multiplication_accuracy", "Fine-tuned, the model multiplies.", "appendix C.2", "74.58 %", FT, TASK),
     later("multiplication_periods", "Multiplication adds T = 3.3 to the periods.", "Figure 16", "T = 3.3",
           FT, TASK),

@@ -112,7 +112,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         Raises:
             ConfigError: no such template, tokens that the model hasn't, operands out of range, or an empty split.
         """
-        _check_templates(self.task, templates)
+        check_templates(self.task, templates)
         values = range(self.task.smallest, self.task.largest + 1)
         encoded = [
             encode_template(tokenizer, self.task.templates[name], values, self.task.size_key) for name in templates
@@ -174,7 +174,7 @@ def _check_settings(
     batch_size: int,
     eval_batch_size: int,
 ) -> None:
-    _check_templates(task, templates)
+    check_templates(task, templates)
     if not 0 < train_fraction <= 0.8 + 1e-9:
         raise ConfigError(
             f"data.train_fraction={train_fraction}",
@@ -188,7 +188,12 @@ def _check_settings(
         raise ConfigError(f"data.split_seed={split_seed}", "out of range", "use 0 or a positive integer below 2^32")
 
 
-def _check_templates(task: Task, templates: list[str]) -> None:
+def check_templates(task: Task, templates: list[str]) -> None:
+    """Refuse templates that the task hasn't, and none at all.
+
+    Raises:
+        ConfigError: naming those that there are.
+    """
     unknown = [name for name in templates if name not in task.templates]
     if unknown or not templates:
         known = ", ".join(task.templates)
@@ -220,5 +225,6 @@ def data_of(task: type[Task]) -> Callable[..., ArithmeticDataModule]:
 
     keywords = [one.replace(kind=one.KEYWORD_ONLY) for name, one in both.items() if name != "tokenizer"]
     build.__signature__ = inspect.Signature([both["tokenizer"], *keywords])  # type: ignore[attr-defined]
+    build.task = task  # type: ignore[attr-defined]  # for ``audit``: the same at other sizes
     build.__annotations__ = {name: one.annotation for name, one in both.items()}
     return build

@@ -46,6 +46,8 @@ class EmbeddingSpectrum(Instrument):
         every_n_epochs: cadence.
     """
 
+    rows_alone = True
+
     def __init__(
         self,
         periods: list[Period],
