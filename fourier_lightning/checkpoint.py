@@ -15,7 +15,8 @@ ASKED = {"data.templates", "data.min_operand", "data.max_operand"}  # what an ev
 # Evaluation takes a checkpoint of any training: the rows that it is tested on are the same.
 TRAINING = ("optimizer.", "data.train_fraction", "data.redraw_order", "model.dropout", "model.loss")
 # settings that older configurations lack, as they were before they had a name
-BEFORE = {"data.split": "random", "data.shots": 0, "data.axis": "number"}
+BEFORE = {"data.split": "random", "data.shots": 0, "data.axis": "number", "backbone.dtype": "float32",
+          "backbone.revision": None}  # fmt: skip
 SIZES = ("model.n_layer", "model.width", "model.n_head")  # what size= sets
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "claims": "which of the paper's claims hold in these runs?",
     "errors": "what does a model get wrong? The errors of any model, from a table of its answers",
     "calibrate": "how often are the rules for those claims right? On models of known mechanism",
+    "audit": "which numbers are single tokens of a backbone, and which tasks fit it",
     "dashboard": "lay out a W&B workspace for a project of runs",
 }
 USAGE = """usage: fourier-lightning COMMAND [...]

@@ -20,7 +20,7 @@ from beartype.door import is_bearable
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning.errors import ConfigError, ConfigErrors
@@ -41,6 +41,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "tags": list[str],
 }
 TARGETS = ("backbone", "data", "embedding", "model", "optimizer", "filter", "trainer")
+MODEL_CHOICES = ("model", "size", "embedding", "experiment", "sweep")  # groups that say which model a run is about
 NODES = ("paths", *TARGETS, "callbacks", "logger")
 _NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a valid float, as everywhere in Python
 
@@ -101,11 +102,25 @@ def load_config(overrides: list[str] | None = None, output_dir: str | Path | Non
 
 
 def take_settings(cfg: DictConfig, overrides: list[str]) -> None:
-    """Give an evaluation of a checkpoint the settings of the model that is in it, see ``checkpoint.adopt``."""
-    if not cfg.fit and cfg.ckpt_path is not None:
+    """Give an evaluation the settings of its model: of a checkpoint's, see ``checkpoint.adopt``, or of the backbone's.
+
+    Without a checkpoint, and with no choice of a model, it is about the backbone as it comes (``model=pretrained``),
+    whose unembedding is its own or its table, as it is.
+    """
+    if cfg.fit:
+        return
+    if cfg.ckpt_path is not None:
         from fourier_lightning.checkpoint import adopt
 
         adopt(cfg, overrides, load_config())
+        return
+    given = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    if not any(key.partition(".")[0] in MODEL_CHOICES for key in given):
+        as_it_comes = load_config(["model=pretrained"])
+        with open_dict(cfg):
+            cfg.model, cfg.embedding = as_it_comes.model, as_it_comes.embedding
+    if OmegaConf.select(cfg, "model.body") == "pretrained" and "embedding.tie" not in given:
+        cfg.embedding.tie = None
 
 
 def check_config(cfg: DictConfig) -> None:

@@ -1,5 +1,6 @@
 """What a run prints: the model before, the results after."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from fourier_lightning.readings.effects import effects
 from fourier_lightning.record.runs import Run, read_run
 
 
-def print_setup(parameters: list[dict[str, Any]], data: ArithmeticDataModule, title: str) -> None:
-    """The parameter table (trainable and frozen) and the data in a line."""
+def print_setup(
+    parameters: list[dict[str, Any]], data: ArithmeticDataModule, title: str, notes: Sequence[str] = ()
+) -> None:
+    """The parameter table (trainable and frozen), the data in a line, and what else was chosen for this run."""
     table = Table(title=title, title_justify="left")
     table.add_column("part")
     for column in ("parameters", "trainable", "frozen"):
@@ -34,6 +37,8 @@ def print_setup(parameters: list[dict[str, Any]], data: ArithmeticDataModule, ti
     sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in data.split.items())
     rows = f"{len(data.operands):,} {'pairs' if len(data.task.letters) == 2 else 'rows'}"
     console.print(f"{rows}: {sizes}; answers 0..{data.p - 1}; {len(data.vocabulary)} tokens")
+    for note in notes:
+        console.print(note, soft_wrap=True)
 
 
 def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds: float) -> None:
@@ -47,7 +52,8 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
     for name in NumberMetrics.names:
         style = "bold" if name == "accuracy" else None
         table.add_row(name, *(f"{metrics[f'{split}/{name}']:.4f}" for split in splits), style=style)
-    console.print(table)
+    if splits:  # an encoder is not asked anything
+        console.print(table)
     print_findings(console, read_run(Path(run_dir)))
     console.print(f"Everything this run wrote: {run_dir}", soft_wrap=True)
     console.print(f"To look at it: fourier-lightning report {run_dir}", soft_wrap=True)

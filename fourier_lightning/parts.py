@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fourier_lightning.checkpoint import check_checkpoint, trained_data
 from fourier_lightning.config import check_config, suggestion
 from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.defaults import as_it_comes_in_words, check_precision, choose_size, make
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.base import Instrument
 from fourier_lightning.metrics import NumberMetrics
@@ -24,7 +25,14 @@ from fourier_lightning.optim import OptimizerSettings
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run is made of, checked, with no weight read and no file written."""
+    """What a run is made of, checked, with no weight read and no file written.
+
+    Attributes:
+        network: the configuration of the model; None of an encoder, of which the input table alone is looked at.
+        as_it_comes: whether all of the model is the backbone's, and nothing will be written into it.
+        dtype: of its blocks.
+        notes: what was chosen for this run that its settings left open, in words.
+    """
 
     backbone: Backbone
     data: ArithmeticDataModule
@@ -33,19 +41,20 @@ class Parts:
     optimizer: OptimizerSettings
     network: Any
     instruments: dict[str, Instrument]
-
-
-def make(node: DictConfig, **kwargs: Any) -> Any:
-    """Instantiate a config node as plain Python, so that what its constructor raises arrives unwrapped."""
-    return instantiate(node, _partial_=True, _convert_="all")(**kwargs)
+    as_it_comes: bool = False
+    dtype: str = "float32"
+    notes: tuple[str, ...] = ()
 
 
 def prepare(cfg: DictConfig) -> Parts:
     """Check every setting and build what costs nothing to build. Writes no file.
 
+    What the settings leave to the backbone (``data.max_operand=auto``, ``embedding.tie=null``) is filled in, in place.
+
     Raises:
         ConfigError: with one line for each setting that can't work.
     """
+    notes = choose_size(cfg)
     check_config(cfg)
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
     check_callbacks(cfg)
@@ -57,12 +66,38 @@ def prepare(cfg: DictConfig) -> Parts:
         check_checkpoint(cfg)
     check_prompted(cfg, model)
     data = make_data(cfg, backbone)
+    if backbone.is_encoder() and not cfg.fit and model.body == "pretrained":
+        return encoder_parts(cfg, backbone, data, model, embedding, optimizer, notes)
+    if embedding.tie is None:
+        cfg.embedding.tie = model.body == "random" or backbone.config().tie_word_embeddings
+        embedding = make(cfg.embedding)
+    evaluated = not cfg.fit and cfg.ckpt_path is None
+    as_it_comes = evaluated and (model.body, embedding.positions) == ("pretrained", "pretrained")
+    check_precision(cfg, as_it_comes)
     longest = max(group.prompt.shape[1] for group in data.examples("test"))
     longest += cfg.callbacks.get("answers", {}).get("most", 0) if data.shots else 0
     network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
     embedding.check(data.p, network.hidden_size)
     instruments = make_instruments(cfg, data, network.hidden_size)
-    return Parts(backbone, data, model, embedding, optimizer, network, instruments)
+    dtype = str(backbone.precision()).removeprefix("torch.") if as_it_comes else "float32"
+    notes += (as_it_comes_in_words(backbone, network, dtype),) if as_it_comes else ()
+    return Parts(backbone, data, model, embedding, optimizer, network, instruments, as_it_comes, dtype, notes)
+
+
+def encoder_parts(cfg: DictConfig, backbone: Backbone, data: ArithmeticDataModule, *settings: Any) -> Parts:
+    """The parts of a run that looks at an encoder's input table.
+
+    Raises:
+        ConfigError: an instrument that looks at anything else.
+    """
+    *settings, notes = settings
+    instruments = make_instruments(cfg, data, backbone.row_width())
+    for name, instrument in instruments.items():
+        if not instrument.rows_alone:
+            problem = f"{backbone.name} is an encoder: there is no position where an answer would come"
+            raise ConfigError(f"callbacks.{name}", problem, "use instruments=embedding_spectrum")
+    note = f"{backbone.name} is an encoder: its number rows are looked at, and it is not asked anything"
+    return Parts(backbone, data, *settings, None, instruments, as_it_comes=True, notes=(*notes, note))
 
 
 def make_data(cfg: DictConfig, backbone: Backbone) -> ArithmeticDataModule:
@@ -140,6 +175,11 @@ def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
                 "a run uses one device: the whole data set lives on it",
                 f"use trainer.{key}=1 and run seeds side by side with -m",
             )
+    if settings.get("precision") in ("bf16-true", "16-true"):
+        remedy = "use bf16-mixed or 32-true; to measure in half precision, fit=false backbone.dtype=bfloat16"
+        raise ConfigError(
+            f"trainer.precision={settings.precision}", "half-precision weights lose small updates", remedy
+        )
     # Values that Lightning takes and stumbles over later.
     for key, least in (("gradient_clip_val", 0), ("check_val_every_n_epoch", 1), ("log_every_n_steps", 0)):
         if (settings.get(key) if settings.get(key) is not None else least) < least:

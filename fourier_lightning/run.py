@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from transformers.initialization import no_init_weights
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
@@ -18,7 +20,7 @@ from fourier_lightning.checkpoint import load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
-from fourier_lightning.models.module import AdditionModule
+from fourier_lightning.models.module import AdditionModule, TableModule
 from fourier_lightning.parts import Parts, make, make_trainer, prepare
 from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.models import new_card
@@ -32,7 +34,7 @@ def make_callbacks(cfg: DictConfig, measurements: dict[str, Measurement], bar: b
     return [callback for callback in callbacks if not (hidden and isinstance(callback, ProgressBar))]
 
 
-def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> AdditionModule:
+def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> AdditionModule | TableModule:
     """The LightningModule with its starting weights; the same seed gives the same weights.
 
     Args:
@@ -40,17 +42,22 @@ def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> 
     """
     pl.seed_everything(seed, workers=True, verbose=False)
     vocabulary = parts.data.vocabulary
-    module = AdditionModule(
-        network=parts.network.to_dict(),
-        token_ids=vocabulary.token_ids.tolist(),
-        numbers=vocabulary.numbers.tolist(),
-        optimizer=asdict(parts.optimizer),
-        freeze_table=parts.embedding.freeze,
-        loss=parts.model.loss,
-        run=run,
-        cyclic=parts.data.task.cyclic,
-    )
-    initialise(module.decoder, parts.backbone, vocabulary, parts.model, parts.embedding, seed)
+    if parts.network is None:
+        return TableModule(parts.backbone.load_table().weight.detach()[vocabulary.token_ids].float())
+    # Of a backbone as it comes nothing is random: memory that is not written costs nothing.
+    with no_init_weights() if parts.as_it_comes else nullcontext():
+        module = AdditionModule(
+            network=parts.network.to_dict(),
+            token_ids=vocabulary.token_ids.tolist(),
+            numbers=vocabulary.numbers.tolist(),
+            optimizer=asdict(parts.optimizer),
+            freeze_table=parts.embedding.freeze,
+            loss=parts.model.loss,
+            run=run,
+            cyclic=parts.data.task.cyclic,
+            dtype=parts.dtype,
+        )
+    initialise(module.decoder, parts.backbone, vocabulary, parts.model, parts.embedding, seed, share=parts.as_it_comes)
     return module
 
 
@@ -108,7 +115,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         device = describe_device(trainer.strategy.root_device)
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         if verbose:
-            console.print_setup(parameters, parts.data, cfg.name)
+            console.print_setup(parameters, parts.data, cfg.name, parts.notes)
         metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
         metrics |= {name: value for one in measured.values() for name, value in one.metrics.items()}
         step = trainer.global_step if cfg.fit else step
@@ -132,7 +139,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
 
 
 def fit_and_test(
-    cfg: DictConfig, trainer: pl.Trainer, module: AdditionModule, data: ArithmeticDataModule, clock: Clock
+    cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: ArithmeticDataModule, clock: Clock
 ) -> dict[str, float]:
     """Fit (from a checkpoint if one is given), then measure the final weights on validation and test."""
     if cfg.fit:

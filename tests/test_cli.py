@@ -98,7 +98,7 @@ OTHER_MISTAKES = {
     "model=scratch": "model=scratch: no such command; did you mean fourier-lightning train model=scratch?",
     "-m seed=0,1": "-m: no such command; did you mean fourier-lightning train -m seed=0,1?",
     "reprot": "reprot: no such command; did you mean report?",
-    "xyz": "xyz: no such command; choose from train, report, figures, claims, calibrate, dashboard",
+    "xyz": "xyz: no such command; choose from train, report, figures, claims, calibrate, audit, dashboard",
     "train --multirum": "--multirum: no such option; did you mean --multirun?",
     "train --cfg foo": "--cfg/-c: invalid choice: 'foo' (choose from 'job', 'hydra', 'all'); see fourier",
     "train --config-name": "--config-name/-cn: expected one argument; see fourier-lightning train --help",

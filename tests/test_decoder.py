@@ -83,6 +83,7 @@ def test_sites_are_what_their_names_say(decoder):
 def test_transformer_lens_sees_the_same_at_every_site(decoder, tokenizer):
     """TransformerLens 4 has an adapter for each architecture, written by others."""
     bridge = pytest.importorskip("transformer_lens.model_bridge").TransformerBridge
+    decoder.config.architectures = [type(decoder.net).__name__]  # as in a saved directory: the bridge goes by it
     theirs = bridge.boot_transformers("tiny", hf_model=deepcopy(decoder.net), tokenizer=tokenizer)
     sites = [site for site in SITES if site.name in ORACLE]
     with torch.no_grad(), capture(decoder, sites, "all") as seen:

@@ -58,7 +58,7 @@ def test_an_architecture(written):
     files, _ = written("An architecture")
     for name in files:
         importlib.import_module(name.removesuffix(".py"))  # the last of them checks the sum
-    assert "olmo2" in architectures.ARCHITECTURES and len(files) == 2
+    assert "olmo3" in architectures.ARCHITECTURES and len(files) == 2
 
 
 @pytest.mark.parametrize("title", ["A task", "An instrument"])

@@ -14,13 +14,26 @@ SIZES = {
     "llama": {"intermediate_size": 48, "num_key_value_heads": 2},
     "mistral": {"intermediate_size": 48, "num_key_value_heads": 2},
     "qwen2": {"intermediate_size": 48, "num_key_value_heads": 2},
+    "qwen3": {"intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 8},
+    "smollm3": {"intermediate_size": 48, "no_rope_layers": [1, 0], "num_key_value_heads": 2, "pad_token_id": None},
+    "olmo2": {"intermediate_size": 48, "num_key_value_heads": 2, "pad_token_id": None},
     "phi": {"intermediate_size": 48},
     "phi3": {"intermediate_size": 48, "pad_token_id": None},
+    "gemma": {"intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 8},
     "gemma2": {"intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 8, "final_logit_softcapping": 5.0},
+    "gemma3_text": {"intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": WIDTH},
 }
 
-TIED = ("gpt2", "gpt_neo", "gemma2", "opt")  # of these the input table is the unembedding, too
+TIED = (
+    "gpt2",
+    "gpt_neo",
+    "smollm3",
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "opt",
+)  # of these the input table is the unembedding, too
 
 
 def tiny_model(name: str, **settings):

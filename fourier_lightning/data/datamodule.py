@@ -222,5 +222,6 @@ def data_of(task: type[Task]) -> Callable[..., ArithmeticDataModule]:
 
     keywords = [one.replace(kind=one.KEYWORD_ONLY) for name, one in both.items() if name != "tokenizer"]
     build.__signature__ = inspect.Signature([both["tokenizer"], *keywords])  # type: ignore[attr-defined]
+    build.task = task  # type: ignore[attr-defined]  # for ``audit``: the same at other sizes
     build.__annotations__ = {name: one.annotation for name, one in both.items()}
     return build

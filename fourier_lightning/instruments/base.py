@@ -27,6 +27,7 @@ from fourier_lightning.fourier.basis import Basis, BasisKind, fourier_basis
 from fourier_lightning.fourier.filters import FilterMaker, FilterSettings
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.decoder import Decoder
+from fourier_lightning.models.tables import Tables
 
 Split = Literal["train", "val", "test"]
 Row = dict[str, Any]
@@ -71,13 +72,14 @@ class View:
 
     @classmethod
     def of(
-        cls, model: Decoder | nn.Module, data: ArithmeticDataModule, split: Split = "val", final: bool = True
+        cls, model: Tables | nn.Module, data: ArithmeticDataModule, split: Split = "val", final: bool = True
     ) -> "View":
         """A model with the examples of one split.
 
         Args:
             model: a Decoder, or any Hugging Face causal LM of the table in ``models.architectures``. Its vocabulary is
-                the data module's: ``vocabulary="full"`` for a model as it comes.
+                the data module's: ``vocabulary="full"`` for a model as it comes. An encoder's Tables are enough for
+                instruments that look at ``rows_alone``.
             data: the task's data, made with the model's tokenizer.
             split: whose examples.
             final: see the attributes.
@@ -85,7 +87,7 @@ class View:
         Raises:
             ConfigError: no such architecture, or the model has fewer tokens than the data module speaks of.
         """
-        decoder = model if isinstance(model, Decoder) else Decoder(model)
+        decoder: Any = model if isinstance(model, Tables) else Decoder(model)
         rows = len(decoder.input_rows())
         if len(data.vocabulary) > rows:
             problem = f"{len(data.vocabulary)} tokens, and the model has {rows}"
@@ -148,10 +150,12 @@ class Instrument(ABC):
     Attributes:
         needs_grad: whether ``measure`` differentiates: then it runs with gradients enabled.
         at_start: whether a run also looks before the first step of a fit; what it finds there are rows of tables alone.
+        rows_alone: whether it looks at the token rows and at nothing that the model computes: encoders have no more.
     """
 
     needs_grad: ClassVar[bool] = False
     at_start: ClassVar[bool] = False
+    rows_alone: ClassVar[bool] = False
 
     def __init__(self, every_n_epochs: int = 0, limit_batches: int | None = None, batch_size: int = 512) -> None:
         for key, value, least in (

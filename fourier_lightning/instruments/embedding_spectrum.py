@@ -47,6 +47,7 @@ class EmbeddingSpectrum(Instrument):
     """
 
     at_start = True  # what training keeps of a line can't be told from what it left after an epoch
+    rows_alone = True
 
     def __init__(
         self,

@@ -100,13 +100,14 @@ def evaluate(view: View, batches: Iterable[Batch], variants: Sequence[Variant], 
 
 
 def _change(chosen: Filter, view: View) -> Change:
-    """A filter as a function of states, on the model's device and in its precision."""
-    put = lambda matrix: matrix.T.to(view.device, view.decoder.dtype)  # noqa: E731
+    """A filter as a function of states, on the model's device and in its precision, float32 at the least."""
+    wide = torch.promote_types(view.decoder.dtype, torch.float32)  # in half precision some of the waves would be left
+    put = lambda matrix: matrix.T.to(view.device, wide)  # noqa: E731
     if 2 * len(chosen.read) >= view.decoder.width:
         matrix = put(chosen.matrix)
-        return lambda x: x @ matrix
+        return lambda x: (x.to(wide) @ matrix).to(x.dtype)
     read, into = put(chosen.read), put(chosen.into)  # the shorter way to the same state
-    return lambda x: x - x @ read @ into
+    return lambda x: (x.to(wide) - x.to(wide) @ read @ into).to(x.dtype)
 
 
 def _changes(n_layer: int, variant: Variant, made: Mapping[int, Change]) -> dict[Site, Change]:

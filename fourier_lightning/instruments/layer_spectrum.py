@@ -22,6 +22,8 @@ from fourier_lightning.instruments.embedding_spectrum import check_draws
 from fourier_lightning.models.decoder import LnMode
 from fourier_lightning.models.hooks import Site, capture
 
+MOST = 2**30  # bytes of sums that are kept at a time: for more layers, or wider ones, the examples are passed again
+
 
 @dataclass
 class Sums:
@@ -82,25 +84,26 @@ class LayerSpectrum(Instrument):
         decoder, basis, found = view.decoder, view.basis(self.basis), Findings()
         unembedding = decoder.unembedding(view.numbers, fold=self.ln != "none")
         turned = rotated(unembedding, self.draws, self.seed)
-        sums, count = self._collect(view, unembedding, basis)
+        sites = [Site(f"{name}_out", layer) for name in ("attn", "mlp") for layer in range(decoder.n_layer)]
+        at_once = max(1, MOST // (8 * decoder.width**2))
         rows: list[Row] = []
-        for name in ("attn", "mlp"):
-            maps: dict[str, list[Tensor]] = {"": [], "_of_mean": [], "_rms": [], "_limit": []}
-            for layer in range(decoder.n_layer):
-                total = sums[Site(f"{name}_out", layer)]
+        maps: dict[str, list[Tensor]] = {}
+        for some in (sites[start : start + at_once] for start in range(0, len(sites), at_once)):
+            sums, count = self._collect(view, some, unembedding, basis)
+            for site in some:
+                total, name = sums.pop(site), site.name.removesuffix("_out")
                 states = root(total.moment / count)
                 written = unembedding @ states  # has the powers of the contributions over the number line
                 power = sum_by_component(coefficients(written.T, basis).square().sum(dim=0), basis)
-                maps[""].append(total.magnitude / count)
-                maps["_of_mean"].append(magnitudes(coefficients(unembedding @ total.state / count, basis), basis))
-                maps["_rms"].append(power.sqrt())
+                of_mean = magnitudes(coefficients(unembedding @ total.state / count, basis), basis)
+                parts = {"": total.magnitude / count, "_of_mean": of_mean, "_rms": power.sqrt()}
                 if basis.kind == "orthonormal":
                     limit = test_rotation(unembedding, turned, states, component_probes(basis)).limit
-                    maps["_limit"].append((limit * centred_power(written).cpu()).sqrt())
-                rows += self._period_rows(name, layer, unembedding, turned, states)
-            for suffix, values in maps.items():
-                if values:
-                    found.arrays[f"layer_component_{name}{suffix}"] = torch.stack([v.cpu() for v in values])
+                    parts["_limit"] = (limit * centred_power(written).cpu()).sqrt()
+                for suffix, values in parts.items():
+                    maps.setdefault(f"layer_component_{name}{suffix}", []).append(values.cpu())
+                rows += self._period_rows(name, site.layer, unembedding, turned, states)
+        found.arrays = {name: torch.stack(layers) for name, layers in maps.items()}
         found.tables["layer_periods"] = rows
         found.scalars = {
             f"layers/{name}/period_{period_name(period)}/share": max(
@@ -111,10 +114,11 @@ class LayerSpectrum(Instrument):
         }
         return found
 
-    def _collect(self, view: View, unembedding: Tensor, basis: Basis) -> tuple[dict[Site, Sums], int]:
-        """Sums over the examples for every attention and MLP, and the number of examples."""
-        decoder, width = view.decoder, unembedding.shape[1]
-        sites, final = decoder.contributions()[1:], decoder.final
+    def _collect(
+        self, view: View, sites: list[Site], unembedding: Tensor, basis: Basis
+    ) -> tuple[dict[Site, Sums], int]:
+        """Sums over the examples at each of these sites, and the number of examples."""
+        decoder, width, final = view.decoder, unembedding.shape[1], view.decoder.final
         zeros = unembedding.new_zeros
         sums = {site: Sums(zeros(basis.n_components), zeros(width), zeros(width, width)) for site in sites}
         waves = basis.rows.to(unembedding.device) @ unembedding  # (r, d): straight from states to coefficients
@@ -131,7 +135,7 @@ class LayerSpectrum(Instrument):
         return sums, count
 
     def _period_rows(
-        self, name: str, layer: int, unembedding: Tensor, turned: list[Tensor], states: Tensor
+        self, name: str, layer: int | None, unembedding: Tensor, turned: list[Tensor], states: Tensor
     ) -> list[Row]:
         if not self.periods:
             return []

@@ -115,6 +115,19 @@ ARCHITECTURES = {
     "qwen2": Architecture(
         blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms"
     ),
+    "qwen3": Architecture(
+        blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms"
+    ),
+    "smollm3": Architecture(
+        blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms"
+    ),
+    "olmo2": Architecture(  # normalises what a branch says before it is added, and nothing before the branch
+        blocks="model.layers",
+        attn_out="post_attention_layernorm",
+        mlp_out="post_feedforward_layernorm",
+        ln_final="model.norm",
+        norm="rms",
+    ),
     "phi": Architecture(  # one dropout module for both branches: in evaluation mode these are what is added
         blocks="model.layers",
         attn_out="self_attn.dense",
@@ -130,7 +143,17 @@ ARCHITECTURES = {
         ln_final="model.norm",
         norm="rms",
     ),
+    "gemma": Architecture(
+        blocks="model.layers", attn_out="self_attn.o_proj", mlp_out="mlp", ln_final="model.norm", norm="rms+1"
+    ),
     "gemma2": Architecture(  # normalises what a branch says before it is added
+        blocks="model.layers",
+        attn_out="post_attention_layernorm",
+        mlp_out="post_feedforward_layernorm",
+        ln_final="model.norm",
+        norm="rms+1",
+    ),
+    "gemma3_text": Architecture(
         blocks="model.layers",
         attn_out="post_attention_layernorm",
         mlp_out="post_feedforward_layernorm",
@@ -152,7 +175,15 @@ ARCHITECTURES = {
 REFUSED = {
     "falcon": "they add the residual stream inside their modules: no module's output is what a branch adds",
     "bloom": "they add the residual stream inside their modules: no module's output is what a branch adds",
+    "gemma3": "it reads images, too: save its language model (gemma3_text) by itself",
 }
+
+
+# Models that read both ways: there is no next token, so that of them the table of numbers alone can be looked at.
+ENCODERS = (
+    *("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "deberta-v2", "mpnet", "albert"),
+    "modernbert",
+)
 
 
 def architecture_of(config: Any, key: str | None = None) -> Architecture:
@@ -167,6 +198,9 @@ def architecture_of(config: Any, key: str | None = None) -> Architecture:
     """
     kind = config.model_type
     row = ARCHITECTURES.get(kind)
+    if kind in ENCODERS:
+        remedy = "use fit=false instruments=embedding_spectrum, and no model= or embedding="
+        raise ConfigError(key or f"model_type={kind}", "an encoder: it predicts no next token", remedy)
     problem = REFUSED.get(kind) if row is None else row.refuses(config)
     if row is None or problem:
         problem = problem or f"no architecture {kind!r} is known here"

@@ -17,6 +17,7 @@ from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.models.embedding import EmbeddingSettings, initial_spread, install_table
 from fourier_lightning.models.sizes import sized_config
+from fourier_lightning.models.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,18 @@ def _check_pretrained(base: Any, embedding: EmbeddingSettings) -> None:
         raise ConfigError("embedding.centre=true", problem, "use embedding.centre=false")
 
 
-def blank_network(config: Any) -> Any:
+def blank_network(config: Any, dtype: torch.dtype = torch.float32) -> Any:
     """A model with randomly initialised blocks and positions; ``initialise`` fills its table.
 
     The table is put in after the blocks are drawn, so that the same seed gives the same blocks whatever the
     vocabulary: compact and full runs can be compared.
+
+    Args:
+        dtype: of the blocks. In half precision the rows and the final norm stay in float32: where two number logits
+            are close, half precision makes them equal.
     """
     size, config.vocab_size = config.vocab_size, 1
-    net = AutoModelForCausalLM.from_config(config)
+    net = AutoModelForCausalLM.from_config(config, dtype=dtype)
     config.vocab_size = net.config.vocab_size = size
     table, head = net.get_input_embeddings(), net.get_output_embeddings()
     table.weight, table.num_embeddings = nn.Embedding(size, config.hidden_size).weight, size
@@ -122,6 +127,10 @@ def blank_network(config: Any) -> Any:
     if head.bias is not None:
         head.bias = nn.Parameter(torch.zeros(size))
     net.tie_weights()
+    if dtype != torch.float32:
+        table.register_forward_hook(lambda _module, _inputs, rows: rows.to(dtype))
+        norm = net.get_submodule(architecture_of(config).ln_final).float()
+        norm.register_forward_pre_hook(lambda _module, inputs: (inputs[0].float(), *inputs[1:]))
     return net
 
 
@@ -138,15 +147,26 @@ def initialise(
     model: ModelSettings,
     embedding: EmbeddingSettings,
     seed: int,
+    share: bool = False,
 ) -> None:
-    """Give a blank network its starting weights: pretrained parts over random ones, then the table."""
-    rows = backbone.config().vocab_size
-    net.head.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed + 1))
-    net.table.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed))  # wins if tied
-    pretrained = model.body == "pretrained"
-    source = Decoder(backbone.load()) if pretrained or embedding.needs_backbone else None
+    """Give a blank network its starting weights: pretrained parts over random ones, then the table.
+
+    Of the backbone's tables only the rows of the vocabulary are ever copied, in float32.
+
+    Args:
+        share: take the blocks from the backbone's file without a copy where they are stored as they are needed: for a
+            model that won't be trained.
+    """
+    rows, pretrained = backbone.config().vocab_size, model.body == "pretrained"
+    if not (net.tied or pretrained):
+        net.head.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed + 1))
+    if embedding.source != "pretrained":
+        net.table.weight.data.copy_(random_table(net.config, rows, vocabulary.token_ids, seed))
+    source = Decoder(backbone.load("auto")) if pretrained or embedding.needs_backbone else None
     if source is not None and pretrained:
-        net.blocks.load_state_dict(source.blocks.state_dict())
+        share = share and source.dtype == net.dtype
+        for mine, theirs in zip(net.blocks, source.blocks, strict=True):
+            mine.load_state_dict(theirs.state_dict(), assign=share)
         net.norm.load_state_dict(source.norm.state_dict())
     install_table(net, source, embedding, vocabulary, pretrained, seed)
 
@@ -156,9 +176,9 @@ def freeze(net: Any, freeze_table: bool) -> None:
     net.get_input_embeddings().weight.requires_grad_(not freeze_table)
 
 
-def parameter_table(decoder: Decoder) -> list[dict[str, Any]]:
+def parameter_table(decoder: Tables) -> list[dict[str, Any]]:
     """One row for each top part of the network: parameters, and whether they train. Tied weights count once."""
-    body = decoder.architecture.blocks.rpartition(".")[0] + "."
+    body = f"{decoder.architecture.blocks.rpartition('.')[0]}." if isinstance(decoder, Decoder) else ""
     parts: dict[str, dict[str, Any]] = {}
     for name, parameter in decoder.net.named_parameters():
         part = name.removeprefix(body).split(".")[0]  # of a GPT-2: wte, wpe, h, ln_f, lm_head

@@ -1,43 +1,75 @@
-"""Backbones: where weights, sizes and tokens come from. All of them go the ordinary Hugging Face way."""
+"""Backbones: where weights, sizes and tokens come from. All of them go the ordinary Hugging Face way.
 
+Weights are read from safetensors alone (a pickle can run code), and no code of a model's own is ever run.
+"""
+
+import contextlib
+import json
 import os
 import socket
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlparse
 
+import torch
 from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers.utils import logging as hf_logging
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.models.architectures import architecture_of
+from fourier_lightning.models.architectures import ENCODERS, architecture_of
 
+Dtype = Literal["float32", "bfloat16", "float16", "auto"]
 REMEDY = (
     "set backbone.path to a local model directory, run once with network access, "
     "or use backbone=whisper_tiny_en_text, which ships with this package"
 )
+PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")  # classes that are tokenizer.json and nothing more
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 
 class Backbone:
-    """A pretrained causal language model: a local directory or a hub name.
+    """A pretrained language model: a local directory or a hub name.
 
     Args:
         name: how tables and W&B runs call it.
         path: a directory written by ``save_pretrained`` or a name on the Hugging Face hub. A copy in the local
             cache is used without asking the hub.
+        dtype: what its blocks compute in where it is measured as it comes: "float32", "bfloat16", "float16", or
+            "auto", what its weights are stored in. Its token rows, its final norm and all sums stay in float32 and
+            float64.
+        revision: branch, tag or commit of the hub's copy (Pythia's training checkpoints: "step1000"); None: main.
+        size: which of a family of models; ``path`` and ``name`` are made of it.
+        sizes: those that there are.
 
     Raises (from every method):
-        ConfigError: the directory or name can't be loaded, or is of an architecture without a row in ``architectures``.
+        ConfigError: the directory or name can't be loaded, or is of an architecture without a row in ``architectures``;
+            weights that are no safetensors, or that lack some.
     """
 
-    def __init__(self, name: str, path: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        dtype: Dtype = "float32",
+        revision: str | None = None,
+        size: str | None = None,
+        sizes: list[str] | None = None,
+    ) -> None:
+        if sizes and size not in sizes:
+            raise ConfigError(f"backbone.size={size}", "no such size", f"choose from {', '.join(sizes)}")
         self.name, self.path = name, str(Path(path).expanduser()) if path.startswith("~") else path
+        self.dtype, self.revision = dtype, revision
         is_dir = Path(self.path).is_dir()
         if (is_dir or self.path.startswith((".", os.sep))) and not (Path(self.path) / "config.json").is_file():
             problem = "holds no config.json" if is_dir else "no such directory"
             raise ConfigError(f"backbone.path={path}", problem, "give a model directory or a hub name")
+        if is_dir and revision is not None:
+            remedy = "leave it out, or give a hub name as backbone.path"
+            raise ConfigError(f"backbone.revision={revision}", "a directory has one revision", remedy)
 
     def config(self) -> Any:
         """Sizes: layers, width, heads, vocabulary."""
@@ -45,41 +77,126 @@ class Backbone:
         architecture_of(config, f"backbone.path={self.path}")
         return config
 
-    def tokenizer(self) -> Any:
-        """Its tokenizer."""
-        return self._load(AutoTokenizer)
+    def is_encoder(self) -> bool:
+        """Whether it reads both ways and predicts no next token: of such a model the input table alone is read."""
+        return self._load(AutoConfig).model_type in ENCODERS
 
-    def load(self) -> Any:
-        """The pretrained model, in float32 on the CPU."""
+    def precision(self) -> torch.dtype:
+        """What ``dtype`` means for it.
+
+        Raises:
+            ConfigError: "auto", and weights that are stored in nothing that can be computed in here.
+        """
+        if self.dtype != "auto":
+            return getattr(torch, self.dtype)
+        stored = self._load(AutoConfig).dtype or torch.float32
+        if stored not in (torch.float32, torch.bfloat16, torch.float16):
+            problem = f"its weights are stored in {str(stored).removeprefix('torch.')}"
+            raise ConfigError("backbone.dtype=auto", problem, "use float32, bfloat16 or float16")
+        return stored
+
+    def tokenizer(self) -> Any:
+        """Its tokenizer: tokenizer.json as it stands, where that is saved without a class of its own.
+
+        Left to choose, transformers would give any such tokenizer beside a Qwen 2 the splitting of Qwen 2's.
+        """
+        named = None
+        with contextlib.suppress(OSError, ValueError):  # none, or a broken one: transformers says so
+            named = json.loads((self._directory() / "tokenizer_config.json").read_text()).get("tokenizer_class")
+        return self._load(PreTrainedTokenizerFast if named in PLAIN else AutoTokenizer)
+
+    def load(self, dtype: str = "float32") -> Any:
+        """The pretrained model on the CPU.
+
+        Args:
+            dtype: "auto" leaves the weights as they are stored: then they stay on disk until they are used.
+        """
         self.config()
-        return self._load(AutoModelForCausalLM, weights=True, dtype="float32")
+        return self._load_weights(AutoModelForCausalLM, dtype)
+
+    def row_width(self) -> int:
+        """Columns of an encoder's input table; some have fewer than their stream."""
+        config = self._load(AutoConfig)
+        return getattr(config, "embedding_size", None) or config.hidden_size
+
+    def load_table(self) -> torch.nn.Embedding:
+        """The input table of an encoder, as it is stored."""
+        return self._load_weights(AutoModel, "auto", ignored=("pooler.",)).get_input_embeddings()
+
+    def _load_weights(self, auto_class: Any, dtype: str, ignored: tuple[str, ...] = ()) -> Any:
+        """A model whose every weight is in its file: transformers would draw what is missing at random."""
+        shown = hf_logging.get_verbosity()
+        hf_logging.set_verbosity_error()  # it would report the heads that nobody asks for
+        try:
+            net, found = self._load(auto_class, weights=True, dtype=dtype, output_loading_info=True)
+        finally:
+            hf_logging.set_verbosity(shown)
+        if missing := sorted(name for name in found["missing_keys"] if not name.startswith(ignored)):
+            problem = f"its file lacks {len(missing)} weights of the model ({', '.join(missing[:3])})"
+            raise ConfigError(f"backbone.path={self.path}", problem, "give a directory that save_pretrained wrote")
+        return net
+
+    def _directory(self, weights: bool = False) -> Path:
+        """Where its files are: itself, or a snapshot of the hub's copy."""
+        here = Path(self.path)
+        return here if here.is_dir() else Path(_snapshot(self.path, self.revision, weights))
 
     def _load(self, auto_class: Any, weights: bool = False, **kwargs: Any) -> Any:
-        directory = self.path if Path(self.path).is_dir() else _snapshot(self.path, weights)
+        directory = self._directory(weights)
+        if weights:
+            check_safetensors(directory, f"backbone.path={self.path}")
+            kwargs["use_safetensors"] = True
         try:
-            return auto_class.from_pretrained(directory, **kwargs)
+            return auto_class.from_pretrained(directory, trust_remote_code=False, **kwargs)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             raise ConfigError(f"backbone.path={self.path}", f"not a loadable model ({reason})", REMEDY) from error
 
 
+def check_safetensors(directory: Path, key: str) -> None:
+    """Refuse a directory whose weights are in another format.
+
+    Raises:
+        ConfigError: naming the files that there are.
+    """
+    if any(directory.glob("*.safetensors")):
+        return
+    if others := sorted(path.name for pattern in PICKLES for path in directory.glob(pattern)):
+        problem = f"its weights are no safetensors but {', '.join(others[:3])}, and such a file can run code"
+        remedy = "save it again with transformers' save_pretrained, where you trust it, and give that directory"
+        raise ConfigError(key, problem, remedy)
+    remedy = (
+        "give a directory that save_pretrained wrote, or a backbone.revision of the hub's that has them (refs/pr/N)"
+    )
+    raise ConfigError(key, "holds no weights (*.safetensors)", remedy)
+
+
 @lru_cache(maxsize=8)
-def _snapshot(name: str, weights: bool) -> str:
+def _snapshot(name: str, revision: str | None, weights: bool) -> str:
     """Directory of a hub model: the cached copy if there is one, else a download of what is needed."""
     wanted = "*.safetensors" if weights else "config.json"
+    key = f"backbone.path={name}"
     try:
-        cached = Path(snapshot_download(name, local_files_only=True))
+        cached = Path(snapshot_download(name, revision=revision, local_files_only=True))
         if any(cached.glob(wanted)):
             return str(cached)
     except (OSError, ValueError):  # not cached; a malformed name fails again below
         pass
     # Asked for an unreachable host, the hub's client retries for half a minute a file: look first.
     if not hub_is_reachable():
-        raise ConfigError(f"backbone.path={name}", "not in the local cache, and the hub can't be reached", REMEDY)
+        there = f" at backbone.revision={revision}" if revision else ""
+        raise ConfigError(key, f"not in the local cache{there}, and the hub can't be reached", REMEDY)
     try:
-        return snapshot_download(name, allow_patterns=["*.json", "*.txt", *([wanted] if weights else [])])
+        patterns = ["*.json", "*.txt", *([wanted] if weights else [])]
+        return snapshot_download(name, revision=revision, allow_patterns=patterns)
+    except RevisionNotFoundError as error:
+        remedy = f"see the branches and tags of huggingface.co/{name}, or leave it out"
+        raise ConfigError(f"backbone.revision={revision}", f"{name} has no such revision", remedy) from error
+    except GatedRepoError as error:
+        remedy = f"accept its licence at huggingface.co/{name}, and log in with `hf auth login`"
+        raise ConfigError(key, "gated: the hub gives it to those who accepted its licence", remedy) from error
     except (OSError, ValueError) as error:
-        raise ConfigError(f"backbone.path={name}", "the hub has no such model for you", REMEDY) from error
+        raise ConfigError(key, "the hub has no such model for you", REMEDY) from error
 
 
 def hub_is_reachable(timeout: float = 5.0) -> bool:

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from fourier_lightning.models.architectures import NAMES, PER_LAYER, Architecture, Site, architecture_of
 from fourier_lightning.models.continued import begun, following, shared
 from fourier_lightning.models.gpt2_fast import answer_logits
+from fourier_lightning.models.tables import Tables
 
 LnMode = Literal["frozen", "none", "recomputed"]
 
 
-class Decoder:
+class Decoder(Tables):
     """A causal language model: its rows, its places, its passes.
 
     Args:
@@ -29,7 +30,7 @@ class Decoder:
     Attributes:
         net, config: the model and its configuration.
         architecture: its row of the table.
-        n_layer, width: blocks L, and d of the residual stream.
+        n_layer: blocks L.
         parallel: attention and MLP of a block read the same stream, so nothing lies between them.
 
     Raises:
@@ -37,27 +38,22 @@ class Decoder:
     """
 
     def __init__(self, net: Any) -> None:
-        self.net, self.config = net, net.config
+        super().__init__(net)
+        self.config = net.config
         self.architecture: Architecture = architecture_of(net.config)
         self.n_layer: int = net.config.num_hidden_layers
-        self.width: int = net.config.hidden_size
         parallel = self.architecture.parallel
         self.parallel = bool(getattr(net.config, parallel)) if isinstance(parallel, str) else parallel
 
     @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.head.weight.device
+    def width(self) -> int:
+        """d of the residual stream."""
+        return int(self.config.hidden_size)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return self.head.weight.dtype
-
-    @property
-    def tied(self) -> bool:
-        """Whether the input table is the unembedding, too."""
-        return self.table.weight is self.head.weight
+        """Of the residual stream; rows and final norm are in float32 at least, see ``precision``."""
+        return next(self.blocks.parameters()).dtype
 
     @property
     def final(self) -> Site:
@@ -69,15 +65,6 @@ class Decoder:
         return [Site("embed"), *(Site(name, i) for i in range(self.n_layer) for name in ("attn_out", "mlp_out"))]
 
     # Rows
-
-    def input_rows(self) -> Float[Tensor, "V d"]:
-        """What each token puts into the stream (V, d), a model's own factor (Gemma's sqrt(d)) included. Detached."""
-        rows, factor = self.table.weight.detach(), getattr(self.table, "embed_scale", None)
-        return rows if factor is None else rows * factor
-
-    def output_rows(self) -> Float[Tensor, "V d"]:
-        """The unembedding (V, d) as it is stored. Detached."""
-        return self.head.weight.detach()
 
     def unembedding(self, numbers: Int[Tensor, " p"], fold: bool) -> Float[Tensor, "p d"]:
         """W: the unembedding restricted to the number tokens (p, d), float64.

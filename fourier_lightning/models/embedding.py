@@ -32,9 +32,9 @@ class EmbeddingSettings:
         source: ``pretrained`` (the backbone's rows), ``random`` (GPT-2's initialisation) or ``fourier`` (number rows
             that are cosines and sines of ``periods``, as in FoNE; other tokens random).
         freeze: never train the input table.
-        tie: use the input table as the unembedding too (GPT-2's way). Untied, the unembedding trains: it starts as
-            the backbone's under a pretrained body (a copy of the table, if that is tied), at random under a random
-            one.
+        tie: use the input table as the unembedding too (GPT-2's way); null: as the pretrained body has it. Untied,
+            the unembedding trains: it starts as the backbone's under a pretrained body (a copy of the table, if that
+            is tied), at random under a random one.
         centre: subtract the mean of the number rows from every row. Under a pretrained body the position
             embeddings take the mean over, so that the function of the model does not change.
         scale: root mean square of the number rows' entries: ``raw`` (as they are), ``init`` (that of random
@@ -63,7 +63,7 @@ class EmbeddingSettings:
 
     source: Literal["pretrained", "random", "fourier"]
     freeze: bool
-    tie: bool = True
+    tie: bool | None = True
     centre: bool = False
     scale: Literal["raw", "init"] | float = "raw"
     positions: Literal["pretrained", "random"] = "random"
@@ -161,7 +161,7 @@ def install_table(
     numbers, operands, ids = vocabulary.numbers, vocabulary.operands, vocabulary.token_ids
     table, positions = net.table.weight.detach().clone(), _places(net)
     if source is not None:
-        rows, places = source.table.weight.detach()[ids], _places(source)[: len(positions)]
+        rows, places = source.table.weight.detach()[ids].float(), _places(source)[: len(positions)].float()
         if settings.centre and settings.source == "pretrained":
             mean = rows[numbers].mean(dim=0)
             rows = rows - mean

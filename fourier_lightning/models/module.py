@@ -12,6 +12,7 @@ from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.arms import blank_network, freeze
 from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.models.sizes import config_from
+from fourier_lightning.models.tables import Tables
 from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_schedule
 
 
@@ -30,6 +31,7 @@ class AdditionModule(pl.LightningModule):
         run: identity card of the run that trains it, see ``record.models.new_card``: checkpoints carry it.
         cyclic: whether the number line is a circle, for the metrics.
         loss: ``answer`` or ``sequence``, see ``ModelSettings``.
+        dtype: of its blocks, see ``arms.blank_network``; in half precision it can be measured, not trained.
     """
 
     numbers: Tensor
@@ -45,10 +47,11 @@ class AdditionModule(pl.LightningModule):
         loss: Literal["answer", "sequence"] = "answer",
         run: dict[str, Any] | None = None,
         cyclic: bool = False,
+        dtype: Literal["float32", "bfloat16", "float16"] = "float32",
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
-        self.net = blank_network(config_from(network))
+        self.net = blank_network(config_from(network), getattr(torch, dtype))
         self.decoder = Decoder(self.net)
         freeze(self.net, freeze_table)
         self.loss_scope = loss
@@ -112,3 +115,20 @@ class AdditionModule(pl.LightningModule):
         total_steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_schedule(optimizer, self.optimizer_settings, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class TableModule(pl.LightningModule):
+    """An encoder's input rows for Lightning: there is nothing to train, to ask or to score.
+
+    Args:
+        rows: (V, d) of the task's vocabulary.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.net = nn.Embedding.from_pretrained(rows)
+        self.decoder = Tables(self.net)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None: ...
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None: ...

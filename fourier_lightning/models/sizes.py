@@ -102,7 +102,7 @@ def _set_heads(config: Any, base: Any, width: int, heads: int) -> None:
 
 def _set_layers(config: Any, layers: int) -> None:
     """Another number of layers; a pattern of layers (local and global attention, say) repeats."""
-    for name in ("layer_types", "attention_layers"):
+    for name in ("layer_types", "attention_layers", "no_rope_layers"):
         pattern = getattr(config, name, None)
         if pattern is not None:
             setattr(config, name, [pattern[i % len(pattern)] for i in range(layers)])

@@ -30,6 +30,12 @@ def untouched(run: Run) -> bool:
     return run.arm.intact and (run.arm.as_is or run.arm.is_rescue)
 
 
+def of_another_family(run: Run) -> bool:
+    """A pretrained model as it comes that is neither a GPT-2 nor the embedded backbone."""
+    name = str(run.config.get("backbone", {}).get("name", ""))
+    return run.arm.as_is and run.arm.intact and not name.startswith(("gpt2", "whisper"))
+
+
 def uses_format(run: Run) -> bool:
     """Whether the prompts are "a,b+" (appendix C.3)."""
     return bool(run.config["data"]["templates"] == ["format"])

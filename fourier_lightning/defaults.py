@@ -1,0 +1,81 @@
+"""What the settings leave to the backbone: the range of its numbers, and what it is measured in."""
+
+import copy
+import inspect
+from functools import partial
+from typing import Any
+
+import torch
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from transformers import AutoModelForCausalLM
+
+from fourier_lightning.config import check_config
+from fourier_lightning.data.audit import largest_size, number_tokens, splitting
+from fourier_lightning.data.settings import check_templates
+from fourier_lightning.data.task import Task
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.models.backbones import Backbone
+
+
+def make(node: DictConfig, **kwargs: Any) -> Any:
+    """Instantiate a config node as plain Python, so that what its constructor raises arrives unwrapped."""
+    return instantiate(node, _partial_=True, _convert_="all")(**kwargs)
+
+
+def choose_size(cfg: DictConfig) -> tuple[str, ...]:
+    """Fill in ``data.max_operand=auto`` (or another task's size), in place, and say what was chosen.
+
+    Raises:
+        ConfigError: ``auto`` elsewhere, or numbers that are no single tokens of the backbone.
+    """
+    keys = [str(key) for key in cfg.data if cfg.data[key] == "auto"]
+    if not keys:
+        return ()
+    probe = copy.deepcopy(cfg)
+    probe.data.update(dict.fromkeys(keys, 100))
+    check_config(probe)  # everything else, first
+    node: dict[str, Any] = OmegaConf.to_container(probe.data, resolve=True)  # type: ignore[assignment]
+    task = getattr(get_object(node["_target_"]), "task", None)
+    key, backbone = task.size_key if task else "max_operand", make(cfg.backbone)
+    if task is None or keys != [key]:
+        raise ConfigError(f"data.{keys[0]}=auto", "not a size that can be chosen", f"use a number, or data.{key}=auto")
+    check_templates(sized(task, node, node[key]), node["templates"])
+    tokenizer, style = backbone.tokenizer(), node["number_style"]
+    size, chosen = largest_size(partial(sized, task, node), tokenizer, node["templates"], style)
+    if chosen is None:
+        count = number_tokens(tokenizer, style).count
+        numbers = f"0..{count - 1}" if count else "none"
+        problem = f"{backbone.name} splits numbers {splitting(tokenizer)}; single tokens are {numbers} ({style})"
+        raise ConfigError(f"data.{key}=auto", problem, "see fourier-lightning audit backbone=...")
+    cfg.data[key] = size
+    return (f"data.{key}={size}: the largest for which operands and answers (0..{chosen.p - 1}, {style}) are single "
+            f"tokens of {backbone.name}",)  # fmt: skip
+
+
+def sized(task: type[Task], node: dict[str, Any], size: int) -> Task:
+    """A ``conf/data`` node's task at another size."""
+    fields = {name: node[name] for name in inspect.signature(task).parameters if name in node}
+    return task(**{**fields, task.size_key: size})
+
+
+def check_precision(cfg: DictConfig, as_it_comes: bool) -> None:
+    """Refuse half-precision weights where they would be trained, or where nobody asked for the backbone as it is."""
+    dtype = cfg.backbone.get("dtype", "float32")
+    if dtype == "float32":
+        return
+    key = f"backbone.dtype={dtype}"
+    if cfg.fit:
+        problem, remedy = "half-precision weights lose small updates", "train with trainer.precision=bf16-mixed"
+        raise ConfigError(key, problem, f"{remedy}, or measure with fit=false")
+    if not as_it_comes:
+        problem = "it is of a backbone that is measured as it comes"
+        raise ConfigError(key, problem, "leave it out, or leave out ckpt_path=, model= and embedding=")
+
+
+def as_it_comes_in_words(backbone: Backbone, network: Any, dtype: str) -> str:
+    """What is measured, and how large it is."""
+    with torch.device("meta"):
+        weights = sum(one.numel() for one in AutoModelForCausalLM.from_config(network).parameters())
+    size = weights * getattr(torch, dtype).itemsize / 1e9
+    return f"{backbone.name} as it comes ({network.model_type}, {dtype}): {size:.2g} GB of weights"
