@@ -83,6 +83,7 @@ def test_checkpoints_that_are_no_gpt2_in_disguise_are_refused(whisper_dir, tmp_p
     with pytest.raises(ValueError, match="unscaled"):
         export_backbone.gpt2_from_whisper(whisper, [0, 1])
     monkeypatch.setattr(sys, "argv", ["export", "/no/such/whisper", str(tmp_path / "out")])
+    capsys.readouterr()  # a progress bar of loading
     with pytest.raises(SystemExit) as stop:
         export_backbone.main()
     assert stop.value.code == 2 and capsys.readouterr().err.startswith("error: ")

@@ -45,7 +45,7 @@ def test_random_waves_do_it_for_a_peak_and_not_for_lines(monkeypatch):
     def measured(curve):
         made = iter(torch.tensor(np.stack([curve(x - a) for a in group.answer.tolist()])) for group in view.examples)
         logits = [torch.nn.functional.pad(part, (0, 19)) for part in made]
-        monkeypatch.setattr(type(view.decoder), "answer_logits", lambda self, prompt: logits.pop(0))
+        monkeypatch.setattr(type(view.decoder), "answer_logits", lambda self, prompt, **how: logits.pop(0))
         return FinalLogits(batch_size=512)._few_waves(view)
 
     rng = np.random.default_rng(0)

@@ -271,7 +271,10 @@ PROMPTED = [
     ("options", "message"),
     [
         ("data.shots=4", "data.shots=4: of a pretrained model as it is, not of one that is trained; add fit=false"),
-        ("fit=false data.shots=4", "data.shots=4: a model with a random body has nothing to say; add model=pretrained"),
+        (
+            "fit=false data.shots=4 model=scratch",
+            "data.shots=4: a model with a random body has nothing to say; add model=pretrained",
+        ),
         (
             "fit=false model=scratch data.axis=last_digit",
             "data.axis=last_digit: a model with a random",

@@ -189,7 +189,8 @@ BOUNDS = {
     "errors_small": 0.95, "input_short": 0.1, "embedding_outliers": 0.75, "embedding_outliers_kept": 0.75,
     "embedding_clusters": 2, "scratch_embedding_plain": 0, "scratch_layers_plain": 0, "scratch_near_misses": 0.95,
     "scratch_behind": -0.02, "rescue": 0.23, "rescue_perfect": 0.99, "rescue_speed": 0.5, "rescue_layers": 0.75,
-    "format_task": 0.75, "other_embeddings": 0.75,
+    "format_task": 0.75, "other_embeddings": 0.75, "multiplication_accuracy": 0.7358, "multiplication_periods": 1,
+    "prompted_layers": 0.75, "prompted_errors": 0.5, "closed_errors": 0.5,
 }  # fmt: skip
 BELOW = {"scratch_embedding_plain", "scratch_layers_plain", "scratch_behind", "rescue_speed"}
 
