@@ -65,10 +65,10 @@ def spectra() -> list[Any]:
     return [
         chart("embedding_spectrum"),
         wr.LinePlot(title="Periods in the embedding, z over shuffled rows", x=STEP, y=z_scores),
-        pictures("5a", "3", "layer_periods", title="Embedding and layers"),
+        pictures("answer_phase", "3", title="Who writes which wave"),
         chart("layer_periods"),
         chart("lens_accuracy"),
-        pictures("1a", "1b", "1c", "4a", "4b", title="Layer by layer, and one prompt"),
+        pictures("1b", "1c", "4a", "4b", title="One prompt"),
     ]
 
 
@@ -89,7 +89,6 @@ def ablations() -> list[Any]:
         chart("single_wave_parity"),
         chart("knock_out"),
         chart("knock_out_power"),
-        pictures("table_1", title="Table 1"),
     ]
 
 
@@ -100,7 +99,6 @@ def errors() -> list[Any]:
         by_arm("val/mae", "Mean absolute error by arm", log_y=True),
         by_arm("val/within_10", "Within 10 by arm", range_y=(0, 1)),
         by_arm("val/mod_10", "Last digit right by arm", range_y=(0, 1)),
-        pictures("12", "21a", "21b", title="Histograms"),
     ]
 
 

@@ -16,8 +16,8 @@ from fourier_lightning.mirror.charts import CHARTS, ChartSpec
 from fourier_lightning.record.runs import Run
 from fourier_lightning.record.writer import RunRecord
 
-# Each view of an instrument once; the paper's other figures are variants, and 5b (t-SNE) takes seconds.
-PICTURES = ("1a", "1b", "1c", "3", "4a", "4b", "5a", "12", "21a", "21b", "table_1", "layer_periods")
+# What no custom chart shows: heatmaps, and waves of one prompt. A picture takes a quarter of a second.
+PICTURES = ("1b", "1c", "3", "4a", "4b", "answer_phase")
 DPI = 80
 Item = tuple[str, Sequence[str], Callable[[], Any]]  # key in W&B, sources in the record, what makes it
 
