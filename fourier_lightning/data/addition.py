@@ -6,11 +6,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from fourier_lightning.data.datamodule import data_of
-from fourier_lightning.data.task import Pairs, Task, all_pairs, check_range
+from fourier_lightning.data.task import Pairs, RangeTask, all_pairs
 
 
 @dataclass(frozen=True)
-class Addition(Task):
+class Addition(RangeTask):
     """a + b.
 
     Args:
@@ -25,7 +25,6 @@ class Addition(Task):
     name = "addition"
     cyclic = False
     commutative = True
-    size_key = "max_operand"
     # Prompts end where the answer token follows at once: the paper's p = 521 is consistent only with bare answer
     # tokens. The paper gives the five sentences and "Answer:"; the single space between them is our choice.
     templates: ClassVar[dict[str, str]] = {
@@ -38,20 +37,8 @@ class Addition(Task):
         "equation": "{a}+{b}=",  # ours, for prompted models: what text on the web looks like
     }
 
-    min_operand: int = 0
     max_operand: int = 260
     pairs: Pairs = "unordered"
-
-    def __post_init__(self) -> None:
-        check_range(self.min_operand, self.max_operand)
-
-    @property
-    def smallest(self) -> int:
-        return self.min_operand
-
-    @property
-    def largest(self) -> int:
-        return self.max_operand
 
     @property
     def p(self) -> int:

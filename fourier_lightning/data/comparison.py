@@ -6,11 +6,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from fourier_lightning.data.datamodule import data_of
-from fourier_lightning.data.task import Task, all_pairs, check_range
+from fourier_lightning.data.task import RangeTask, all_pairs
 
 
 @dataclass(frozen=True)
-class Comparison(Task):
+class Comparison(RangeTask):
     """The larger of two different numbers. The answer is that number, not a word, so that it lies on the number line.
 
     It is a choice between two tokens of the prompt: a model can copy it, and needs no arithmetic to write it. One
@@ -27,7 +27,6 @@ class Comparison(Task):
     name = "comparison"
     cyclic = False
     commutative = True
-    size_key = "max_operand"
     templates: ClassVar[dict[str, str]] = {
         "larger": "Which is larger, {a} or {b}? Answer:",
         "compare": "Compare {a} with {b}. The larger one is:",
@@ -35,19 +34,7 @@ class Comparison(Task):
         "format": "{a},{b}>",
     }
 
-    min_operand: int = 0
     max_operand: int = 100
-
-    def __post_init__(self) -> None:
-        check_range(self.min_operand, self.max_operand)
-
-    @property
-    def smallest(self) -> int:
-        return self.min_operand
-
-    @property
-    def largest(self) -> int:
-        return self.max_operand
 
     @property
     def p(self) -> int:

@@ -6,12 +6,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from fourier_lightning.data.datamodule import data_of
-from fourier_lightning.data.task import Pairs, Task, all_pairs, check_range
+from fourier_lightning.data.task import Pairs, RangeTask, all_pairs
 from fourier_lightning.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Multiplication(Task):
+class Multiplication(RangeTask):
     """a * b, for products up to a largest one. Not every number of the line 0..p-1 is a product: 507 is, 509 isn't.
 
     The paper's products reach 10,000, of which most are no single token of GPT-2; what is scored there, it does not
@@ -43,13 +43,12 @@ class Multiplication(Task):
         "format": "{a},{b}*",
     }
 
-    min_operand: int = 0
     max_operand: int = 100
     max_product: int = 520
     pairs: Pairs = "unordered"
 
     def __post_init__(self) -> None:
-        check_range(self.min_operand, self.max_operand)
+        super().__post_init__()
         if self.max_product < self.max_operand:
             problem = f"operands reach {self.max_operand}, and they lie on the number line, too"
             raise ConfigError(f"data.max_product={self.max_product}", problem, "raise it, or lower data.max_operand")
@@ -57,14 +56,6 @@ class Multiplication(Task):
     @property
     def operand_key(self) -> str:
         return "max_operand"
-
-    @property
-    def smallest(self) -> int:
-        return self.min_operand
-
-    @property
-    def largest(self) -> int:
-        return self.max_operand
 
     @property
     def p(self) -> int:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from fourier_lightning.data.datamodule import data_of
-from fourier_lightning.data.task import Task, all_pairs, check_range
+from fourier_lightning.data.task import RangeTask, all_pairs
 
 
 @dataclass(frozen=True)
-class Subtraction(Task):
+class Subtraction(RangeTask):
     """a - b, for a >= b. The order of the operands is the question.
 
     Args:
@@ -25,7 +25,6 @@ class Subtraction(Task):
     name = "subtraction"
     cyclic = False
     commutative = False
-    size_key = "max_operand"
     templates: ClassVar[dict[str, str]] = {
         "minus": "Calculate {a} - {b}. Answer:",
         "subtract": "Subtract {b} from {a}. Answer:",
@@ -34,19 +33,7 @@ class Subtraction(Task):
         "equation": "{a}-{b}=",
     }
 
-    min_operand: int = 0
     max_operand: int = 260
-
-    def __post_init__(self) -> None:
-        check_range(self.min_operand, self.max_operand)
-
-    @property
-    def smallest(self) -> int:
-        return self.min_operand
-
-    @property
-    def largest(self) -> int:
-        return self.max_operand
 
     @property
     def p(self) -> int:

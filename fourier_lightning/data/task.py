@@ -1,6 +1,7 @@
 """What a task is: operands, the texts that ask for an answer, and the answers on a line of numbers."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -86,6 +87,39 @@ class Task(ABC):
         return {"name": self.name, "p": self.p, "cyclic": self.cyclic, "commutative": self.commutative}
 
 
+@dataclass(frozen=True)
+class RangeTask(Task):
+    """A task of operands ``min_operand..max_operand``, all of them alike.
+
+    Args:
+        min_operand: smallest operand.
+        max_operand: largest operand.
+
+    Raises:
+        ConfigError: an empty range, naming ``data.min_operand`` or ``data.max_operand``.
+    """
+
+    size_key = "max_operand"
+
+    min_operand: int = 0
+    max_operand: int = 100
+
+    def __post_init__(self) -> None:
+        if self.max_operand < 0:
+            raise ConfigError(f"data.max_operand={self.max_operand}", "negative", "use 1 or more")
+        if not 0 <= self.min_operand <= self.max_operand:
+            key, remedy = f"data.min_operand={self.min_operand}", f"use a value from 0 to {self.max_operand}"
+            raise ConfigError(key, "not in 0..data.max_operand", remedy)
+
+    @property
+    def smallest(self) -> int:
+        return self.min_operand
+
+    @property
+    def largest(self) -> int:
+        return self.max_operand
+
+
 def all_pairs(smallest: int, largest: int, pairs: Pairs) -> Tensor:
     """All pairs of operands in ``smallest..largest``.
 
@@ -100,17 +134,3 @@ def all_pairs(smallest: int, largest: int, pairs: Pairs) -> Tensor:
     if pairs == "ordered":
         return torch.cartesian_prod(operands, operands)
     return torch.combinations(operands, r=2, with_replacement=True)
-
-
-def check_range(smallest: int, largest: int) -> None:
-    """Refuse an empty range of operands.
-
-    Raises:
-        ConfigError: naming ``data.min_operand`` or ``data.max_operand``.
-    """
-    if largest < 0:
-        raise ConfigError(f"data.max_operand={largest}", "negative", "use 1 or more")
-    if not 0 <= smallest <= largest:
-        raise ConfigError(
-            f"data.min_operand={smallest}", "not in 0..data.max_operand", f"use a value from 0 to {largest}"
-        )

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from fourier_lightning.data.datamodule import data_of
-from fourier_lightning.data.task import Task, check_range
+from fourier_lightning.data.task import RangeTask
 
 
 @dataclass(frozen=True)
-class ThreeOperands(Task):
+class ThreeOperands(RangeTask):
     """a + b + c. A row stands for all orders of its operands.
 
     Args:
@@ -25,7 +25,6 @@ class ThreeOperands(Task):
     name = "three_operands"
     cyclic = False
     commutative = True
-    size_key = "max_operand"
     letters = "abc"
     # Those of the paper's sentences of two, with a third number.
     templates: ClassVar[dict[str, str]] = {
@@ -37,19 +36,7 @@ class ThreeOperands(Task):
         "format": "{a},{b},{c}+",
     }
 
-    min_operand: int = 0
     max_operand: int = 30
-
-    def __post_init__(self) -> None:
-        check_range(self.min_operand, self.max_operand)
-
-    @property
-    def smallest(self) -> int:
-        return self.min_operand
-
-    @property
-    def largest(self) -> int:
-        return self.max_operand
 
     @property
     def p(self) -> int:
