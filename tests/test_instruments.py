@@ -168,13 +168,6 @@ def test_a_hub_model_is_analysed_without_training(tiny, tmp_path):
     assert [(row["layer"], row["after"]) for row in lens[:3]] == [(-1, "embed"), (0, "attn"), (0, "mlp")]
 
 
-def test_a_cadence_counts_epochs_since_the_last_measurement(tiny, tmp_path):
-    options = ["trainer.check_val_every_n_epoch=2", "trainer.max_epochs=9", "callbacks.logit_lens.every_n_epochs=3"]
-    train(tiny("logger=none", *options))
-    rows = read_jsonl(tmp_path / "record" / "tables" / "lens_accuracy.jsonl")
-    assert sorted({row["epoch"] for row in rows}) == [3, 7, 8]  # validations after epochs 1, 3, 5, 7; and the end
-
-
 @pytest.mark.parametrize("option", ["+trainer.fast_dev_run=true", "trainer.enable_progress_bar=false"])
 def test_lightnings_own_options_go_with_instruments(option, tmp_path):
     options = [o for o in TINY if o != "~callbacks.progress_bar"]
@@ -237,27 +230,6 @@ def test_waves_of_the_final_logits_add_up(finished):
     torch.testing.assert_close(sum(waves), topk, atol=1e-4, rtol=1e-4)
     assert rows[0]["predicted"] == int(logits.argmax())
     assert all(abs(row["peak"] - row["answer"]) <= row["period"] / 2 + 1e-6 for row in rows)
-
-
-def test_a_resumed_run_leaves_the_rows_of_an_undisturbed_one_and_a_new_one_is_refused(tiny, tmp_path):
-    """Of all instruments, of those that look at every epoch too; and what the first part found at its end is there."""
-    options = ["logger=none", "optimizer.schedule=constant", "filter.draws=1"]
-    train(tiny(*options, "trainer.max_epochs=3", run_dir=tmp_path / "whole"))
-    train(tiny(*options, "trainer.max_epochs=1", run_dir=tmp_path / "parts"))
-    checkpoint = tmp_path / "parts" / "checkpoints" / "last.ckpt"
-    train(tiny(*options, "trainer.max_epochs=3", f"ckpt_path={checkpoint}", run_dir=tmp_path / "parts"))
-    with pytest.raises(ConfigError, match="holds a run already"):
-        train(tiny(*options, "trainer.max_epochs=1", run_dir=tmp_path / "parts"))
-    epochs = {}
-    for name in TABLES:
-        ours, theirs = (
-            read_jsonl(tmp_path / part / "record" / "tables" / f"{name}.jsonl") for part in ("parts", "whole")
-        )
-        epochs[name] = ({row["epoch"] for row in ours}, {row["epoch"] for row in theirs})
-        assert_same_rows([row for row in ours if row["epoch"] in epochs[name][1]], theirs)
-    assert epochs["embedding_periods"] == ({-1, 0, 1, 2}, {-1, 0, 1, 2}) and epochs["knock_out"] == ({0, 2}, {2})
-    for name in ARRAYS:
-        torch.testing.assert_close(*(read_array(tmp_path / part, name) for part in ("parts", "whole")))
 
 
 def test_a_diverged_run_says_so_in_a_line(tiny, tmp_path):
