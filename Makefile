@@ -32,9 +32,10 @@ test: $(STAMP) ## Run the whole test suite on two cores: who is done takes tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Maths, data, readings, figures and verdicts: the files that no training is needed for, less what takes seconds.
-QUICK := $(addprefix tests/test_,$(addsuffix .py,ablation answer_phase arm basis controls direct_path extremes few_waves \
-	figures filtering filters golden hooks input_waves measured measures metrics mutants number_rows one_row optim \
-	reading_waves readings selection spectrum split tasks thresholds tokens verdict))
+QUICK := $(addprefix tests/test_,$(addsuffix .py,ablation answer_phase arm basis claims_command contrasts \
+	controls direct_path extremes few_waves figures figures_command filtering filters golden hooks input_waves \
+	intervals measured measures measures_of_tables metrics mutants number_rows one_row optim reading_waves \
+	readings selection spectrum split tasks thresholds tokens verdict))
 
 quicktest: $(STAMP) ## The part of the suite that answers within a minute
 	$(BIN)/python -m pytest -q -m "not trains" $(QUICK)

@@ -11,6 +11,7 @@ from fourier_lightning import cli
 from fourier_lightning.config import asset_path, load_config
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.record.runs import Run, find_runs
 from fourier_lightning.run import train
 from tests.committed import write_dissected, write_mechanism, write_trained
 from tests.wandb_files import Offline
@@ -159,3 +160,11 @@ def filtered_run(offline_run: Offline, tmp_path_factory: pytest.TempPathFactory)
         patch.setattr(MirrorLogger, "strict", True)
         train(load_config([*TINY, *options, "logger.wandb.mode=offline"], where))
     return Offline(where)
+
+
+@pytest.fixture
+def planted(dissected) -> Run:
+    """A committed record whose tables a test may overwrite in memory, as if of a number line of 41."""
+    run = find_runs([dissected / "4"])[0]
+    run.info["p"] = 41
+    return run

@@ -1,22 +1,17 @@
 """Verdicts: how seeds, controls, nulls and calibration make an outcome of numbers."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from fourier_lightning.calibration.table import markdown as calibration_table
 from fourier_lightning.claims import calibrated, verdict
-from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.measures import Measured
-from fourier_lightning.claims.table import markdown, number
-from fourier_lightning.claims.verdict import Bound, Claim, Verdict
-from fourier_lightning.readings.seeds import t_interval, wilson
+from fourier_lightning.claims.verdict import Bound, Claim
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import Run
 
@@ -231,109 +226,3 @@ def test_a_missing_package_costs_one_claim():
 
     (found,) = judge(replace(claim([]), measure=needy), runs(1))
     assert found.outcome == "not measured" and found.why == "sklearn is not installed"
-
-
-def test_intervals_against_references():
-    values = [0.2, 0.5, 0.9, 0.4]
-    np.testing.assert_allclose(
-        t_interval(values), stats.t.interval(0.95, 3, np.mean(values), stats.sem(values)), rtol=1e-12
-    )
-    assert t_interval([0.3, 0.3]) == pytest.approx((0.3, 0.3))
-    with pytest.raises(ValueError, match="two of them"):
-        t_interval([0.3])
-    z, n, p = stats.norm.ppf(0.975), 50, 0.3
-    centre, half = (
-        (p + z**2 / (2 * n)) / (1 + z**2 / n),
-        z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n * n)),
-    )
-    np.testing.assert_allclose(wilson(p, n), (centre - half, centre + half))
-    assert interval(several(0.3, n=50), alone=True) == wilson(0.3, 50)
-    assert interval(several(0.3, n=50), alone=False) == interval(several(0.3), alone=True) == (None, None)
-    for spread in ({"control_std": 0.1, "draws": 1}, {"draws": 5}):  # one draw has no spread
-        assert interval(several(0.3, **spread), alone=True) == (None, None)
-    (found,) = judge(claim(several(0.3, n=50)), runs(1, body="pretrained", table="pretrained", trained=False))
-    assert (found.low, found.high) == wilson(0.3, 50)
-
-
-@pytest.mark.parametrize("seeds", [3, 5])
-def test_the_interval_covers_the_mean_as_often_as_it_says(seeds):
-    draws = np.random.default_rng(seeds).normal(0.7, 0.1, (2000, seeds))
-    ends = np.array([t_interval(values) for values in draws])
-    assert np.mean((ends[:, 0] <= 0.7) & (ends[:, 1] >= 0.7)) == pytest.approx(0.95, abs=0.015)
-
-
-@pytest.mark.parametrize(("seeds", "draws"), [(3, 3), (5, 3), (1, 5)])
-def test_what_is_a_draw_of_its_control_is_seldom_beyond_it(seeds, draws):
-    """No effect, draws shared by the seeds, little noise between seeds: at most 2.5 % may pass on one side."""
-    rng, passed = np.random.default_rng(0), []
-    for _ in range(1000):
-        drawn = rng.normal(0.5, 0.1, draws + 1)
-        numbers = [
-            Measured(drawn[0] + noise, control=drawn[1:].mean(), control_std=drawn[1:].std(ddof=1), draws=draws)
-            for noise in rng.normal(0, 0.01, seeds)
-        ]
-        passed.append(beyond_control(numbers, "above"))
-    assert np.mean(passed) <= 0.1  # pooled freedom of draws that the seeds share: a little too sure
-
-
-def test_the_spread_of_draws_and_of_seeds_add_up():
-    numbers = [Measured(v, control_std=s, draws=n) for v, s, n in ((0.2, 0.01, 3), (0.4, 0.03, 9))]
-    low, high = interval(numbers, alone=False)
-    seeds = np.subtract(*t_interval([0.2, 0.4])[::-1]) / 2
-    draws = stats.t.ppf(0.975, 10) * np.sqrt((2 * 0.01**2 + 8 * 0.03**2) / 10 * (1 + 1 / 3))
-    assert (low + high) / 2 == pytest.approx(0.3) and (high - low) / 2 == pytest.approx(np.hypot(seeds, draws))
-
-
-def test_the_command_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, command):
-    shutil.copytree(tiny_runs, tmp_path / "runs")
-    for path in (tmp_path / "runs").glob("*/record/run.json"):  # as if two epochs had been enough
-        info = json.loads(path.read_text())
-        path.write_text(json.dumps({**info, "metrics": {**info["metrics"], "train/accuracy": 1.0}}))
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- claims -->\nold\n<!-- /claims -->\nafter\n")
-    output = tmp_path / "new" / "claims.jsonl"
-    done = command("claims", tmp_path / "runs", "--output", output, "--readme", readme)
-    rows = [json.loads(line) for line in output.read_text().splitlines()]
-    by_claim = {row["claim"]: row for row in rows}
-    assert by_claim["rescue"]["seeds"] == [0, 1] and by_claim["rescue"]["outcome"] in (
-        "not here",
-        "undecided",
-        "not comparable",
-    )
-    assert by_claim["multiplication_periods"]["outcome"] == "not measured"
-    assert {row["claim"] for row in rows} == {one.name for one in CLAIMS}
-    text = readme.read_text()
-    assert text.startswith("before\n<!-- claims -->\n| claim") and text.endswith("<!-- /claims -->\nafter\n")
-    assert "old" not in text and f"{len(CLAIMS)} claims" in text and f"{len(CLAIMS)} claims" in done.out
-    assert command("claims", "--from", output, "--readme", readme).code == 0
-    assert readme.read_text() == text
-
-
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        ([], "DIR: no directory"),
-        (["{tmp}"], "no run in it or below"),
-        (["--from", "{tmp}/none.jsonl"], "--from"),
-        (["{runs}", "--readme", "{tmp}/plain.md"], "it lacks the lines <!-- claims --> and <!-- /claims -->"),
-        (["{runs}", "--output", "{runs}"], "a directory; name a file"),
-    ],
-)
-def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, said):
-    (tmp_path / "plain.md").write_text("nothing\n")
-    done = command("claims", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args))
-    assert done.code == 2 and said in done.err and done.err.count("\n") == 1
-
-
-def test_numbers_in_words():
-    base = Verdict("x", "supported", "m", [0], 0.5, 0.4, 0.6, None, "", "")
-    assert number(base) == "0.5 [0.4, 0.6]"
-    assert number(replace(base, low=None, high=None, control=0.1)) == "0.5; control 0.1"
-    assert markdown([replace(base, claim=CLAIMS[0].name)]).count("**supported**") == 1
-
-
-def test_the_page_of_claims_shows_the_committed_verdicts():
-    verdicts = [Verdict(**json.loads(line)) for line in (ROOT / "docs/results/claims.jsonl").read_text().splitlines()]
-    assert {verdict.claim for verdict in verdicts} == {one.name for one in CLAIMS}
-    readme = (ROOT / "docs/claims.md").read_text()
-    assert readme.split("<!-- claims -->\n")[1].split("<!-- /claims -->")[0] == markdown(verdicts)
