@@ -25,7 +25,7 @@ from fourier_lightning.record.sweep import markdown_table
 from scripts.results import OUT, percent, places
 
 Row = dict[str, Any]
-NAMES = ["mechanism", "regimes", "fine_tuning", "sentences"]
+NAMES = ["mechanism", "regimes", "fine_tuning", "sentences", "tasks", "splits"]
 TABLES = ("filter_ablation", "single_component", "direct_path", "input_waves", "answer_phase", "lens_accuracy")
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_10", "train/accuracy")
 FROZEN = "scratch-pretrained-frozen"
@@ -57,9 +57,11 @@ def kept(row: Row) -> Row:
 
 
 def regime(run: Run) -> str:
-    """Numbers, width and share of the pairs, and what else is not usual."""
+    """Numbers, width and share of the pairs, and what else is not usual: the task, the split, the prompts, a rate."""
     share, width = run.config["data"]["train_fraction"], run.config["model"]["width"]
-    told = [f"p {run.p}", f"d {width or 'of the backbone'}", f"{100 * share:g} % of the pairs"]
+    told = [run.task["name"].replace("_", " ")] if run.task["name"] != "addition" else []
+    told += [f"p {run.p}", f"d {width or 'of the backbone'}", f"{100 * share:g} % of the pairs"]
+    told += [f"{run.config['data']['split']} held out"] if run.config["data"].get("split", "random") != "random" else []
     told += ["sentences"] if run.config["data"]["templates"] != ["format"] else []
     rate = run.config["optimizer"].get("table_lr")
     return ", ".join([*told, *([f"table at a rate of {rate:g}"] if rate else [])])

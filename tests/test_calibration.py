@@ -167,9 +167,11 @@ def test_the_ledger_asserts_known_facts():
 def test_the_command_counts_what_the_rules_say(command, monkeypatch, tmp_path):
     monkeypatch.setattr(cases, "CASES", (Case("paper", "narrow", "low"), Case("decoy_memory", "narrow", "high")))
     monkeypatch.setattr(measure, "SETTINGS", [*measure.SETTINGS, "instruments=[embedding_spectrum]"])
-    asked = ["calibrate", "--seeds", 2, "--records", tmp_path / "kept", "--output", tmp_path / "rows.jsonl"]
+    asked = ["calibrate", "--seeds", 2, "--first-seed", 7]
+    asked += ["--records", tmp_path / "kept", "--output", tmp_path / "rows.jsonl"]
     done = command(*asked)
     assert done.code == 0 and "paper, narrow, low noise" in done.out
+    assert {path.name for path in (tmp_path / "kept").glob("paper*/*")} == {"7", "8"}
     first = (tmp_path / "rows.jsonl").read_text()
     monkeypatch.setattr(cases, "plant", None)  # what is in the records is not made again
     assert command(*asked).code == 0 and (tmp_path / "rows.jsonl").read_text() == first
@@ -187,7 +189,7 @@ def test_the_command_counts_what_the_rules_say(command, monkeypatch, tmp_path):
 def test_models_count_where_their_mechanism_is_known(monkeypatch, tmp_path, exchanged, followed, counted):
     """Trained ones are judged if every seed of them is beyond the bar; rates are told apart."""
     monkeypatch.setattr(measure, "SETTINGS", [*measure.SETTINGS, "instruments=[embedding_spectrum]"])
-    kind = cases.Kind(Trained("swapped", 1), 2)
+    kind = cases.Kind(Trained("swapped", 1), range(2))
     checks = iter([Checked(1, 1), Checked(exchanged, followed)])
     monkeypatch.setattr(cases, "check", lambda *args: next(checks))
     ((said, why),) = judging.try_kinds([kind], tmp_path)

@@ -16,11 +16,11 @@ class Kind:
 
     Attributes:
         of: how its models come to be.
-        seeds: how many.
+        seeds: of its models.
     """
 
     of: Case | Trained
-    seeds: int
+    seeds: range
 
     @property
     def name(self) -> str:
@@ -46,13 +46,14 @@ class Kind:
         return plant(self.of, seed) if isinstance(self.of, Case) else train(self.of, seed)
 
 
-def kinds(only: Sequence[str], seeds: int, trained: int) -> list[Kind]:
+def kinds(only: Sequence[str], seeds: int, trained: int, first: int = 0) -> list[Kind]:
     """What a calibration makes.
 
     Args:
         only: mechanisms; none for all.
-        seeds: of each planted case.
-        trained: seeds of each trained one; 0 for none of them.
+        seeds: how many of each planted case.
+        trained: how many of each trained one; 0 for none of them.
+        first: the first of the seeds.
 
     Raises:
         ConfigError: no such mechanism.
@@ -60,6 +61,6 @@ def kinds(only: Sequence[str], seeds: int, trained: int) -> list[Kind]:
     for name in only:
         if name not in MECHANISMS:
             raise ConfigError(f"--only {name}", "no such mechanism", f"choose from {', '.join(MECHANISMS)}")
-    planted = [Kind(case, seeds) for case in CASES]
-    natural = [Kind(one, trained) for one in TRAINED] if trained else []
+    planted = [Kind(case, range(first, first + seeds)) for case in CASES]
+    natural = [Kind(one, range(first, first + trained)) for one in TRAINED] if trained else []
     return [kind for kind in (*planted, *natural) if not only or kind.of.mechanism in only]

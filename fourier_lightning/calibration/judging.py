@@ -65,7 +65,7 @@ def try_kinds(kinds: Sequence[Kind], records: Path | None = None) -> Iterator[tu
         with TemporaryDirectory() as passing:
             folder = (records or Path(passing)) / kind.name.replace(", ", "-").replace(" ", "_")
             runs = []
-            for seed in range(kind.seeds):
+            for seed in kind.seeds:
                 kept = read_run(folder / str(seed))
                 found = kept.status == "finished"
                 runs.append(kept if found else look(kind, seed, cfg, data, folder / str(seed)))

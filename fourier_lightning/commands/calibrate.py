@@ -3,6 +3,7 @@
     fourier-lightning calibrate                                  (all of them: several minutes)
     fourier-lightning calibrate --only paper --only memory       (some mechanisms)
     fourier-lightning calibrate --trained 3                      (and models trained to a mechanism, as long again)
+    fourier-lightning calibrate --first-seed 100                 (models that nobody looked at when rules were made)
     fourier-lightning calibrate --output calibration.jsonl       (and write a line for each claim)
     fourier-lightning calibrate --records DIR                    (keep what the instruments saw; judge what is there)
 
@@ -21,20 +22,21 @@ def main(argv: Sequence[str]) -> None:
     """Command line."""
     parser = CommandParser("calibrate", __doc__)
     parser.add_argument("--seeds", type=int, default=3, help="models of each case, judged together (default 3)")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="others than those of the rules' making")
     parser.add_argument("--only", action="append", default=[], metavar="MECHANISM", help="may be repeated")
     parser.add_argument("--trained", type=int, default=0, metavar="N", help="seeds of models trained to a mechanism")
     parser.add_argument("--records", type=Path, metavar="DIR", help="keep the records; those in it are judged again")
     parser.add_argument("--output", type=Path, help="write a JSON line for each claim")
     parser.add_argument("--docs", type=Path, help="replace the table between the calibration markers of this file")
     args = parser.parse_args(argv)
-    check(args.seeds, args.trained, args.output)
+    check(args.seeds, args.trained, args.first_seed, args.output)
     from fourier_lightning.calibration.cases import kinds
     from fourier_lightning.calibration.judging import CALLS, rows_of, try_kinds
     from fourier_lightning.calibration.table import markdown, print_rows
     from fourier_lightning.claims.table import replace_between
     from fourier_lightning.record.files import write_jsonl
 
-    asked, said, began = kinds(args.only, args.seeds, args.trained), [], time.perf_counter()
+    asked, said, began = kinds(args.only, args.seeds, args.trained, args.first_seed), [], time.perf_counter()
     for kind, (found, why) in zip(asked, try_kinds(asked, args.records), strict=True):
         said += found
         right, wrong, nothing = (sum(one.call == call for one in found) for call in CALLS)
@@ -53,11 +55,13 @@ def main(argv: Sequence[str]) -> None:
     print_rows(rows)
 
 
-def check(seeds: int, trained: int, output: Path | None) -> None:
+def check(seeds: int, trained: int, first: int, output: Path | None) -> None:
     """Refuse what can't work before a model is made."""
     if seeds < 1:
         raise ConfigError(f"--seeds {seeds}", "too small", "use 1 or more; 3 is what a verdict needs")
     if trained < 0:
         raise ConfigError(f"--trained {trained}", "negative", "use 0 for none of them")
+    if not 0 <= first < 10**6:
+        raise ConfigError(f"--first-seed {first}", "out of range", "use 0 to 999999")
     if output and output.is_dir():
         raise ConfigError(f"--output {output}", "a directory", "name a file, e.g. calibration.jsonl")
