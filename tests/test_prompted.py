@@ -8,7 +8,7 @@ import torch
 from fourier_lightning.data.digits import filled
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments import Answers, View
-from fourier_lightning.models.continued import SHARED, greedy, shared
+from fourier_lightning.models.continued import SHARED, begun, following, greedy, shared
 from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.models.hooks import Site, capture
 from tests.by_digit import ByDigit, data, spoken, text_of
@@ -83,6 +83,11 @@ def test_the_prompted_path_is_transformers_own_generate(name):
         ours, decoder = greedy(net, prompt, ends, 5), Decoder(net)
         said = theirs.sequences[:, prompt.shape[1] :]
         assert asked.read(ours) == asked.read(said)
+        (past, done), going = begun(net, prompt), torch.ones(len(prompt), dtype=torch.bool)
+        tokens = prompt[:, done:]
+        for token, whole in zip(said.T, theirs.logits, strict=True):  # of rows that are over, generate pads
+            torch.testing.assert_close(following(net, tokens, past)[going], whole[going], atol=1e-4, rtol=1e-4)
+            going, tokens = going & ~torch.isin(token, ends), token[:, None]
         logits = decoder.answer_logits(prompt, share=True)
         torch.testing.assert_close(logits, theirs.logits[0], atol=1e-4, rtol=1e-4)
         whole = decoder.answer_logits(prompt)
