@@ -185,6 +185,15 @@ def test_the_command_counts_what_the_rules_say(command, monkeypatch, tmp_path):
         assert (row["trained"], row["trained_wrong"]) == (0, 0)
 
 
+def test_built_models_go_through_the_instruments_that_filter(monkeypatch, tmp_path):
+    settings = ["instruments=[filter_ablation,direct_path,input_waves]", "filter.draws=1"]
+    monkeypatch.setattr(measure, "SETTINGS", [*measure.SETTINGS, *settings])
+    kind = cases.Kind(Case("paper", "wide", "low"), range(1))
+    ((said, why),) = judging.try_kinds([kind], tmp_path)
+    tables = {path.stem for path in tmp_path.glob("*/0/record/tables/*.jsonl")}
+    assert {"filter_ablation", "direct_path", "input_waves"} <= tables and said and not why
+
+
 @pytest.mark.parametrize(("exchanged", "followed", "counted"), [(0.9, 0.9, True), (0.899, 1, False), (1, 0.899, False)])
 def test_models_count_where_their_mechanism_is_known(monkeypatch, tmp_path, exchanged, followed, counted):
     """Trained ones are judged if every seed of them is beyond the bar; rates are told apart."""

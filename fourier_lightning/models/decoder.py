@@ -53,7 +53,7 @@ class Decoder(Tables):
     @property
     def dtype(self) -> torch.dtype:
         """Of the residual stream; rows and final norm are in float32 at least, see ``precision``."""
-        return next(self.blocks.parameters()).dtype
+        return next(self.blocks.parameters(), self.table.weight).dtype  # blocks built by hand may have none
 
     @property
     def final(self) -> Site:
