@@ -68,7 +68,7 @@ def spectra() -> list[Any]:
         pictures("answer_phase", "3", title="Who writes which wave"),
         chart("layer_periods"),
         chart("lens_accuracy"),
-        pictures("1b", "1c", "4a", "4b", title="One prompt"),
+        pictures("4a", "4b", title="One prompt"),
     ]
 
 

@@ -17,7 +17,7 @@ from fourier_lightning.record.runs import Run
 from fourier_lightning.record.writer import RunRecord
 
 # What no custom chart shows: heatmaps, and waves of one prompt. A picture takes a quarter of a second.
-PICTURES = ("1b", "1c", "3", "4a", "4b", "answer_phase")
+PICTURES = ("3", "4a", "4b", "answer_phase")
 DPI = 80
 Item = tuple[str, Sequence[str], Callable[[], Any]]  # key in W&B, sources in the record, what makes it
 
