@@ -11,6 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loops.fit_loop import _FitLoop
+from pytorch_lightning.loops.loop import _Loop
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from fourier_lightning.atomic import remove_parts, replacing
@@ -83,7 +84,12 @@ def set_random_state(state: Mapping[str, Any]) -> None:
 
 
 class FitLoop(_FitLoop):
-    """Lightning's, which would leave out the end of a fit whose last epoch was saved before the run was killed."""
+    """Lightning's, in two cases mended where a fit goes on from the end of an epoch.
+
+    It would leave out the end of a fit whose last epoch was saved before the run was killed. And with
+    ``trainer.max_steps`` it would end the saved epoch again: a line of NaN in the metrics, and every later step counted
+    one too high.
+    """
 
     @classmethod
     def of(cls, trainer: pl.Trainer) -> "FitLoop":
@@ -91,6 +97,17 @@ class FitLoop(_FitLoop):
         loop = cls(trainer, min_epochs=trainer.min_epochs, max_epochs=trainer.max_epochs)
         loop.epoch_loop = trainer.fit_loop.epoch_loop
         return loop
+
+    @property
+    def restarting(self) -> bool:
+        return self._restarting
+
+    @restarting.setter
+    def restarting(self, restarting: bool) -> None:
+        _FitLoop.restarting.fset(self, restarting)
+        progress = self.epoch_progress.current
+        if progress.ready == progress.processed and self.epoch_loop.batch_progress.is_last_batch:
+            _Loop.restarting.fset(self, False)  # an epoch that ended is not gone through again
 
     @property
     def skip(self) -> bool:
