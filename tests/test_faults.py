@@ -13,12 +13,13 @@ import torch
 from fourier_lightning import atomic
 from fourier_lightning.atomic import append, replacing, write_text
 from fourier_lightning.config import load_config
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, RunError
+from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.run import train
 from tests.conftest import TINY
 from tests.test_run import run_json
 
-PLAIN = [*TINY, "logger=none", "instruments=logit_lens"]
+PLAIN = [*TINY, "logger=none", "instruments=[embedding_spectrum,logit_lens]"]
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -80,69 +81,72 @@ class Full:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.fixture
-def fill(monkeypatch):
+def fill(monkeypatch, end: str, room: int = 100) -> None:
     """From now on files whose name ends so take a few bytes, and no more."""
     real = Path.open
 
-    def full(*ends: str, room: int = 100):
-        def opened(self, mode="r", *args, **kwargs):
-            file = real(self, mode, *args, **kwargs)
-            writes = any(letter in mode for letter in "wa")
-            return Full(file, room) if writes and self.name.endswith(ends) else file
+    def opened(self, mode="r", *args, **kwargs):
+        file = real(self, mode, *args, **kwargs)
+        return Full(file, room) if any(letter in mode for letter in "wa") and self.name.endswith(end) else file
 
-        monkeypatch.setattr(Path, "open", opened)
-
-    return full
+    monkeypatch.setattr(Path, "open", opened)
 
 
-@pytest.mark.parametrize(
-    "file", ["metrics.jsonl", "last.ckpt.part", "best.ckpt.part", "lens_accuracy.jsonl.part", "lens_logits"]
-)
-def test_a_full_disk_is_one_line_with_exit_code_1_and_costs_nothing_earlier(command_line, copy, fill, file):
-    arrays = sorted(path.name for path in (copy / "record").glob("arrays/*"))
-    file = f"{arrays[0]}.part" if file == "lens_logits" and arrays else file
-    before, checkpoint = contents(copy), torch.load(copy / "checkpoints" / "last.ckpt", weights_only=True)
-    fill(file)
-    done = command_line(*PLAIN, "trainer.max_epochs=4", "ckpt_path=auto", f"hydra.run.dir={copy}")
-    if file == "lens_logits":
-        pytest.skip("this instrument writes no array")
-    assert done.code == 1
+FILES = [
+    "metrics.jsonl",
+    "last.ckpt.part",
+    "best.ckpt.part",
+    "embedding_components.jsonl.part",
+    "spectrum.safetensors.part",
+]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_full_disk_costs_nothing_earlier_and_the_run_goes_on_when_there_is_room(composed, copy, monkeypatch, file):
+    before = contents(copy)
+    with monkeypatch.context() as patch:
+        fill(patch, file)
+        with pytest.raises(RunError) as error:
+            goes_on(composed, copy)
     name = file.removesuffix(".part")
-    assert f"{name}: No space left on device; make room, then the same command with ckpt_path=" in line(done)
+    last = f"{copy}/checkpoints/last.ckpt"
+    said = f"{name}: No space left on device; make room, then the same command with ckpt_path={last} goes on"
+    assert str(error.value).endswith(said)
     assert run_json(copy)["status"] == "failed" and "No space left" in run_json(copy)["error"]
     after = contents(copy)
     assert not [name for name in after if name.endswith(".part")]
-    for name in before:
-        if name.endswith(".jsonl"):  # what it began with is still there, and every line is whole
+    assert file == "metrics.jsonl" or after["record/metrics.jsonl"].startswith(history(before["record/metrics.jsonl"]))
+    for name in after:
+        if name.endswith(".jsonl"):  # every line is whole
             assert all(json.loads(one) for one in after[name].decode().splitlines())
-            assert after[name].startswith(before[name].rsplit(b'{"step": 12', 1)[0][:200])
-    again = torch.load(copy / "checkpoints" / "last.ckpt", weights_only=True)
-    assert again["global_step"] >= checkpoint["global_step"]
-    undone = command_line(*PLAIN, "trainer.max_epochs=4", "ckpt_path=auto", f"hydra.run.dir={copy}", "--cfg", "job")
-    assert undone.code == 0
+    assert torch.load(last, weights_only=True)["global_step"] >= 12
+    goes_on(composed, copy)
+    assert run_json(copy)["status"] == "finished" and run_json(copy)["steps"] == 18
 
 
-def test_room_again_and_the_run_goes_on(command_line, copy, fill, monkeypatch):
-    with monkeypatch.context():
-        fill("last.ckpt.part")
-        more = [*PLAIN, "trainer.max_epochs=3", "ckpt_path=auto", f"hydra.run.dir={copy}"]
-        assert command_line(*more).code == 1
-        monkeypatch.undo()
-    assert command_line(*more).code == 0 and run_json(copy)["steps"] == 18
+def history(lines: bytes) -> bytes:
+    """What metrics.jsonl said when the last epoch's checkpoint was made, up to the epoch's own line."""
+    kept = lines.splitlines(keepends=True)
+    return b"".join(kept[: [b"train/lr" in one for one in kept].index(True) + 1])
 
 
-def test_a_real_full_disk(command_line, tmp_path):
+def test_a_full_disk_is_one_line_with_exit_code_1(command_line, tmp_path, monkeypatch):
+    fill(monkeypatch, "metrics.jsonl")
+    done = command_line(*PLAIN, f"hydra.run.dir={tmp_path}")
+    assert done.code == 1 and line(done).endswith("record/metrics.jsonl: No space left on device; make room\n")
+
+
+def test_a_real_full_disk(tmp_path):
     """Linux's own: every write to /dev/full says that there is no room."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    (tmp_path / "run" / "record").mkdir(parents=True)
-    (tmp_path / "run" / "record" / "metrics.jsonl").symlink_to("/dev/full")
-    done = command_line(*PLAIN, f"hydra.run.dir={tmp_path / 'run'}")
-    assert done.code in (1, 2) and "No space left on device" in line(done)
+    for write in (append, write_text):
+        with pytest.raises(OSError, match="No space left on device"):
+            write("/dev/full", "a line")
+    assert Path("/dev/full").is_char_device()
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, fill):
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_text(path, "before")
     with pytest.raises(ZeroDivisionError), replacing(path) as part:
@@ -150,9 +154,10 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, fill):
         raise ZeroDivisionError
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
     append(path, " and a line")
-    fill("file", room=3)
-    with pytest.raises(OSError) as error:
-        append(path, "another")
+    with monkeypatch.context() as patch:
+        fill(patch, "file", room=3)
+        with pytest.raises(OSError) as error:
+            append(path, "another")
     assert error.value.filename == str(path) and path.read_text() == "before and a line\n"
     with replacing("/dev/null") as part:  # no file, and it stays none
         part.write_text("gone")
@@ -238,32 +243,52 @@ CHECKPOINTS = {
 }
 
 
-@pytest.mark.parametrize("fit", [True, False])
+@pytest.fixture(scope="module")
+def composed():
+    """The configuration of one more epoch."""
+    return load_config([*PLAIN, "trainer.max_epochs=3", "ckpt_path=auto"])
+
+
+def goes_on(composed, where, **settings):
+    """Start it in a directory, from wherever it is, as ``ckpt_path=auto`` does."""
+    cfg = composed.copy()
+    cfg.paths.output_dir = str(where)
+    cfg.update(settings)
+    return train(cfg)
+
+
 @pytest.mark.parametrize("fault", CHECKPOINTS)
-def test_a_bad_checkpoint_is_refused_before_anything_is_touched(command_line, copy, tmp_path, fault, fit):
+def test_a_bad_checkpoint_is_refused_before_anything_is_touched(composed, copy, tmp_path, fault):
     damage, said = CHECKPOINTS[fault]
     path = copy / "checkpoints" / "last.ckpt"
     damage(path)
     before = contents(copy)
-    options = [*PLAIN, "trainer.max_epochs=3", f"hydra.run.dir={copy}", "ckpt_path=auto"]
-    if not fit:
-        options[-2:] = [f"hydra.run.dir={tmp_path / 'new'}", f"ckpt_path={path}", "fit=false"]
-    done = command_line(*options)
-    assert done.code == 2
-    assert line(done).startswith(f"error: ckpt_path={path}: {said}"), done.err
-    assert contents(copy) == before and not (tmp_path / "new").exists()
-    assert not list(tmp_path.rglob("hacked"))
+    with pytest.raises(ConfigError) as error:
+        goes_on(composed, copy)
+    assert str(error.value).startswith(f"ckpt_path={path}: {said}") and "\n" not in str(error.value)
+    with pytest.raises(ConfigError) as error:  # to be evaluated
+        goes_on(composed, tmp_path / "new", ckpt_path=str(path), fit=False)
+    assert str(error.value).startswith(f"ckpt_path={path}: {said}")
+    assert contents(copy) == before and not (tmp_path / "new").exists() and not list(tmp_path.rglob("hacked"))
 
 
-def test_an_optimizer_that_holds_nan_is_no_good_to_resume_from_but_to_evaluate(tiny, copy, tmp_path):
+def test_a_pickle_that_runs_code_is_one_line_and_code_2(command_line, copy, tmp_path):
+    path = copy / "checkpoints" / "last.ckpt"
+    evil(path)
+    done = command_line("fit=false", f"ckpt_path={path}", f"hydra.run.dir={tmp_path / 'new'}")
+    said = "holds more than weights and plain values, and such a file can run code: it was not opened"
+    assert done.code == 2 and line(done) == f"error: ckpt_path={path}: {said}; give a .ckpt file that train.py wrote\n"
+    assert not list(tmp_path.rglob("hacked")) and not (tmp_path / "new").exists()
+
+
+def test_an_optimizer_that_holds_nan_is_no_good_to_resume_from(composed, copy):
     path = copy / "checkpoints" / "last.ckpt"
     checkpoint = torch.load(path, weights_only=True)
     state = next(iter(checkpoint["optimizer_states"][0]["state"].values()))
     next(value for value in state.values() if value.dim()).fill_(torch.inf)
     torch.save(checkpoint, path)
     with pytest.raises(ConfigError, match=r"the optimizer's state 0.state.* holds NaN or infinity"):
-        train(load_config([*PLAIN, "trainer.max_epochs=3", "ckpt_path=auto"], copy))
-    train(load_config([*PLAIN, "fit=false", f"ckpt_path={path}"], tmp_path / "new"))
+        goes_on(composed, copy)
 
 
 def test_pickles_that_lightning_opens_are_held_to_the_same(copy):
@@ -279,20 +304,19 @@ def test_pickles_that_lightning_opens_are_held_to_the_same(copy):
 # Training
 
 
-@pytest.mark.parametrize("instruments", ["none", "logit_lens"])
-def test_a_loss_that_becomes_nan_ends_the_run_and_spares_the_checkpoints(command_line, copy, monkeypatch, instruments):
-    from fourier_lightning.models.module import AdditionModule
-
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_loss_that_becomes_nan_ends_the_run_and_spares_the_checkpoints(composed, copy, monkeypatch, measured):
     real, before = AdditionModule.training_step, contents(copy)
 
     def training_step(self, batch, batch_idx):
         return real(self, batch, batch_idx) * (torch.nan if self.trainer.global_step == 15 else 1)
 
     monkeypatch.setattr(AdditionModule, "training_step", training_step)
-    more = ["trainer.max_epochs=4", f"instruments={instruments}", "ckpt_path=auto", f"hydra.run.dir={copy}"]
-    done = command_line(*TINY, "logger=none", *more)
-    assert done.code == 2
-    assert line(done).startswith("error: optimizer: training diverged in epoch 3: weights are not finite; lower optim")
+    callbacks = {name: node for name, node in composed.callbacks.items() if measured or name != "logit_lens"}
+    with pytest.raises(
+        ConfigError, match=r"^optimizer: training diverged in epoch 3: weights are not finite; lower opt"
+    ):
+        goes_on(composed, copy, callbacks=callbacks)
     after = contents(copy)
     assert after["checkpoints/last.ckpt"] == before["checkpoints/last.ckpt"]
     assert b"NaN" not in after["record/metrics.jsonl"] and run_json(copy)["status"] == "failed"
@@ -314,12 +338,13 @@ def test_weights_of_a_backbone_that_are_no_numbers(tmp_path, backbone, command_l
 # Records
 
 
-def test_a_line_that_was_cut_off_is_measured_again(command_line, copy):
-    for name in ("metrics.jsonl", "tables/lens_accuracy.jsonl"):
+def test_a_line_that_was_cut_off_and_a_damaged_run_json_do_not_stop_a_run_that_goes_on(composed, copy):
+    for name in ("metrics.jsonl", "tables/embedding_components.jsonl"):
         with (copy / "record" / name).open("a") as file:
             file.write('{"step": 17, "ep')
-    done = command_line(*PLAIN, "trainer.max_epochs=3", "ckpt_path=auto", f"hydra.run.dir={copy}")
-    assert done.code == 0, done.err
+    (copy / "record" / "run.json").write_text('{"status": "runn')
+    goes_on(composed, copy)
+    assert run_json(copy)["steps"] == 18
     for path in (copy / "record").rglob("*.jsonl"):
         assert all(json.loads(one) for one in path.read_text().splitlines())
 
@@ -330,20 +355,15 @@ def test_a_line_that_was_cut_off_is_measured_again(command_line, copy):
         (lambda record: (record / "metrics.jsonl").unlink(), "metrics.jsonl: is missing; restore it, or go on"),
         (lambda record: (record / "metrics.jsonl").write_text("x\n{}\n"), "metrics.jsonl: can't be read (Expecting"),
         (lambda record: (record / "metrics.jsonl").write_text("{}\n{}\n"), "metrics.jsonl: can't be read ('step')"),
-        (lambda record: (record / "tables" / "lens_accuracy.jsonl").write_text("\x00\n{}\n"), "racy.jsonl: can't be"),
+        (lambda record: (record / "tables" / "x.jsonl").write_text("\x00\n{}\n"), "x.jsonl: can't be read (Expecting"),
     ],
 )  # fmt: skip
-def test_a_run_does_not_go_on_over_a_history_that_is_gone(command_line, copy, damage, said):
+def test_a_run_does_not_go_on_over_a_history_that_is_gone(composed, copy, damage, said):
     damage(copy / "record")
     before = contents(copy)
-    done = command_line(*PLAIN, "trainer.max_epochs=3", "ckpt_path=auto", f"hydra.run.dir={copy}")
-    assert done.code == 2 and said in line(done) and contents(copy) == before
-
-
-def test_a_damaged_run_json_does_not_stop_a_run_that_goes_on(command_line, copy):
-    (copy / "record" / "run.json").write_text('{"status": "runn')
-    done = command_line(*PLAIN, "trainer.max_epochs=3", "ckpt_path=auto", f"hydra.run.dir={copy}")
-    assert done.code == 0 and run_json(copy)["steps"] == 18
+    with pytest.raises(ConfigError) as error:
+        goes_on(composed, copy)
+    assert said in str(error.value) and "\n" not in str(error.value) and contents(copy) == before
 
 
 @pytest.fixture
