@@ -1,5 +1,8 @@
 """What a checkpoint has to agree on with the run that takes it, and what an evaluation takes from it."""
 
+import json
+import pickle
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -107,11 +110,14 @@ def check_checkpoint(cfg: DictConfig) -> None:
     try:
         checkpoint = load_checkpoint(cfg.ckpt_path)
         carried = checkpoint["hyper_parameters"]
+        saved = identity(carried["run"]["config"]) if carried.get("run") else None
+        behind = checkpoint["epoch"] + 1
     except Exception as error:  # torch raises anything from KeyError to UnpicklingError on a file of another kind
-        raise ConfigError(path, "not a checkpoint of this project", "give a .ckpt file that train.py wrote") from error
-    if not carried.get("run"):
-        raise ConfigError(path, "carries no run's identity: an older revision wrote it", "train that model again")
-    saved, here = identity(carried["run"]["config"]), identity(plain(cfg))
+        raise ConfigError(path, unreadable(cfg.ckpt_path, error), "give a .ckpt file that train.py wrote") from error
+    if saved is None:
+        problem = "carries no run's identity: an older revision wrote it, or another project"
+        raise ConfigError(path, problem, "train that model again")
+    here = identity(plain(cfg))
     wanted = {key: value for key, value in here.items() if cfg.fit or not (key.startswith(TRAINING) or key in ASKED)}
     different = [
         f"{key}={saved.get(key)} there, {value} here" for key, value in wanted.items() if saved.get(key) != value
@@ -122,11 +128,71 @@ def check_checkpoint(cfg: DictConfig) -> None:
         )
     if cfg.fit and "optimizer_states" not in checkpoint:
         raise ConfigError(path, "holds weights alone", "resume from last.ckpt, or evaluate with fit=false")
-    epochs = cfg.trainer.max_epochs
-    if cfg.fit and epochs is not None and 0 <= epochs <= checkpoint["epoch"] + 1:
+    ends, epochs = not unfinished(cfg), cfg.trainer.max_epochs
+    if cfg.fit and ends and epochs is not None and 0 <= epochs <= behind:
         raise ConfigError(path, f"has all of trainer.max_epochs={epochs} behind it", "raise trainer.max_epochs")
+
+
+def unreadable(path: str, error: Exception) -> str:
+    """Why a file is no checkpoint that can be opened."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "holds more than weights and plain values, and such a file can run code: it was not opened"
+    with Path(path).open("rb") as file:
+        begins_whole = file.read(4) == b"PK\x03\x04"  # a zip archive, as torch writes
+    cut_off = begins_whole and not zipfile.is_zipfile(path)  # its table of contents is at its end
+    return "cut off or damaged" if cut_off else "not a checkpoint of this project"
 
 
 def load_checkpoint(path: str) -> dict[str, Any]:
     """A checkpoint's contents, tensors left on disk until they are used."""
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def in_place(cfg: DictConfig) -> bool:
+    """Whether a fit goes on in the directory of the run whose checkpoint it takes."""
+    where = Path(cfg.paths.output_dir).resolve()
+    return bool(cfg.fit and cfg.ckpt_path is not None and where in Path(cfg.ckpt_path).resolve().parents)
+
+
+def unfinished(cfg: DictConfig) -> bool:
+    """Whether a fit goes on in its own directory, and has not ended there: with its epochs done it has a rest to do."""
+    return in_place(cfg) and (recorded(cfg.paths.output_dir) or {}).get("status") != "finished"
+
+
+def recorded(run_dir: str | Path) -> dict[str, Any] | None:
+    """run.json of the run that a directory holds; empty where it can't be read, None where there is none."""
+    path = Path(run_dir) / "record" / "run.json"
+    if not path.is_file():
+        return None
+    try:
+        info = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
+def choose_checkpoint(cfg: DictConfig) -> None:
+    """Put the path in place of ``ckpt_path=auto``: the run directory's last.ckpt, or null where there is none yet.
+
+    Raises:
+        ConfigError: without a fit, or where starting anew would replace a run that has finished.
+    """
+    if cfg.ckpt_path != "auto":
+        return
+    if not cfg.fit:
+        raise ConfigError("ckpt_path=auto", "of a fit that goes on", "give the .ckpt file that is to be evaluated")
+    last = Path(cfg.paths.output_dir) / "checkpoints" / "last.ckpt"
+    if not last.is_file() and (recorded(cfg.paths.output_dir) or {}).get("status") == "finished":
+        problem = f"{cfg.paths.output_dir} holds a finished run, and no checkpoints/last.ckpt to go on from"
+        raise ConfigError("ckpt_path=auto", problem, "choose another directory with hydra.run.dir=DIR")
+    cfg.ckpt_path = str(last) if last.is_file() else None
+
+
+def nothing_left(cfg: DictConfig) -> dict[str, Any] | None:
+    """run.json of a run that ``ckpt_path=auto`` finds finished, as long as it is asked for; else None."""
+    info = recorded(cfg.paths.output_dir) if cfg.get("ckpt_path") == "auto" else None
+    if not info or info.get("status") != "finished":
+        return None
+    ends: dict[str, Any] = OmegaConf.to_container(cfg.trainer, resolve=True)  # type: ignore[assignment]
+    there = info["config"]["trainer"]
+    return info if all(there.get(key) == ends.get(key) for key in ("max_epochs", "max_steps", "max_time")) else None

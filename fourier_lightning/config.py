@@ -23,6 +23,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from fourier_lightning import targets
 from fourier_lightning.errors import ConfigError, ConfigErrors
 
 PACKAGE_DIR = Path(__file__).resolve().parent
@@ -39,6 +40,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "name": str,
     "group": str | None,
     "tags": list[str],
+    targets.FLAG: bool,
 }
 TARGETS = ("backbone", "data", "embedding", "model", "optimizer", "filter", "trainer")
 MODEL_CHOICES = ("model", "size", "embedding", "experiment", "sweep")  # groups that say which model a run is about
@@ -106,7 +108,13 @@ def take_settings(cfg: DictConfig, overrides: list[str]) -> None:
 
     Without a checkpoint, and with no choice of a model, it is about the backbone as it comes (``model=pretrained``),
     whose unembedding is its own or its table, as it is.
+
+    Raises:
+        ConfigError: a configuration file that lets itself name what it likes.
     """
+    given = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    if cfg.get(targets.FLAG) and targets.FLAG not in given:
+        raise targets.not_by_a_file()
     if cfg.fit:
         return
     if cfg.ckpt_path is not None:
@@ -114,7 +122,6 @@ def take_settings(cfg: DictConfig, overrides: list[str]) -> None:
 
         adopt(cfg, overrides, load_config())
         return
-    given = [override.lstrip("+~").partition("=")[0] for override in overrides]
     if not any(key.partition(".")[0] in MODEL_CHOICES for key in given):
         as_it_comes = load_config(["model=pretrained"])
         with open_dict(cfg):
@@ -134,6 +141,8 @@ def check_config(cfg: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(error.full_key or "config", str(error).splitlines()[0], "give it a value") from error
     assert isinstance(values, dict)
+    if values.get(targets.FLAG) is not True and (refused := list(targets.foreign(values))):
+        raise refused[0] if len(refused) == 1 else ConfigErrors(*refused)  # before any of them is imported
     shared = values.get("filter")
     for node in (values.get("callbacks") or {}).values():
         if isinstance(node, dict) and node.get("filter") == shared:

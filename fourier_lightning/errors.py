@@ -13,6 +13,8 @@ class ConfigError(Exception):
         remedy: what to type or install instead.
     """
 
+    code = 2  # of the process
+
     def __init__(self, key: str, problem: str, remedy: str) -> None:
         super().__init__(key, problem, remedy)  # all of them: a sweep's launcher may pickle it
 
@@ -36,6 +38,16 @@ class ConfigErrors(ConfigError):
         return "\n".join(map(str, self.args))
 
 
+class RunError(ConfigError):
+    """What ended a run whose settings were right, as a full disk does: one line, too, but exit code 1.
+
+    Args:
+        key: what could not be done, or where.
+    """
+
+    code = 1
+
+
 # Packages that only some commands need, and the extra of pyproject.toml that installs each.
 EXTRAS = {
     "matplotlib": "figures",
@@ -47,7 +59,7 @@ EXTRAS = {
 }
 
 
-def fail(error: Exception, prefix: str = "") -> int:
+def fail(error: ConfigError, prefix: str = "") -> int:
     """Print an error's line(s) and return the exit code."""
     print("\n".join(f"error: {prefix}{line}" for line in str(error).splitlines()), file=sys.stderr)
-    return 2
+    return error.code

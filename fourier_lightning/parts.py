@@ -1,7 +1,6 @@
 """What a run is made of: every setting checked, every part built that costs nothing to build."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,7 +8,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from fourier_lightning.checkpoint import check_checkpoint, trained_data
+from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in_place, recorded, trained_data
 from fourier_lightning.config import check_config, suggestion
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.defaults import as_it_comes_in_words, check_precision, choose_size, make
@@ -20,7 +19,9 @@ from fourier_lightning.mirror.wandb import check_wandb
 from fourier_lightning.models.arms import ModelSettings, network_config
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.embedding import EmbeddingSettings
+from fourier_lightning.models.saved import check_saved
 from fourier_lightning.optim import OptimizerSettings
+from fourier_lightning.record.writer import check_history
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def prepare(cfg: DictConfig) -> Parts:
     longest = max(group.prompt.shape[1] for group in data.examples("test"))
     longest += cfg.callbacks.get("answers", {}).get("most", 0) if data.shots else 0
     network = network_config(backbone, model, embedding, len(data.vocabulary), longest)
+    if cfg.ckpt_path is not None:
+        check_saved(cfg, network)
     embedding.check(data.p, network.hidden_size)
     instruments = make_instruments(cfg, data, network.hidden_size)
     dtype = str(backbone.precision()).removeprefix("torch.") if as_it_comes else "float32"
@@ -129,10 +132,14 @@ def check_directory(cfg: DictConfig) -> None:
     """Refuse a directory that holds a run, unless it is that run which goes on."""
     if not cfg.paths.output_dir.strip():
         raise ConfigError("hydra.run.dir=", "empty", "name a directory, or leave it out")
-    where = Path(cfg.paths.output_dir).resolve()
-    resumed = cfg.fit and cfg.ckpt_path is not None and where in Path(cfg.ckpt_path).resolve().parents
-    if (where / "record" / "run.json").is_file() and not resumed:
-        remedy = "choose another, or go on with it: ckpt_path=<it>/checkpoints/last.ckpt"
+    anew = cfg.ckpt_path == "auto"
+    choose_checkpoint(cfg)
+    if recorded(cfg.paths.output_dir) is None:
+        return
+    if in_place(cfg):
+        check_history(cfg.paths.output_dir)
+    elif not anew:
+        remedy = "choose another, or go on with it: ckpt_path=auto"
         raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", "holds a run already", remedy)
 
 

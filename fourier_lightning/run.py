@@ -1,9 +1,10 @@
 """One run: check, build, fit, test, record, clean up."""
 
+import errno
 import logging
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from transformers.initialization import no_init_weights
 
 from fourier_lightning import console
 from fourier_lightning.callbacks.clock import Clock
+from fourier_lightning.callbacks.finite import Finite
 from fourier_lightning.callbacks.measurement import Measurement
-from fourier_lightning.checkpoint import load_checkpoint
+from fourier_lightning.callbacks.resume import AtomicCheckpoints, FitLoop, Resume
+from fourier_lightning.checkpoint import in_place, load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.errors import ConfigError, RunError
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
 from fourier_lightning.models.module import AdditionModule, TableModule
@@ -25,6 +29,9 @@ from fourier_lightning.parts import Parts, make, make_trainer, prepare
 from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.models import new_card
 from fourier_lightning.record.writer import RunRecord, describe_device
+
+# What a disk answers when it takes no more, or nothing at all.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def make_callbacks(cfg: DictConfig, measurements: dict[str, Measurement], bar: bool) -> list[Any]:
@@ -90,17 +97,26 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     loaded = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else {"global_step": 0, "epoch": 0}
     step, epoch = loaded["global_step"], loaded["epoch"]
     card = new_card(resolved)
+    if in_place(cfg):  # the same run, and its model
+        card["id"] = loaded["hyper_parameters"]["run"]["id"]
     model = loaded["hyper_parameters"]["run"] if cfg.ckpt_path and not cfg.fit else card  # an evaluation is no model
     about = {"id": card["id"], "arm": model["arm"], "model": {**model, "step": step}}
     about |= {"task": parts.data.task.card(), "p": parts.data.p}
-    record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), step if cfg.fit else 0, about)
-    exit_code = 1
+    epoch_end = loaded.get("resume", {}).get("epoch_end")
+    try:
+        record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), step if cfg.fit else 0, about, epoch_end)
+    except OSError as error:
+        problem, remedy = error.strerror or str(error), "choose a directory that can be written"
+        raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", problem, remedy) from error
+    exit_code, stopped = 1, False
     try:
         module = build_module(parts, cfg.seed, model)
         loaded_at = (max(0, step - 1), epoch)
         measured = {name: Measurement(one, cfg.split, loaded_at) for name, one in parts.instruments.items()}
         clock = Clock(list(measured.values()))
-        callbacks = [clock, *make_callbacks(cfg, measured, verbose)]  # the clock stops before the final measurements
+        resume = Resume(loaded if cfg.fit else {}, measured, clock)
+        # the clock stops before the final measurements
+        callbacks = [Finite(), clock, resume, *make_callbacks(cfg, measured, verbose)]
         trainer = make_trainer(
             cfg,
             logger=make_loggers(cfg, record),
@@ -110,13 +126,15 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             **({} if verbose else {"enable_progress_bar": False}),
         )
+        trainer.strategy.checkpoint_io = AtomicCheckpoints()
+        trainer.fit_loop = FitLoop.of(trainer)
         parameters = parameter_table(module.decoder)
         rows = {split: len(indices) for split, indices in parts.data.split.items()}
         device = describe_device(trainer.strategy.root_device)
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         if verbose:
             console.print_setup(parameters, parts.data, cfg.name, parts.notes)
-        metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
+        metrics = resume.metrics | fit_and_test(cfg, trainer, module, parts.data, clock)
         metrics |= {name: value for one in measured.values() for name, value in one.metrics.items()}
         step = trainer.global_step if cfg.fit else step
         record.update(status="finished", metrics=metrics, model={**model, "step": step}, **clock.times())
@@ -124,18 +142,28 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     except BaseException as error:
         stopped = not isinstance(error, Exception)  # Lightning turns Ctrl-C into SystemExit
         reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
-        record.update(status="interrupted" if stopped else "failed", error=reason)
+        with suppress(OSError):  # the disk may be what failed
+            record.update(status="interrupted" if stopped else "failed", error=reason)
         if stopped and verbose:
             console.print_interrupted(cfg.paths.output_dir)
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            raise unwritable(error, cfg.paths.output_dir) from error
         raise
     finally:
-        finish_wandb(exit_code)
+        finish_wandb(exit_code, at_once=stopped)
     if verbose:
         console.print_results(metrics, cfg.paths.output_dir, clock.train_seconds)
     return {
         "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": record, "metrics": metrics,
         "run_dir": Path(cfg.paths.output_dir),
     }  # fmt: skip
+
+
+def unwritable(error: OSError, run_dir: str | Path) -> RunError:
+    """What the disk refused, and how the run goes on: its files are what they were before."""
+    last = Path(run_dir) / "checkpoints" / "last.ckpt"
+    remedy = f"make room, then the same command with ckpt_path={last} goes on" if last.is_file() else "make room"
+    return RunError(str(error.filename or run_dir), error.strerror or str(error), remedy)
 
 
 def fit_and_test(

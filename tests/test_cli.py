@@ -16,6 +16,7 @@ from fourier_lightning.config import CONF_DIR
 from tests.conftest import TINY
 from tests.wandb_files import wandb_run
 
+QUIET = ["logger=none", "instruments=none"]
 MISTAKES = {
     "modl=scratch": "modl: no such setting; did you mean model?",
     "data.batchsize=3": "data.batchsize: no such setting; did you mean data.batch_size",
@@ -58,7 +59,8 @@ MISTAKES = {
     "seed=true": "seed=True: bool is not allowed here; use int",
     "trainer.devices=2": "trainer.devices=2: a run uses one device",
     "+trainer.val_check_interval=0": "trainer.val_check_interval=0: too small; use a share of an epoch",
-    "+callbacks.x={_target_:no.such}": "callbacks.x._target_=no.such: can't be imported; correct it (Error loading",
+    "+callbacks.x={_target_:no.such}": "callbacks.x._target_=no.such: is neither this package's nor Lightning's",
+    "allow_targets=true +callbacks.x={_target_:no.such}": "callbacks.x._target_=no.such: can't be imported; correct it",
     "name=null": "name=None: NoneType is not allowed here; use str",
     "tags=foo": "tags=foo: str is not allowed here; use list[str]",
     "instruments=foo": "instruments=foo: no such choice; choose from answer_phase, answers, breakdown, default",
@@ -167,7 +169,9 @@ def test_a_bug_is_not_hidden_as_a_mistake(command_line, tmp_path):
     """A crash inside a run keeps its traceback and is not exit code 2."""
     callback = "+callbacks.fails={_target_: tests.test_run.Fails, error: crash}"
     with pytest.raises(RuntimeError, match="boom"):
-        command_line(*TINY, "logger=none", "instruments=none", callback, f"hydra.run.dir={tmp_path}")
+        command_line(
+            *TINY, "logger=none", "instruments=none", callback, "allow_targets=true", f"hydra.run.dir={tmp_path}"
+        )
     assert "HYDRA_FULL_ERROR" not in os.environ
 
 
@@ -234,7 +238,11 @@ def test_a_sweep_with_a_failing_job(command_line, tmp_path):
 
 def test_a_sweep_with_a_crash_shows_it_and_goes_on(command_line, tmp_path):
     sweep = tmp_path / "s"
-    crash = ["+callbacks.fails._target_=tests.test_run.Fails", "+callbacks.fails.error=crash,none"]
+    crash = [
+        "+callbacks.fails._target_=tests.test_run.Fails",
+        "+callbacks.fails.error=crash,none",
+        "allow_targets=true",
+    ]
     done = command_line("-m", *TINY, *crash, "instruments=none", f"hydra.sweep.dir={sweep}")
     assert done.code == 1 and "error: RuntimeError: boom" in done.err
     assert "RuntimeError: boom" in (sweep / "0" / "train.log").read_text()

@@ -184,7 +184,7 @@ def test_a_run_that_ends_early_says_so_and_closes_wandb(tiny, tmp_path, capsys, 
 
     callback = f"+callbacks.fails={{_target_: tests.test_run.Fails, error: {error}}}"
     with pytest.raises(raised):
-        train(tiny(callback), verbose=True)
+        train(tiny(callback, "allow_targets=true"), verbose=True)
     assert run_json(tmp_path)["status"] == status
     resume = f"Interrupted. What there is: {tmp_path}; the same command with ckpt_path={tmp_path}/checkpoints/last.ckpt"
     assert (resume in capsys.readouterr().out) == (status == "interrupted")

@@ -8,7 +8,6 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from fourier_lightning.callbacks.progress import EpochProgressBar
-from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.base import Findings, Instrument, Row, Split, View
 from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.writer import RunRecord
@@ -28,6 +27,7 @@ class Measurement(pl.Callback):
 
     Attributes:
         metrics: scalars found so far, the latest of each name.
+        measured_epoch: the latest at which the cadence had it look, -1 before any.
         seconds: spent here so far; ``seconds_in_fit``: of these, between a fit's start and its end.
     """
 
@@ -37,7 +37,7 @@ class Measurement(pl.Callback):
         self.seconds = 0.0
         self.seconds_in_fit = 0.0
         self._epoch: int | None = None
-        self._measured_epoch = -1
+        self.measured_epoch = -1
         self._final_at: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -64,9 +64,9 @@ class Measurement(pl.Callback):
         if trainer.state.fn != "fit":
             self._measure(trainer, pl_module, final=True)
             return
-        since = trainer.current_epoch - self._measured_epoch
+        since = trainer.current_epoch - self.measured_epoch
         if 0 < self.instrument.every_n_epochs <= since and not ends_here(trainer):
-            self._measured_epoch = trainer.current_epoch
+            self.measured_epoch = trainer.current_epoch
             self._measure(trainer, pl_module, final=False)
             self.seconds_in_fit = self.seconds
 
@@ -79,9 +79,6 @@ class Measurement(pl.Callback):
         records = records_of(trainer)
         if self._final_at == trainer.global_step or not records:  # seen already
             return
-        if not all(bool(weights.isfinite().all()) for weights in module.parameters()):
-            remedy = "lower optimizer.lr or optimizer.muon_lr, or warm up for longer"
-            raise ConfigError("optimizer", "training diverged: weights are not finite", remedy)
         if final and isinstance(trainer.progress_bar_callback, EpochProgressBar):
             trainer.progress_bar_callback.measuring(type(self.instrument).__name__)
         began = time.perf_counter()

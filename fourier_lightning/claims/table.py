@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from fourier_lightning.atomic import write_text
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.errors import ConfigError
@@ -75,7 +76,7 @@ def replace_between(path: Path, name: str, text: str) -> None:
     if whole.count(begin) != 1 or whole.count(end) != 1:
         raise ConfigError(f"--readme {path}", f"it lacks the lines {begin} and {end}", "add them to the file")
     head, rest = whole.split(begin)
-    path.write_text(f"{head}{begin}\n{text}{end}{rest.split(end)[1]}")
+    write_text(path, f"{head}{begin}\n{text}{end}{rest.split(end)[1]}")
 
 
 def print_ledger(verdicts: Sequence[Verdict], console: Console | None = None) -> None:

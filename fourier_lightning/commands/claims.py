@@ -6,6 +6,7 @@ fourier-lightning claims --from docs/results/claims.jsonl --readme docs/claims.m
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,4 +63,11 @@ def verdicts_of(args: argparse.Namespace) -> list["Verdict"]:
             raise ConfigError(f"--from {args.source}", "holds no verdicts", "give a file that --output wrote")
         return verdicts
     runs = find_runs(args.runs)
-    return [verdict for claim in CLAIMS for verdict in judge(claim, runs)]
+    if all(not run.config for run in runs):
+        raise ConfigError(str(args.runs[0]), "no record in it can be read", "give finished runs")
+    verdicts = [verdict for claim in CLAIMS for verdict in judge(claim, runs)]
+    for run in runs:  # a verdict from fewer runs than were given says so
+        if run.damaged:
+            said = f"damaged: {', '.join(run.damaged)}; it counts as far as it can be read"
+            print(f"warning: {run.dir}: {said}", file=sys.stderr)
+    return verdicts

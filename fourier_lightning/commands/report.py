@@ -22,6 +22,7 @@ def main(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     if args.output.is_dir():
         raise ConfigError(f"--output {args.output}", "a directory", "name a file, e.g. report.html")
+    from fourier_lightning.atomic import write_text
     from fourier_lightning.record.runs import find_runs
     from fourier_lightning.report.page import build
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     page = build(runs, args.title)
     try:
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text(page)
+        write_text(args.output, page)
     except OSError as error:
         raise ConfigError(f"--output {args.output}", str(error), "choose a file that can be written") from error
     damaged = sum(bool(run.damaged) for run in runs)

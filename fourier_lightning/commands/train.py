@@ -16,7 +16,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fourier_lightning import targets
+from fourier_lightning.commands.guard import check_hydra
 from fourier_lightning.commands.mistakes import check_options, explain
+from fourier_lightning.commands.sigterm import ended_by_sigterm
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
 from fourier_lightning.errors import ConfigError, fail
 
@@ -37,6 +40,7 @@ class Lifecycle(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         """Refuse bad settings while nothing is on disk yet."""
+        from fourier_lightning.checkpoint import nothing_left
         from fourier_lightning.run import prepare, quiet_libraries
 
         quiet_libraries()
@@ -46,6 +50,9 @@ class Lifecycle(Callback):
         OmegaConf.update(settings, "paths.output_dir", config.hydra.run.dir)
         try:
             take_settings(settings, overrides)
+            if nothing_left(settings):
+                print(nothing_to_do(settings))
+                raise SystemExit(0)
             prepare(settings)
         except ConfigError as error:
             # Hydra turns an Exception of a callback into a warning; SystemExit passes.
@@ -59,6 +66,9 @@ class Lifecycle(Callback):
                 raise ConfigError("hydra.sweep.dir=", "empty", "name a directory, or leave it out")
             if (where / "record" / "run.json").is_file():
                 raise ConfigError(f"hydra.sweep.dir={where}", "holds a run already", "choose another")
+            given = [override.lstrip("+").partition("=")[0] for override in config.hydra.overrides.task]
+            if targets.FLAG in (config.hydra.sweeper.get("params") or {}) and targets.FLAG not in given:
+                raise targets.not_by_a_file()
         except ConfigError as error:
             raise SystemExit(fail(error)) from error
         _session.sweep_dir = where
@@ -66,6 +76,7 @@ class Lifecycle(Callback):
 
 def job(cfg: DictConfig) -> float | None:
     """One job. Returns the validation accuracy, for Hydra sweepers that optimise."""
+    from fourier_lightning.checkpoint import nothing_left
     from fourier_lightning.run import train
 
     _session.job_started = True
@@ -76,7 +87,11 @@ def job(cfg: DictConfig) -> float | None:
     overrides = list(settings.overrides.task)
     try:
         take_settings(cfg, overrides)
-        return train(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
+        if ended := nothing_left(cfg):
+            print(nothing_to_do(cfg))
+            return ended["metrics"].get("val/accuracy")
+        with ended_by_sigterm():
+            return train(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
     except ConfigError as error:
         if in_sweep:  # the sweep goes on; say at once which job can't
             fail(error, prefix=f"job {settings.job.num}: ")
@@ -85,6 +100,11 @@ def job(cfg: DictConfig) -> float | None:
         if in_sweep:  # Hydra shows the first failure alone, and that when all is over
             logging.getLogger(__name__).exception("job %s failed", settings.job.num)
         raise
+
+
+def nothing_to_do(cfg: DictConfig) -> str:
+    """What is said of a run that has finished, and is asked to go on by whoever starts it again and again."""
+    return f"{cfg.paths.output_dir}: finished already, and ckpt_path=auto has nothing left to do"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -97,9 +117,10 @@ def main(argv: Sequence[str]) -> None:
     called, sys.argv = sys.argv, [sys.argv[0], *argv]  # Hydra reads them there
     code = 0
     try:
+        check_hydra(argv)
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(job)()
     except ConfigError as error:
-        code = 2 if _session.sweep_dir else fail(error)  # in a sweep each job has said its own
+        code = error.code if _session.sweep_dir else fail(error)  # in a sweep each job has said its own
     except Exception as error:
         composing = isinstance(error, (HydraException, OmegaConfBaseException))
         if has_jobs(_session.sweep_dir) and not composing:  # a job's own traceback is out already

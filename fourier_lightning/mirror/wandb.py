@@ -3,6 +3,7 @@
 import netrc
 import os
 from collections.abc import Mapping
+from threading import Thread
 from typing import Any, Literal
 from urllib.parse import urlparse
 
@@ -14,6 +15,8 @@ from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.labels import prompt_style
 
 TAG_LENGTH = 64  # the most that W&B takes
+FINISH_SECONDS = 120  # the longest that a run which has ended waits for W&B's server
+AT_ONCE_SECONDS = 2  # and one that was told to stop
 Mode = Literal["auto", "online", "offline", "disabled"]
 
 
@@ -88,7 +91,8 @@ def wandb_logger(
         "config": None if config is None else {**config, **group_keys(config)},
         "job_type": None if config is None else "train" if config["fit"] else "evaluate",
         "reinit": "finish_previous",
-        "settings": wandb.Settings(quiet=True),  # the run prints its own results
+        # the run prints its own results
+        "settings": wandb.Settings(quiet=True, finish_timeout=FINISH_SECONDS, finish_timeout_raises=True),
     }
     try:
         run = wandb.init(mode=resolved, **start)
@@ -159,8 +163,27 @@ def labels_of(config: dict[str, Any] | None) -> list[str]:
     return [word[:TAG_LENGTH] for word in words]
 
 
-def finish_wandb(exit_code: int) -> None:
-    """Close W&B's run, whatever happened: the next job of a sweep must not write into it."""
+def finish_wandb(exit_code: int, at_once: bool = False) -> None:
+    """Close W&B's run, whatever happened: the next job of a sweep must not write into it.
+
+    A server that is not there, or not any more, costs ``FINISH_SECONDS``, and no part of the run.
+
+    Args:
+        at_once: the process is to end within seconds: what is not sent by then stays on the disk.
+    """
     import wandb
 
-    wandb.finish(exit_code=exit_code)
+    where = wandb.run.settings.sync_dir if wandb.run else ""
+    failed: list[Exception] = []
+
+    def finish() -> None:
+        try:
+            wandb.finish(exit_code=exit_code)
+        except Exception as error:  # TimeoutError, or whatever a lost connection makes of it
+            failed.append(error)
+
+    thread = Thread(target=finish, daemon=True)
+    thread.start()
+    thread.join(AT_ONCE_SECONDS if at_once else None)
+    if failed or thread.is_alive():
+        print(f"W&B was not reached in time: the record is whole, and `wandb sync {where}` sends what W&B lacks")

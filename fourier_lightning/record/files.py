@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 from safetensors.numpy import load_file
+from yaml import YAMLError
+
+from fourier_lightning.atomic import write_text
 
 
 def read_jsonl(path: str | Path, cut_off: bool = False) -> list[dict[str, Any]]:
@@ -31,9 +35,7 @@ def read_jsonl(path: str | Path, cut_off: bool = False) -> list[dict[str, Any]]:
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write a JSON-lines file in one move."""
-    part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    part.replace(path)
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def latest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -45,6 +47,14 @@ def latest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def read_array(path: Path) -> np.ndarray:
     """The file's one tensor, which has the file's name."""
     return load_file(path)[path.stem]
+
+
+def overrides_of(run_dir: Path) -> list[str]:
+    """The command-line overrides that Hydra wrote down for a run, as far as they can be read."""
+    try:
+        return [str(override) for override in OmegaConf.load(run_dir / ".hydra" / "overrides.yaml")]
+    except (OSError, ValueError, YAMLError):
+        return []
 
 
 def natural(path: Path) -> tuple[Any, ...]:

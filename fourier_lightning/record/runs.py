@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from omegaconf import OmegaConf
 from safetensors import SafetensorError
 
 from fourier_lightning.checkpoint import BEFORE
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.record import labels
 from fourier_lightning.record.arm import UNKNOWN, Arm
-from fourier_lightning.record.files import latest_rows, natural, read_array, read_jsonl
+from fourier_lightning.record.files import latest_rows, natural, overrides_of, read_array, read_jsonl
 
 ENDINGS = {"tables": ".jsonl", "arrays": ".safetensors"}
 TRAINED = ("backbone", "embedding", "model", "optimizer", "trainer")  # groups that say how a model came to be
@@ -159,8 +158,10 @@ class Run:
         return [f"{name} (damaged)" if name in self.damaged else name for name in gone]
 
     def damage(self) -> list[str]:
-        """Every file of the record that can't be read."""
-        _ = self.lines
+        """Every file of the record that can't be read, and the one that is missing though every run writes it."""
+        missing = "metrics.jsonl (missing)"
+        if not self.lines and not (self.dir / "record" / "metrics.jsonl").is_file() and missing not in self.damaged:
+            self.damaged += [missing] if self.status == "finished" else []
         for name in self.names("arrays"):
             self.array(name)
         for name in self.names("tables"):
@@ -228,14 +229,10 @@ def read_run(run_dir: Path) -> Run:
             raise ValueError("it is not a run's record")
         return Run(run_dir, info)
     except (OSError, ValueError) as error:
-        reason = "it ended before its record began" if not path.is_file() else f"run.json can't be read: {error}"
-        return Run(run_dir, {"status": "failed", "error": reason, "overrides": overrides_of(run_dir)})
-
-
-def overrides_of(run_dir: Path) -> list[str]:
-    """The command-line overrides that Hydra wrote down for a run."""
-    path = run_dir / ".hydra" / "overrides.yaml"
-    return [str(o) for o in OmegaConf.load(path)] if path.is_file() else []
+        there = path.is_file()
+        reason = f"run.json can't be read: {error}" if there else "it ended before its record began"
+        info = {"status": "failed", "error": reason, "overrides": overrides_of(run_dir)}
+        return Run(run_dir, info, damaged=["run.json"] if there else [])
 
 
 def by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fourier_lightning.atomic import write_text
 from fourier_lightning.record.files import natural
 from fourier_lightning.record.runs import Run, read_run
 
@@ -51,7 +52,7 @@ def write_summary(sweep_dir: str | Path) -> list[dict[str, Any]]:
         the short rows, as the table shows them.
     """
     rows = summarise(jobs(sweep_dir))
-    (Path(sweep_dir) / "summary.json").write_text(json.dumps(rows, indent=2) + "\n")
+    write_text(Path(sweep_dir) / "summary.json", json.dumps(rows, indent=2) + "\n")
     filtered = any(f"{SHOWN_OF_FILTERS[0]}/mean" in row for row in rows)
     shown = SHOWN_OF_FILTERS if filtered else SHOWN
     short = [
@@ -61,7 +62,7 @@ def write_summary(sweep_dir: str | Path) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-    (Path(sweep_dir) / "summary.md").write_text(markdown_table(short))
+    write_text(Path(sweep_dir) / "summary.md", markdown_table(short))
     return short
 
 

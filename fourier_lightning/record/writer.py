@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from fourier_lightning.atomic import append, remove_parts, replacing, write_text
+from fourier_lightning.checkpoint import recorded
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.record.files import read_jsonl, write_jsonl
 
 LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "hydra-core", "wandb")
@@ -32,6 +35,8 @@ class RunRecord:
         overrides: the command-line overrides that made it.
         resumed_at: step of the checkpoint that the run continues; earlier lines of metrics and tables stay.
         about: further entries of run.json that are known from the start.
+        epoch_end: the line of metrics.jsonl that follows the saving of that checkpoint. A run that was killed in
+            between has it in the checkpoint alone; what a killed one wrote after it will be written again.
     """
 
     def __init__(
@@ -41,12 +46,18 @@ class RunRecord:
         overrides: list[str],
         resumed_at: int = 0,
         about: Mapping[str, Any] | None = None,
+        epoch_end: Mapping[str, Any] | None = None,
     ) -> None:
         self.dir = Path(run_dir) / "record"
+        earlier = recorded(run_dir) if resumed_at else None
+        killed = earlier is not None and earlier.get("status") != "finished"
         self.dir.mkdir(parents=True, exist_ok=True)
+        remove_parts(self.dir)
         (self.dir / "metrics.jsonl").touch()
         for lines in [self.dir / "metrics.jsonl", *self.dir.glob("tables/*.jsonl")]:
             kept = [row for row in read_jsonl(lines, cut_off=True) if row["step"] < resumed_at]
+            if killed and epoch_end and lines.name == "metrics.jsonl":
+                kept = up_to(epoch_end, kept)
             write_jsonl(lines, kept)
             if not kept and lines.name != "metrics.jsonl":
                 lines.unlink()
@@ -69,16 +80,13 @@ class RunRecord:
     def update(self, **values: Any) -> None:
         """Set entries of run.json and write it, in one move."""
         self.run.update(values)
-        part = self.dir / "run.json.part"
-        part.write_text(json.dumps(self.run, indent=2) + "\n")
-        part.replace(self.dir / "run.json")
+        write_text(self.dir / "run.json", json.dumps(self.run, indent=2) + "\n")
 
     def log_metrics(self, metrics: dict[str, float], step: int | None) -> None:
         """Append a line to metrics.jsonl."""
         epoch = {"epoch": int(metrics["epoch"])} if "epoch" in metrics else {}
         values = {name: float(value) for name, value in metrics.items() if name != "epoch"}
-        with (self.dir / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **epoch, **values}) + "\n")
+        append(self.dir / "metrics.jsonl", json.dumps({"step": step, **epoch, **values}))
 
     def write_table(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
         """Append rows to a table; those of the same steps are replaced.
@@ -97,9 +105,32 @@ class RunRecord:
         path = self.dir / "arrays" / f"{name}.safetensors"
         path.parent.mkdir(exist_ok=True)
         values = values.float() if values.is_floating_point() else values
-        part = path.with_suffix(".part")
-        save_file({name: values.contiguous().cpu().clone()}, part)
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_bytes(save({name: values.contiguous().cpu().clone()}))
+
+
+def up_to(line: Mapping[str, Any], lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines up to the one that holds ``line``, or all of them and it."""
+    places = [place for place, one in enumerate(lines) if line.items() <= one.items()]
+    return [*lines[: places[0] + 1]] if places else [*lines, dict(line)]
+
+
+def check_history(run_dir: str | Path) -> None:
+    """Refuse to go on with a record whose earlier lines are gone or can't be read: what follows would hide it.
+
+    A last line that was cut off is no loss: what it said is measured again.
+
+    Raises:
+        ConfigError: naming the file.
+    """
+    record = Path(run_dir) / "record"
+    for path in [record / "metrics.jsonl", *sorted(record.glob("tables/*.jsonl"))]:
+        try:
+            _ = [row["step"] < 0 for row in read_jsonl(path, cut_off=True)]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problem = "is missing" if isinstance(error, FileNotFoundError) else f"can't be read ({error})"
+            remedy = "restore it, or go on in another directory with hydra.run.dir=DIR"
+            raise ConfigError(str(path), problem, remedy) from error
 
 
 def describe_device(device: torch.device) -> str:
