@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fourier_lightning.commands.jobs import go_on, take_device
 from fourier_lightning.commands.mistakes import check_options, explain
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
 from fourier_lightning.errors import ConfigError, fail
@@ -69,12 +70,13 @@ def job(cfg: DictConfig) -> float | None:
     from fourier_lightning.run import train
 
     _session.job_started = True
+    register_resolvers()  # a launcher's process has not been through main
     settings = HydraConfig.get()
     in_sweep = settings.mode == RunMode.MULTIRUN
-    if in_sweep and cfg.get("group") is None:
-        cfg.group = Path(settings.sweep.dir).name
     overrides = list(settings.overrides.task)
     try:
+        if in_sweep:
+            join_sweep(cfg, settings)
         take_settings(cfg, overrides)
         return train(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
     except ConfigError as error:
@@ -85,6 +87,23 @@ def job(cfg: DictConfig) -> float | None:
         if in_sweep:  # Hydra shows the first failure alone, and that when all is over
             logging.getLogger(__name__).exception("job %s failed", settings.job.num)
         raise
+
+
+def join_sweep(cfg: DictConfig, settings: DictConfig) -> None:
+    """Make a run one of its sweep's, in place, in whatever process a launcher has put it.
+
+    Args:
+        cfg: the job's configuration.
+        settings: Hydra's.
+    """
+    if cfg.get("group") is None:
+        cfg.group = Path(settings.sweep.dir).name
+    if OmegaConf.select(cfg, "trainer.devices") == 1 and OmegaConf.select(cfg, "trainer.accelerator") != "cpu":
+        take_device()
+    if not settings.launcher._target_.endswith(".BasicLauncher"):
+        cfg.trainer.enable_progress_bar = False  # in a file, or one among others
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        go_on(cfg)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -122,7 +141,9 @@ def main(argv: Sequence[str]) -> None:
 
 def has_jobs(sweep_dir: Path | None) -> bool:
     """Whether a job of the sweep has begun."""
-    return sweep_dir is not None and sweep_dir.is_dir() and any(path.is_dir() for path in sweep_dir.iterdir())
+    if sweep_dir is None or not sweep_dir.is_dir():
+        return False
+    return any(path.is_dir() and not path.name.startswith(".") for path in sweep_dir.iterdir())  # .submitit is no job
 
 
 def close_sweep(sweep_dir: Path) -> None:
