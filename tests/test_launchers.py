@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from fourier_lightning.commands import jobs
 from fourier_lightning.config import CONF_DIR, load_config
 from fourier_lightning.run import train
+from scripts import many_jobs
 from tests.conftest import TINY
 
 QUICK = [*TINY, "instruments=none", "logger=none"]
@@ -53,6 +54,16 @@ def test_joblib_runs_jobs_side_by_side_in_one_group_with_one_summary(command_lin
     (row,) = json.loads((sweep / "summary.json").read_text())
     assert (row["seeds"], row["failed"]) == (1, 1) and "Sweep of 2 jobs" in done.out
     assert info(sweep / "0")["config"]["group"] == "sweep"
+
+
+@pytest.mark.trains
+def test_a_job_leaves_nothing_behind_for_the_next():
+    """At a size that takes seconds; scripts/many_jobs.py does it 200 times, and looks at the memory, too."""
+    found = many_jobs.sweep(4, ["logger=none"])
+    assert {name: found[3][name] for name in found[1] if name != "memory MB"} == {
+        name: value for name, value in found[1].items() if name != "memory MB"
+    }
+    assert found[3]["jobs' settings"] == 0
 
 
 def test_each_process_gets_a_device_and_gives_it_back(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -63,6 +64,10 @@ class Lifecycle(Callback):
         except ConfigError as error:
             raise SystemExit(fail(error)) from error
         _session.sweep_dir = where
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: object) -> None:
+        """Let go of a job's settings: launchers keep what jobs return until the sweep is over, megabytes of each."""
+        job_return.cfg = job_return.hydra_cfg = None
 
 
 def job(cfg: DictConfig) -> float | None:
