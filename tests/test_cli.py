@@ -70,7 +70,7 @@ MISTAKES = {
     "ckpt_path=conf": "ckpt_path=conf: no such file",
     "data.max_operand=-5": "data.max_operand=-5: negative; use 1 or more",
     "data.max_operand=1000000000": "data.max_operand: 2000000001 numbers, but the backbone has 2224 tokens; lower",
-    "hydra/launcher=foo": "hydra/launcher=foo: no such choice; see",
+    "hydra/launcher=foo": "hydra/launcher=foo: no such choice; choose from",
     "hydra.run.dir=": "hydra.run.dir=: empty; name a directory, or leave it out",
     "-m hydra.sweep.dir=": "hydra.sweep.dir=: empty; name a directory, or leave it out",
     "data=subtraction data.pairs=ordered": "data.pairs: not in the configuration that these choices make; leave it out",

@@ -23,7 +23,8 @@ def wheel(tmp_path_factory):
 
 def test_wheel_holds_the_configuration_the_backbone_and_its_licence(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for path in [*ROOT.glob("conf/**/*.yaml"), *ROOT.glob("fourier_lightning/**/*.py")]:
+    code = [*ROOT.glob("fourier_lightning/**/*.py"), *ROOT.glob("hydra_plugins/*.py")]
+    for path in [*ROOT.glob("conf/**/*.yaml"), *code]:
         inside = path.relative_to(ROOT)
         assert str(inside if inside.parts[0] != "conf" else Path("fourier_lightning") / inside) in names
     asset = "fourier_lightning/assets/whisper-tiny-en-text"

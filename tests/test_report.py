@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fourier_lightning.cli import main
-from fourier_lightning.record.runs import find_runs
+from fourier_lightning.record.runs import Run, find_runs
 from fourier_lightning.report import sections
 from fourier_lightning.report.blocks import DataTable, Plot
 from fourier_lightning.report.page import build
@@ -211,3 +211,27 @@ def test_names_can_not_break_the_page(tiny_runs, tmp_path, chromium):
 def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, said):
     done = command("report", *(arg.format(runs=tiny_runs, tmp=tmp_path) for arg in args))
     assert done.code == 2 and said in done.err and done.err.count("\n") == 1
+
+
+def test_of_many_arms_the_most_accurate_are_drawn_and_a_long_table_scrolls(trained):
+    (run, *_) = find_runs([trained / "0"])
+    runs = []
+    for number in range(50):
+        metrics = {**run.metrics, "test/accuracy": number / 50}
+        identity = {"id": str(number), "model": {**run.model, "id": str(number)}}
+        runs.append(Run(run.dir, {**run.info, **identity, "metrics": metrics}, f"arm {number}."))
+    notice, *plots = sections.arms(runs).blocks
+    assert notice.text == "The 12 most accurate of 50 arms; all are in the table at the top."
+    assert len(plots) == 2
+    for plot in plots:
+        assert "arm 49." in repr(plot.chart) and "arm 38." in repr(plot.chart)
+        assert "arm 37." not in repr(plot.chart) and "arm 0." not in repr(plot.chart)
+    page = build(runs)
+    assert page.count('<div class="scroll tall">') >= 2  # arms, runs
+
+
+def test_many_unfinished_runs_are_counted(trained):
+    (run, *_) = find_runs([trained / "0"])
+    runs = [Run(run.dir, {**run.info, "status": "failed"}, "arm") for _ in range(30)]
+    lines = sections.troubles(runs)
+    assert len(lines) == 13 and lines[-1].startswith("18 more did not finish or are damaged")

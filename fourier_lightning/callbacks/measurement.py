@@ -41,11 +41,7 @@ class Measurement(pl.Callback):
         self._final_at: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take up the cadence, and look at the weights that training starts from (a resumed fit's record has them)."""
-        if every := self.instrument.every_n_epochs:  # where it would stand, had this fit begun at epoch 0
-            between = trainer.check_val_every_n_epoch or 1
-            every = -(-every // between) * between
-            self._measured_epoch = trainer.current_epoch // every * every - 1
+        """Look at the weights that training starts from; of a fit that goes on they are in the record already."""
         if not self.instrument.at_start or trainer.global_step or not (records := records_of(trainer)):
             return
         began = time.perf_counter()

@@ -40,6 +40,11 @@ def explain(error: Exception) -> ConfigError:
         return ConfigError(error.override, f"not KEY=VALUE ({problem})", remedy)
     if "Ambiguous value for argument" in text:
         return ConfigError(text.split("'")[1], "several values", "add -m to run one job for each")
+    if "hydra/launcher/joblib" in text or "Unknown plugin class" in text:
+        return ConfigError("hydra/launcher", "not installed", "pip install 'fourier-lightning[parallel]'")
+    if 'Could not detect "srun"' in text:
+        remedy = "call it where jobs are submitted, or use hydra/launcher=joblib or local on this machine"
+        return ConfigError("hydra/launcher=slurm", "there is no Slurm here (no srun)", remedy)
     if missing := re.search("Could not (?:find|load) '([^']+)'", text):  # load: one of a list of options
         group, _, option = missing[1].rpartition("/")
         if group == "callbacks" and (CONF_DIR / "instruments" / f"{option}.yaml").is_file():
@@ -49,6 +54,7 @@ def explain(error: Exception) -> ConfigError:
         options = [
             str(path.relative_to(CONF_DIR / group).with_suffix("")) for path in (CONF_DIR / group).rglob("*.yaml")
         ]
+        options += ["basic", "joblib"] if group == "hydra/launcher" else []  # of other packages
         some = group and options
         remedy = f"choose from {', '.join(sorted(options))}" if some else "see fourier-lightning train --help"
         return ConfigError(f"{group}={option}", "no such choice", remedy)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -18,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning import targets
 from fourier_lightning.commands.guard import check_hydra
+from fourier_lightning.commands.jobs import go_on, take_device
 from fourier_lightning.commands.mistakes import check_options, explain
 from fourier_lightning.commands.sigterm import ended_by_sigterm
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
@@ -73,6 +75,10 @@ class Lifecycle(Callback):
             raise SystemExit(fail(error)) from error
         _session.sweep_dir = where
 
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: object) -> None:
+        """Let go of a job's settings: launchers keep what jobs return until the sweep is over, megabytes of each."""
+        job_return.cfg = job_return.hydra_cfg = None
+
 
 def job(cfg: DictConfig) -> float | None:
     """One job. Returns the validation accuracy, for Hydra sweepers that optimise."""
@@ -80,12 +86,13 @@ def job(cfg: DictConfig) -> float | None:
     from fourier_lightning.run import train
 
     _session.job_started = True
+    register_resolvers()  # a launcher's process has not been through main
     settings = HydraConfig.get()
     in_sweep = settings.mode == RunMode.MULTIRUN
-    if in_sweep and cfg.get("group") is None:
-        cfg.group = Path(settings.sweep.dir).name
     overrides = list(settings.overrides.task)
     try:
+        if in_sweep:
+            join_sweep(cfg, settings)
         take_settings(cfg, overrides)
         if ended := nothing_left(cfg):
             print(nothing_to_do(cfg))
@@ -105,6 +112,23 @@ def job(cfg: DictConfig) -> float | None:
 def nothing_to_do(cfg: DictConfig) -> str:
     """What is said of a run that has finished, and is asked to go on by whoever starts it again and again."""
     return f"{cfg.paths.output_dir}: finished already, and ckpt_path=auto has nothing left to do"
+
+
+def join_sweep(cfg: DictConfig, settings: DictConfig) -> None:
+    """Make a run one of its sweep's, in place, in whatever process a launcher has put it.
+
+    Args:
+        cfg: the job's configuration.
+        settings: Hydra's.
+    """
+    if cfg.get("group") is None:
+        cfg.group = Path(settings.sweep.dir).name
+    if OmegaConf.select(cfg, "trainer.devices") == 1 and OmegaConf.select(cfg, "trainer.accelerator") != "cpu":
+        take_device()
+    if not settings.launcher._target_.endswith(".BasicLauncher"):
+        cfg.trainer.enable_progress_bar = False  # in a file, or one among others
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        go_on(cfg)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -143,7 +167,9 @@ def main(argv: Sequence[str]) -> None:
 
 def has_jobs(sweep_dir: Path | None) -> bool:
     """Whether a job of the sweep has begun."""
-    return sweep_dir is not None and sweep_dir.is_dir() and any(path.is_dir() for path in sweep_dir.iterdir())
+    if sweep_dir is None or not sweep_dir.is_dir():
+        return False
+    return any(path.is_dir() and not path.name.startswith(".") for path in sweep_dir.iterdir())  # .submitit is no job
 
 
 def close_sweep(sweep_dir: Path) -> None:

@@ -1,6 +1,6 @@
 """Figures of several runs, and the names by which all figures are asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,10 +78,17 @@ COMPARISONS: dict[str, ComparisonSpec] = {
 }  # fmt: skip
 
 
-def comparison(name: str, runs: Sequence[Run]) -> Chart | None:
-    """A comparison figure of the runs that can be in it; None if there are none, or their number lines differ."""
+def comparison(name: str, runs: Sequence[Run], labels: Container[str] | None = None) -> Chart | None:
+    """A comparison figure of the runs that can be in it; None if there are none, or their number lines differ.
+
+    Args:
+        name: of COMPARISONS.
+        runs: all that are looked at together.
+        labels: of those that shall be in it, where not all shall.
+    """
     spec = COMPARISONS[name]
-    usable = [run for run in models(run for run in runs if run.config) if spec.usable(run)]
+    asked = [run for run in runs if run.config and (labels is None or run.label in labels)]
+    usable = [run for run in models(asked) if spec.usable(run)]
     if not usable or (name in ("8", "15") and len({run.p for run in usable}) > 1):
         return None
     # one colour a label in all the figures of these runs, whichever of them a figure can show

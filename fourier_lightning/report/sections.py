@@ -40,7 +40,7 @@ FILTERS = (
     "directions; where a filter takes more than 80 %, as many directions (rank)."
 )
 SINGLE = "Instrument filter_grid, all jobs of a model in one table; validation split, mean over seeds."
-MOST = 12  # arms with plots of their own: more would make the page slow
+MOST = 12  # arms with plots of their own, and in one plot; more would make the page slow and the plot unreadable
 
 
 def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
@@ -58,20 +58,25 @@ def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
 
 
 def troubles(runs: Sequence[Run]) -> list[str]:
-    """A line for each run that did not finish."""
+    """A line for each run that did not finish or is damaged, as long as they are few."""
     words = {"running": "has not finished: it still runs, or it was killed"}
-    return [
+    lines = [
         f"{run.dir} {words.get(run.status, run.status)}{': ' + run.info['error'] if run.info.get('error') else ''}. "
         "What its record holds is shown; it counts in no mean and no verdict."
         for run in runs if run.status != "finished"
     ] + [f"{run.dir}: damaged: {', '.join(found)}." for run in runs if (found := run.damage())]  # fmt: skip
+    return [*lines[:MOST], *([f"{len(lines) - MOST} more did not finish or are damaged: see state, in the table."]
+                             if len(lines) > MOST else [])]  # fmt: skip
 
 
 def arms(runs: Sequence[Run]) -> Section:
-    """Accuracy: final, and during training."""
+    """Accuracy: final, and during training; of many arms the most accurate."""
     blocks: list[Block] = []
+    ranked = list(dict.fromkeys([*grouped(finished(runs)), *(run.label for run in runs)]))
+    if len(ranked) > MOST:
+        blocks.append(Notice(f"The {MOST} most accurate of {len(ranked)} arms; all are in the table at the top."))
     for name, heading in (("arms", "Final accuracy"), ("7b", "During training (figure 7b)")):
-        chart = comparison(name, runs)
+        chart = comparison(name, runs, ranked[:MOST])
         blocks.append(Plot(chart, heading) if chart else Notice(f"{heading}: needs {COMPARISONS[name].needs}."))
     intro = "Click an arm in a legend to switch it off; drag to zoom, double-click to reset."
     return Section("arms", "Accuracy", intro, blocks)

@@ -1,0 +1,66 @@
+"""What a job of a sweep owes the others: a GPU of its own, and to go on where it was stopped."""
+
+import getpass
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig
+
+from fourier_lightning.record.runs import read_run
+
+_mine: list[FileLock] = []  # held until this process ends, however it ends
+
+
+def take_device() -> None:
+    """Leave this process one of the GPUs that it sees: one that no other job of this user on this machine has.
+
+    A process keeps it for all of its jobs. Where there are more processes than GPUs they share them evenly.
+    """
+    import torch
+
+    count = torch.cuda.device_count()
+    if _mine or count < 2 or torch.cuda.is_initialized():
+        return
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in range(count)]
+    chosen, lock = free_device(names, Path(tempfile.gettempdir()) / f"fourier_lightning-{getpass.getuser()}")
+    _mine.append(lock)
+    os.environ["CUDA_VISIBLE_DEVICES"] = chosen
+
+
+def free_device(names: Sequence[str], locks: Path) -> tuple[str, FileLock]:
+    """The first of the devices that the fewest processes have, and the lock that says so.
+
+    Args:
+        names: as in CUDA_VISIBLE_DEVICES.
+        locks: where processes leave theirs.
+    """
+    locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for turn in itertools.count():
+        for name in names:
+            lock = FileLock(locks / f"{name.replace('/', '_')}.{turn}.lock")
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            return name, lock
+    raise AssertionError("there is always a next turn")
+
+
+def go_on(cfg: DictConfig) -> None:
+    """Let a job that submitit starts again in its own directory resume from its last checkpoint, in place.
+
+    An epoch is what a run resumes by. Without a checkpoint, and without a fit, it starts anew.
+    """
+    run_dir = Path(cfg.paths.output_dir)
+    if not (run_dir / "record" / "run.json").is_file() or read_run(run_dir).status == "finished":
+        return
+    if cfg.fit:
+        cfg.ckpt_path = "auto"
+    else:
+        shutil.rmtree(run_dir / "record")
