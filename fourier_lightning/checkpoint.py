@@ -50,9 +50,10 @@ def adopt(cfg: DictConfig, overrides: Sequence[str], default: DictConfig) -> Non
         return
     try:
         there_config = load_checkpoint(cfg.ckpt_path)["hyper_parameters"]["run"]["config"]
+        there = flat(there_config)
     except Exception:  # torch raises anything on a file of another kind
         return
-    there, here = flat(there_config), flat(plain(cfg))
+    here = flat(plain(cfg))
     given = given_keys(here, overrides, flat(plain(default)))
     if "data._target_" in given and here["data._target_"] != there["data._target_"]:
         task = there["data._target_"].rpartition(".")[2].removesuffix("_data")
@@ -106,12 +107,13 @@ def check_checkpoint(cfg: DictConfig) -> None:
         raise ConfigError(path, "no such file", "give a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt")
     try:
         checkpoint = load_checkpoint(cfg.ckpt_path)
-        carried = checkpoint["hyper_parameters"]
+        run, epochs_done = checkpoint["hyper_parameters"].get("run"), checkpoint["epoch"] + 1
+        saved = identity(run["config"]) if run else {}
     except Exception as error:  # torch raises anything from KeyError to UnpicklingError on a file of another kind
         raise ConfigError(path, "not a checkpoint of this project", "give a .ckpt file that train.py wrote") from error
-    if not carried.get("run"):
+    if not run:
         raise ConfigError(path, "carries no run's identity: an older revision wrote it", "train that model again")
-    saved, here = identity(carried["run"]["config"]), identity(plain(cfg))
+    here = identity(plain(cfg))
     wanted = {key: value for key, value in here.items() if cfg.fit or not (key.startswith(TRAINING) or key in ASKED)}
     different = [
         f"{key}={saved.get(key)} there, {value} here" for key, value in wanted.items() if saved.get(key) != value
@@ -123,7 +125,7 @@ def check_checkpoint(cfg: DictConfig) -> None:
     if cfg.fit and "optimizer_states" not in checkpoint:
         raise ConfigError(path, "holds weights alone", "resume from last.ckpt, or evaluate with fit=false")
     epochs = cfg.trainer.max_epochs
-    if cfg.fit and epochs is not None and 0 <= epochs <= checkpoint["epoch"] + 1:
+    if cfg.fit and epochs is not None and 0 <= epochs <= epochs_done:
         raise ConfigError(path, f"has all of trainer.max_epochs={epochs} behind it", "raise trainer.max_epochs")
 
 

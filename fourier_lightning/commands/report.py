@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     page = build(runs, args.title)
     try:
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text(page)
+        args.output.write_text(page, encoding="utf-8", errors="replace")  # a record may hold half a character
     except OSError as error:
         raise ConfigError(f"--output {args.output}", str(error), "choose a file that can be written") from error
     damaged = sum(bool(run.damaged) for run in runs)
