@@ -53,9 +53,10 @@ def adopt(cfg: DictConfig, overrides: Sequence[str], default: DictConfig) -> Non
         return
     try:
         there_config = load_checkpoint(cfg.ckpt_path)["hyper_parameters"]["run"]["config"]
+        there = flat(there_config)
     except Exception:  # torch raises anything on a file of another kind
         return
-    there, here = flat(there_config), flat(plain(cfg))
+    here = flat(plain(cfg))
     given = given_keys(here, overrides, flat(plain(default)))
     if "data._target_" in given and here["data._target_"] != there["data._target_"]:
         task = there["data._target_"].rpartition(".")[2].removesuffix("_data")

@@ -2,10 +2,9 @@
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
-from fourier_lightning.errors import EXTRAS, ConfigError, fail
+from fourier_lightning.errors import EXTRAS, ConfigError, fail, suggestion
 
 COMMANDS = {
     "train": "train a model to add numbers, or evaluate and dissect one",
@@ -55,5 +54,4 @@ def remedy(name: str, rest: Sequence[str]) -> str:
     """What was probably meant by a command that there isn't."""
     if "=" in name or name[:1] in "-~+":  # a setting of a run: before there were commands, it stood here
         return f"did you mean fourier-lightning train {' '.join([name, *rest])}?"
-    near = get_close_matches(name, COMMANDS, n=1)
-    return f"did you mean {near[0]}?" if near else f"choose from {', '.join(COMMANDS)}"
+    return suggestion(name, COMMANDS)

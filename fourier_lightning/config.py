@@ -6,17 +6,13 @@ reported all at once, each under its command-line key, before a directory is mad
 
 import inspect
 import logging
-import math
-import types
+import sys
 import typing
 from collections.abc import Iterator
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from beartype import BeartypeConf
-from beartype.door import is_bearable
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
@@ -24,7 +20,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning import targets
-from fourier_lightning.errors import ConfigError, ConfigErrors
+from fourier_lightning.errors import ConfigError, ConfigErrors, suggestion
+from fourier_lightning.idle import check_idle
+from fourier_lightning.values import fits, type_error
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 # In a wheel conf/ sits inside the package; in a checkout it is beside it.
@@ -44,8 +42,13 @@ RUN_SETTINGS: dict[str, Any] = {
 }
 TARGETS = ("backbone", "data", "embedding", "model", "optimizer", "filter", "trainer")
 MODEL_CHOICES = ("model", "size", "embedding", "experiment", "sweep")  # groups that say which model a run is about
+# What a run gives these targets itself: a setting of that name would be overruled.
+GIVEN = {
+    "data": ("tokenizer", "seed"),
+    "trainer": ("logger", "callbacks", "enable_checkpointing", "default_root_dir"),
+    "logger.wandb": ("config",),
+}
 NODES = ("paths", *TARGETS, "callbacks", "logger")
-_NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a valid float, as everywhere in Python
 
 
 def asset_path(name: str) -> str:
@@ -91,7 +94,8 @@ def load_config(overrides: list[str] | None = None, output_dir: str | Path | Non
             ``outputs``.
 
     Raises:
-        ConfigError: with ``fit=false ckpt_path=...``, an override that the checkpoint has otherwise.
+        ConfigError: an override that nothing reads beside the others, see ``idle``; with ``fit=false ckpt_path=...``,
+            one that the checkpoint has otherwise.
     """
     overrides = list(overrides or [])
     register_resolvers()
@@ -100,6 +104,7 @@ def load_config(overrides: list[str] | None = None, output_dir: str | Path | Non
         cfg = compose("train", overrides=overrides)
     cfg.paths.output_dir = str(output_dir or f"outputs/{datetime.now():%Y-%m-%d/%H-%M-%S-%f}")
     take_settings(cfg, overrides)
+    check_idle(cfg, overrides)
     return cfg
 
 
@@ -115,9 +120,13 @@ def take_settings(cfg: DictConfig, overrides: list[str]) -> None:
     given = [override.lstrip("+~").partition("=")[0] for override in overrides]
     if cfg.get(targets.FLAG) and targets.FLAG not in given:
         raise targets.not_by_a_file()
-    if cfg.fit:
+    try:
+        evaluates, checkpoint = cfg.get("fit") is False, cfg.get("ckpt_path")
+    except OmegaConfBaseException:  # ``check_config`` says what is wrong with them
         return
-    if cfg.ckpt_path is not None:
+    if not evaluates:
+        return
+    if checkpoint is not None:
         from fourier_lightning.checkpoint import adopt
 
         adopt(cfg, overrides, load_config())
@@ -126,7 +135,8 @@ def take_settings(cfg: DictConfig, overrides: list[str]) -> None:
         as_it_comes = load_config(["model=pretrained"])
         with open_dict(cfg):
             cfg.model, cfg.embedding = as_it_comes.model, as_it_comes.embedding
-    if OmegaConf.select(cfg, "model.body") == "pretrained" and "embedding.tie" not in given:
+    pretrained = isinstance(cfg.get("model"), DictConfig) and cfg.model.get("body") == "pretrained"
+    if pretrained and isinstance(cfg.get("embedding"), DictConfig) and "embedding.tie" not in given:
         cfg.embedding.tie = None
 
 
@@ -136,18 +146,14 @@ def check_config(cfg: DictConfig) -> None:
     Raises:
         ConfigError: one line for each setting that is unknown or of the wrong type.
     """
-    try:
-        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(error.full_key or "config", str(error).splitlines()[0], "give it a value") from error
-    assert isinstance(values, dict)
+    values = values_of(cfg)
     if values.get(targets.FLAG) is not True and (refused := list(targets.foreign(values))):
         raise refused[0] if len(refused) == 1 else ConfigErrors(*refused)  # before any of them is imported
     shared = values.get("filter")
-    for node in (values.get("callbacks") or {}).values():
+    for node in _nodes(values, "callbacks").values():
         if isinstance(node, dict) and node.get("filter") == shared:
             del node["filter"]  # filter: ${filter} is checked where it stands
-    for node in (values.get("logger") or {}).values():
+    for node in _nodes(values, "logger").values():
         for key in RUN_SETTINGS.keys() & (node if isinstance(node, dict) else {}):
             if node[key] == values.get(key):  # so are a run's name, group and tags
                 del node[key]
@@ -156,18 +162,38 @@ def check_config(cfg: DictConfig) -> None:
         raise problems[0] if len(problems) == 1 else ConfigErrors(*problems)
 
 
+def values_of(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain values.
+
+    Raises:
+        ConfigError: one that is missing, or that names another which there isn't.
+    """
+    try:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise ConfigError(error.full_key or "config", str(error).splitlines()[0], "give it a value") from error
+
+
+def _nodes(values: dict[str, Any], group: str) -> dict[str, Any]:
+    return values[group] if isinstance(values.get(group), dict) else {}
+
+
 def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
     for key, value in values.items():
         if key in RUN_SETTINGS:
-            if not _fits(value, RUN_SETTINGS[key]):
-                yield _type_error(key, value, RUN_SETTINGS[key])
+            if not fits(value, RUN_SETTINGS[key]):
+                yield type_error(key, value, RUN_SETTINGS[key])
         elif key not in NODES:
             yield ConfigError(f"{key}={value}", "no such setting", suggestion(key, [*RUN_SETTINGS, *NODES]))
     for key in [*RUN_SETTINGS, *NODES]:
-        if key not in values or (key in TARGETS and "_target_" not in (values[key] or {})):
+        if key not in values or (key in NODES and values[key] is None):
             yield ConfigError(key, "missing", "choose one of its options, see fourier-lightning train --help")
+        elif key in NODES and not isinstance(values[key], dict):
+            yield ConfigError(f"{key}={values[key]}", "not a node", f"choose an option, or set {key}.KEY=VALUE")
+        elif key in TARGETS and "_target_" not in values[key]:
+            yield ConfigError(key, "has no _target_", "choose one of its options, see fourier-lightning train --help")
     for group in ("callbacks", "logger"):
-        for name, node in (values.get(group) or {}).items():
+        for name, node in _nodes(values, group).items():
             if not isinstance(node, dict) or "_target_" not in node:
                 key = f"{group}.{name}"
                 yield ConfigError(f"{key}={node}", "not a node with a _target_", f"to remove it use ~{key}")
@@ -188,9 +214,8 @@ def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigErr
         logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it would print the error, too
         target = get_object(node["_target_"])
     except Exception as error:  # hydra wraps whatever the import raised
-        yield ConfigError(
-            f"{prefix}._target_={node['_target_']}", "can't be imported", f"correct it ({' '.join(str(error).split())})"
-        )
+        reason = suggestion(*siblings(node["_target_"]), f"correct it ({' '.join(str(error).split())})")
+        yield ConfigError(f"{prefix}._target_={node['_target_']}", "can't be imported", reason)
         return
     function = target.__init__ if inspect.isclass(target) else target
     parameters = inspect.signature(function).parameters
@@ -200,12 +225,22 @@ def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigErr
         if key.startswith("_") and key.endswith("_"):
             continue
         full_key = f"{prefix}.{key}"
-        if key not in parameters:
+        if key in GIVEN.get(prefix, ()):
+            yield ConfigError(f"{full_key}={value}", "the run sets it itself", "leave it out")
+        elif key not in parameters:
             if not takes_any:
-                known = [f"{prefix}.{name}" for name in node if name in parameters]
+                left_out = ("self", "args", "kwargs", *GIVEN.get(prefix, ()))
+                known = [f"{prefix}.{name}" for name in parameters if name not in left_out]
                 yield ConfigError(f"{full_key}={value}", "no such setting", suggestion(full_key, known))
-        elif key in hints and not isinstance(value, dict) and not _fits(value, hints[key]):
-            yield _type_error(full_key, value, hints[key])
+        elif key in hints and not ("_target_" in value if isinstance(value, dict) else fits(value, hints[key])):
+            yield type_error(full_key, value, hints[key])
+
+
+def siblings(path: Any) -> tuple[str, list[str]]:
+    """A dotted path that can't be imported, and those that can which are like it but for their last name."""
+    module, _, _ = str(path).rpartition(".")
+    names = vars(sys.modules[module]) if module in sys.modules else ()
+    return str(path), [f"{module}.{name}" for name in names if name[0] != "_"]
 
 
 def _type_hints(function: Any) -> dict[str, Any]:
@@ -213,31 +248,3 @@ def _type_hints(function: Any) -> dict[str, Any]:
         return typing.get_type_hints(function)
     except NameError:  # a library's annotation for type checkers alone: its names are still bound, types are not
         return {}
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    if isinstance(value, bool) and not is_bearable("", hint):  # Python takes true for 1; a user does not mean it
-        return hint is bool or bool in typing.get_args(hint)
-    return is_bearable(value, hint, conf=_NUMERIC_TOWER)
-
-
-def _type_error(key: str, value: Any, hint: Any) -> ConfigError:
-    return ConfigError(f"{key}={value}", f"{type(value).__name__} is not allowed here", f"use {_describe(hint)}")
-
-
-def _describe(hint: Any) -> str:
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(dict.fromkeys(map(str, arguments)))
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join("null" if a is type(None) else _describe(a) for a in arguments)
-    return str(hint).replace("typing.", "") if arguments else getattr(hint, "__name__", str(hint))
-
-
-def suggestion(key: str, known: list[str]) -> str:
-    """The end of an error line for an unknown key: the nearest known ones, or all of them."""
-    known = list(dict.fromkeys(known))
-    near = get_close_matches(key, known, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(known)}"

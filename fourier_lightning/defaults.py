@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import logging
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from transformers import AutoModelForCausalLM
 
-from fourier_lightning.config import check_config
+from fourier_lightning.config import check_config, values_of
 from fourier_lightning.data.audit import largest_size, number_tokens, splitting
 from fourier_lightning.data.settings import check_templates
 from fourier_lightning.data.task import Task
@@ -29,16 +30,18 @@ def choose_size(cfg: DictConfig) -> tuple[str, ...]:
     Raises:
         ConfigError: ``auto`` elsewhere, or numbers that are no single tokens of the backbone.
     """
-    keys = [str(key) for key in cfg.data if cfg.data[key] == "auto"]
-    if not keys:
+    data = values_of(cfg).get("data")
+    task = task_of(data) if isinstance(data, dict) and "auto" in data.values() else None
+    keys = [key for key, one in inspect.signature(task).parameters.items() if one.annotation is int] if task else []
+    keys = [key for key in keys if data.get(key) == "auto"]
+    if task is None or not keys:  # "auto" elsewhere is of a wrong type
         return ()
     probe = copy.deepcopy(cfg)
     probe.data.update(dict.fromkeys(keys, 100))
     check_config(probe)  # everything else, first
     node: dict[str, Any] = OmegaConf.to_container(probe.data, resolve=True)  # type: ignore[assignment]
-    task = getattr(get_object(node["_target_"]), "task", None)
-    key, backbone = task.size_key if task else "max_operand", make(cfg.backbone)
-    if task is None or keys != [key]:
+    key, backbone = task.size_key, make(cfg.backbone)
+    if keys != [key]:
         raise ConfigError(f"data.{keys[0]}=auto", "not a size that can be chosen", f"use a number, or data.{key}=auto")
     check_templates(sized(task, node, node[key]), node["templates"])
     tokenizer, style = backbone.tokenizer(), node["number_style"]
@@ -51,6 +54,15 @@ def choose_size(cfg: DictConfig) -> tuple[str, ...]:
     cfg.data[key] = size
     return (f"data.{key}={size}: the largest for which operands and answers (0..{chosen.p - 1}, {style}) are single "
             f"tokens of {backbone.name}",)  # fmt: skip
+
+
+def task_of(data: dict[str, Any]) -> type[Task] | None:
+    """The task of a ``conf/data`` node's target; None if it names none, or nothing that can be imported."""
+    try:
+        logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it would print the error, too
+        return getattr(get_object(data["_target_"]), "task", None)
+    except Exception:  # ``check_config`` says what is wrong with it
+        return None
 
 
 def sized(task: type[Task], node: dict[str, Any], size: int) -> Task:

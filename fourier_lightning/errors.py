@@ -1,6 +1,8 @@
 """The one exception that a user of the command line should ever meet."""
 
 import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class ConfigError(Exception):
@@ -20,7 +22,7 @@ class ConfigError(Exception):
 
     def __str__(self) -> str:
         key, problem, remedy = self.args
-        return f"{key}: {problem}; {remedy}"
+        return " ".join(f"{key}: {problem}; {remedy}".splitlines())  # a value may hold line breaks
 
     def under(self, node: str) -> "ConfigError":
         """The same error, its key below a node of the configuration: callbacks don't know what they are called."""
@@ -57,6 +59,27 @@ EXTRAS = {
     "scipy": "report",
     "wandb_workspaces": "dashboard",
 }
+
+
+def suggestion(word: str, known: Iterable[object], otherwise: str | None = None) -> str:
+    """The remedy for a name that there isn't: the nearest known ones.
+
+    Of a dotted name these are its siblings, then those of the same last name elsewhere, then what is written alike.
+
+    Args:
+        otherwise: what to say where none is near; by default all of them, or all siblings.
+    """
+    names, (parent, _, last) = list(dict.fromkeys(map(str, known))), word.rpartition(".")
+    parts = {name: name.rpartition(".") for name in names}
+    siblings = {end.lower(): name for name, (start, _, end) in parts.items() if start == parent}
+    near = [siblings[one] for one in get_close_matches(last.lower(), siblings, cutoff=0.6)]
+    near = near or [name for name, (_, _, end) in parts.items() if end == last][:3]
+    if not near and not (parent and siblings):
+        near = get_close_matches(word, names, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    some = list(siblings.values()) or [name for name in names if "." not in name] or names
+    return f"choose from {', '.join(some)}" if otherwise is None else otherwise
 
 
 def fail(error: ConfigError, prefix: str = "") -> int:

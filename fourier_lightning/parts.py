@@ -1,5 +1,7 @@
 """What a run is made of: every setting checked, every part built that costs nothing to build."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +11,10 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in_place, recorded, trained_data
-from fourier_lightning.config import check_config, suggestion
+from fourier_lightning.config import check_config
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.defaults import as_it_comes_in_words, check_precision, choose_size, make
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.instruments.base import Instrument
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.mirror.wandb import check_wandb
@@ -144,23 +146,40 @@ def check_directory(cfg: DictConfig) -> None:
 
 
 def check_callbacks(cfg: DictConfig) -> None:
-    """Refuse a callback that watches a metric which no run logs, or a bar that can't count, before a run begins."""
+    """Refuse a callback that can't be made, or that watches a metric which no run logs, before a run begins."""
     known = [f"{split}/{name}" for split in ("val", "train") for name in NumberMetrics.names]
     for name, node in cfg.callbacks.items():
         if node.get("monitor") is not None and node.monitor not in known:
             key = f"callbacks.{name}.monitor={node.monitor}"
-            raise ConfigError(key, "no such metric", suggestion(node.monitor, known))
+            raise ConfigError(key, "no such metric", suggestion(str(node.monitor), known))
         if (node.get("refresh_rate") or 0) < 0:
             key = f"callbacks.{name}.refresh_rate={node.refresh_rate}"
             raise ConfigError(key, "too small", "use 1 or more steps, or 0 for no bar")
+        if not is_instrument(node):
+            with complaints(f"callbacks.{name}", f"correct it, or remove it with ~callbacks.{name}"):
+                make(node)
+
+
+def is_instrument(node: DictConfig) -> bool:
+    """Whether a callback's node is of one that measures the model."""
+    target = get_object(node._target_)
+    return isinstance(target, type) and issubclass(target, Instrument)
+
+
+@contextmanager
+def complaints(key: str, remedy: str) -> Iterator[None]:
+    """What a library's constructor says of its arguments, as a ConfigError."""
+    try:
+        yield
+    except (MisconfigurationException, ValueError, TypeError, ImportError, OverflowError) as error:
+        raise ConfigError(key, " ".join(str(error).split()), remedy) from error
 
 
 def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) -> dict[str, Instrument]:
     """The callbacks that measure the model, by node name, checked against the data and the model's width."""
     instruments: dict[str, Instrument] = {}
     for name, node in cfg.callbacks.items():
-        target = get_object(node._target_)
-        if isinstance(target, type) and issubclass(target, Instrument):
+        if is_instrument(node):
             try:
                 instruments[str(name)] = make(node)
                 instruments[str(name)].check(data.task, width)
@@ -199,8 +218,5 @@ def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
             "optimizer.schedule=linear needs to know where it ends",
             "set trainer.max_epochs or trainer.max_steps, or use optimizer.schedule=constant",
         )
-    try:
+    with complaints("trainer", "correct that key under trainer.*"):
         return make(cfg.trainer, **kwargs)
-    except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError("trainer", reason, "correct that key under trainer.*") from error

@@ -40,6 +40,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("trains")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many bad inputs were refused, in one line each: the sum over the tests that counted them."""
+    reports = [one for group in terminalreporter.stats.values() for one in group]
+    counted = [value for one in reports for name, value in getattr(one, "user_properties", ())
+               if name == "bad inputs refused" and one.when == "call"]  # fmt: skip
+    if counted:
+        terminalreporter.write_line(f"bad inputs refused, in one line each: {sum(counted)}")
+
+
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No log-in of the developer's reaches a test, and none of W&B's caches is touched. Nothing goes wrong silently."""

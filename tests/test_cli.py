@@ -1,9 +1,8 @@
-"""The command line in process: one line for each mistake, exit codes, sweeps."""
+"""The command line in process: exit codes, help, sweeps. What it refuses: ``test_bad_input``."""
 
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,111 +14,6 @@ from fourier_lightning import cli
 from fourier_lightning.config import CONF_DIR
 from tests.conftest import TINY
 from tests.wandb_files import wandb_run
-
-QUIET = ["logger=none", "instruments=none"]
-MISTAKES = {
-    "modl=scratch": "modl: no such setting; did you mean model?",
-    "data.batchsize=3": "data.batchsize: no such setting; did you mean data.batch_size",
-    "+data.foo=1": "data.foo=1: no such setting",
-    "+foo=1": "foo=1: no such setting",
-    "~callbacks.foo": "callbacks.foo: no such setting",
-    "~data": "data: missing",
-    "model=foo": "model=foo: no such choice; choose from pretrained, scratch, scratch_pretrained_emb",
-    "callbacks=filter_grid": "callbacks=filter_grid: instruments are a group of their own; use instruments=filter_grid",
-    "callbacks=[checkpoints,knock_out]": "callbacks=knock_out: instruments are a group of their own; use instruments=",
-    "logger=[csv,foo]": "logger=foo: no such choice; choose from csv, none, tensorboard, wandb",
-    "experiment=foo": "experiment=foo: no such choice; choose from finetune, mechanism, paper/finetune_small",
-    "model=scratch,pretrained": "model=scratch,pretrained: several values; add -m",
-    "a=b=c": "a=b=c: not KEY=VALUE",
-    "data.batch_size=abc": "data.batch_size=abc: str is not allowed here; use int",
-    "trainer.max_epochs=1.5": "trainer.max_epochs=1.5: float is not allowed here; use int or null",
-    "data.templates=total": "data.templates=total: str is not allowed here; use list[str]",
-    "data.pairs=sorted": "data.pairs=sorted: str is not allowed here; use one of unordered, ordered",
-    "logger.wandb.mode=on": "logger.wandb.mode=on: str is not allowed here; use one of auto, online",
-    "callbacks.best_checkpoint=null": "callbacks.best_checkpoint=None: not a node with a _target_; to remove it use",
-    "callbacks.progress_bar.refresh_rate=-3": "callbacks.progress_bar.refresh_rate=-3: too small; use 1 or more steps",
-    "logger.wandb.media_seconds=-1": "logger.wandb.media_seconds=-1: too small; use 0 or more seconds",
-    "callbacks.best_checkpoint.monitor=val/acc": "callbacks.best_checkpoint.monitor=val/acc: no such metric; did you",
-    "seed=-1": "seed=-1: out of range",
-    "optimizer.lr=-1": "optimizer.lr=-1: not positive",
-    "data.max_operand=300": "data.number_style=bare: 14 of the answers 0..600 are not single tokens",
-    "data.train_fraction=0.9": "data.train_fraction=0.9: it is a share of all pairs",
-    "data.max_operand=1": "data.train_fraction=0.35: 3 pairs split into 1 training, 0 validation",
-    "model.width=129": "model.width=129: not divisible by model.n_head=2; use a multiple of 2",
-    "ckpt_path=/no/such.ckpt": "ckpt_path=/no/such.ckpt: no such file",
-    "backbone.path=/no/such": "backbone.path=/no/such: no such directory",
-    "backbone.path=conf": "backbone.path=conf: holds no config.json",
-    "trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not in the configuration, but its target",
-    "trainer.max_epochs=-1": "trainer.max_epochs=-1: optimizer.schedule=linear needs to know where it ends",
-    "trainer.gradient_clip_val=-1": "trainer.gradient_clip_val=-1: too small; use 0 or more",
-    "trainer.check_val_every_n_epoch=0": "trainer.check_val_every_n_epoch=0: too small; use 1 or more",
-    "optimizer.lr=nan": "optimizer.lr=nan: float is not allowed here",
-    "embedding.scale=inf": "embedding.scale=inf: float is not allowed here",
-    "data.batch_size=true": "data.batch_size=True: bool is not allowed here; use int",
-    "seed=true": "seed=True: bool is not allowed here; use int",
-    "trainer.devices=2": "trainer.devices=2: a run uses one device",
-    "+trainer.val_check_interval=0": "trainer.val_check_interval=0: too small; use a share of an epoch",
-    "+callbacks.x={_target_:no.such}": "callbacks.x._target_=no.such: is neither this package's nor Lightning's",
-    "allow_targets=true +callbacks.x={_target_:no.such}": "callbacks.x._target_=no.such: can't be imported; correct it",
-    "name=null": "name=None: NoneType is not allowed here; use str",
-    "tags=foo": "tags=foo: str is not allowed here; use list[str]",
-    "instruments=foo": "instruments=foo: no such choice; choose from answer_phase, answers, breakdown, default",
-    "size=foo": "size=foo: no such choice; choose from backbone, small",
-    "split=foo": "split=foo: str is not allowed here; use one of train, val, test",
-    "backbone=local": "backbone.path: Missing mandatory value: path; give it a value",
-    "ckpt_path=conf": "ckpt_path=conf: no such file",
-    "data.max_operand=-5": "data.max_operand=-5: negative; use 1 or more",
-    "data.max_operand=1000000000": "data.max_operand: 2000000001 numbers, but the backbone has 2224 tokens; lower",
-    "hydra/launcher=foo": "hydra/launcher=foo: no such choice; choose from",
-    "hydra.run.dir=": "hydra.run.dir=: empty; name a directory, or leave it out",
-    "-m hydra.sweep.dir=": "hydra.sweep.dir=: empty; name a directory, or leave it out",
-    "data=subtraction data.pairs=ordered": "data.pairs: not in the configuration that these choices make; leave it out",
-    "data=subtraction +data.pairs=ordered": "data.pairs=ordered: no such setting",
-    "data=modular_addition data.max_operand=9": "data.max_operand: not in the configuration that these choices make",
-    "data=modular_addition data.modulus=1000000": "data.modulus: 1000000 numbers, but the backbone has 2224 tokens",
-    "optimizer=adamw optimizer.muon_lr=1": "optimizer.muon_lr: not in the configuration that these choices make",
-    "logger=none logger.wandb.mode=offline": "logger.wandb.mode: not in the configuration that these choices make",
-    "trainer.max_epochs=-7": "trainer: `max_epochs` must be",
-    "trainer.accelerator=tpu": "trainer: ",
-    "hydra.run.dir=/dev/null/x": "hydra.run.dir or hydra.sweep.dir: [Errno 20] Not a directory",
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_with_exit_code_2_and_nothing_is_written(command_line, tmp_path, monkeypatch, mistake):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf").mkdir()  # a directory that is no model
-    done = command_line(*shlex.split(mistake))
-    assert done.code == 2
-    assert done.err.startswith(f"error: {MISTAKES[mistake]}"), done.err
-    assert done.err.count("\n") == 1 and "Traceback" not in done.err and not done.out.strip()
-    assert list(tmp_path.iterdir()) == [tmp_path / "conf"]
-
-
-OTHER_MISTAKES = {
-    "model=scratch": "model=scratch: no such command; did you mean fourier-lightning train model=scratch?",
-    "-m seed=0,1": "-m: no such command; did you mean fourier-lightning train -m seed=0,1?",
-    "reprot": "reprot: no such command; did you mean report?",
-    "xyz": "xyz: no such command; choose from train, report, figures, claims, errors, calibrate, audit, dashboard",
-    "train --multirum": "--multirum: no such option; did you mean --multirun?",
-    "train --cfg foo": "--cfg/-c: invalid choice: 'foo' (choose from 'job', 'hydra', 'all'); see fourier",
-    "train --config-name": "--config-name/-cn: expected one argument; see fourier-lightning train --help",
-    "train --config-name foo": "command line: Cannot find primary config 'foo'",
-    "report": "DIR: not given; see fourier-lightning report --help",
-    "report x --ouput y": "--ouput: no such option; did you mean --output?",
-    "figures x --format gif": "--format: invalid choice: 'gif'",
-    "claims x --from y": "--from: given beside directories; give verdicts or runs, not both",
-    "claims x --output .": "--output .: a directory; name a file",
-    "claims --from /dev/null": "--from /dev/null: holds no verdicts; give a file that --output wrote",
-    "claims --from": "--from: expected one argument; see fourier-lightning claims --help",
-}
-
-
-@pytest.mark.parametrize("mistake", OTHER_MISTAKES)
-def test_a_mistake_of_any_command_is_one_line(command, mistake):
-    done = command(*mistake.split())
-    assert (done.code, done.err.count("\n"), done.out) == (2, 1, "")
-    assert done.err.startswith(f"error: {OTHER_MISTAKES[mistake]}"), done.err
 
 
 def test_help_of_the_command_names_all_others_and_each_has_its_own(command):

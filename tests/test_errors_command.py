@@ -1,4 +1,4 @@
-"""``fourier-lightning errors``: from the questions to the ledger; and tables that are none, refused in one line."""
+"""``fourier-lightning errors``: from the questions to the ledger. Tables that are none: ``test_bad_files``."""
 
 import csv
 
@@ -10,37 +10,6 @@ from fourier_lightning.record.runs import find_runs
 from fourier_lightning.report.page import build
 from tests.records import run_of
 from tests.test_schema import ROOT
-
-BAD = {
-    b"": "{file}: empty; give it the columns",
-    b"\n , \n": "{file}: empty; give it the columns",
-    b"a,b\n1,2\n": "{file}: no column answer in its first line (a, b); give it a, b, answer",
-    b"a;b;answer\n1;2;3\n": "{file}: no column a, b, answer in its first line (a;b;answer)",
-    b"a,b,answer\n": "{file}: no answers below its first line",
-    b"a,b,a,answer\n1,2,3,4\n": "{file}: a column's name twice",
-    b"a,b,answer\n1,2,3\n1,3,so\n": "{file}, line 3: answer is 'so', no whole number; put the number alone there",
-    b"a,b,answer\n1,2,nan\n": "{file}, line 2: answer is 'nan', no whole number",
-    b"a,b,answer\n1,2,\n": "{file}, line 2: answer is '', no whole number",
-    b"a,b,answer\n1,inf,3\n": "{file}, line 2: b is 'inf', no whole number",
-    b"a,b,answer\n1.5,2,3\n": "{file}, line 2: a is '1.5', no whole number",
-    b"a,b,answer\n1,2\n": "{file}, line 2: 2 cells under 3 columns",
-    b"a,b,answer\n1,2,1,008\n": "{file}, line 2: 4 cells under 3 columns; quote cells that hold a comma",
-    b"a,b,answer\n1,2,3\n\n1,2,4\n": "{file}, line 4: asks the same as line 2",
-    b"a,b,answer\n1,2,\xff\n": "{file}: not UTF-8",
-    "a,b,answer\n1,2,3".encode("utf-16"): "{file}: not UTF-8",
-    b'a,b,answer\n1,2,"3\n': "{file}: can't be read (unexpected end of data)",
-    b"a,b,answer\n1,2," + b"9" * 40 + b"\n": "{file}, line 2: answer is '" + "9" * 40 + "', no whole number",
-}
-
-
-@pytest.mark.parametrize(("content", "message"), BAD.items(), ids=range(len(BAD)))
-def test_a_table_that_is_none_is_one_line(command, tmp_path, content, message):
-    file = tmp_path / "answers.csv"
-    file.write_bytes(content)
-    done = command("errors", file, "--output", tmp_path / "record")
-    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert done.err.startswith(f"error: {message.format(file=file)}")
-    assert not (tmp_path / "record").exists()
 
 
 def answered(path, wrong):

@@ -16,7 +16,11 @@ from scripts import many_jobs
 from tests.conftest import TINY
 
 QUICK = [*TINY, "instruments=none", "logger=none"]
-STOPPED = ["+callbacks.stopped._target_=tests.launched.Stopped", "+callbacks.stopped.where=${paths.output_dir}"]
+STOPPED = [
+    "allow_targets=true",
+    "+callbacks.stopped._target_=tests.launched.Stopped",
+    "+callbacks.stopped.where=${paths.output_dir}",
+]
 
 
 def info(run_dir):

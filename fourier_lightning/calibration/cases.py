@@ -7,7 +7,7 @@ from typing import Any
 from fourier_lightning.calibration.mechanisms import MECHANISMS, Facts
 from fourier_lightning.calibration.models import CASES, Case, plant
 from fourier_lightning.calibration.trained import TRAINED, Checked, Trained, check, train
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, suggestion
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def kinds(only: Sequence[str], seeds: int, trained: int, first: int = 0) -> list
     """
     for name in only:
         if name not in MECHANISMS:
-            raise ConfigError(f"--only {name}", "no such mechanism", f"choose from {', '.join(MECHANISMS)}")
+            raise ConfigError(f"--only {name}", "no such mechanism", suggestion(name, MECHANISMS))
     planted = [Kind(case, range(first, first + seeds)) for case in CASES]
     natural = [Kind(one, range(first, first + trained)) for one in TRAINED] if trained else []
     return [kind for kind in (*planted, *natural) if not only or kind.of.mechanism in only]

@@ -72,7 +72,10 @@ def replace_between(path: Path, name: str, text: str) -> None:
         ConfigError: the file does not have both.
     """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    whole = path.read_text()
+    try:
+        whole = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"can't be read ({error})", f"name a text file with {begin} and {end}") from error
     if whole.count(begin) != 1 or whole.count(end) != 1:
         raise ConfigError(f"--readme {path}", f"it lacks the lines {begin} and {end}", "add them to the file")
     head, rest = whole.split(begin)

@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     try:
         cfg = load_config(overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error) from error
+        raise explain(error, overrides) from error
     check_config(cfg)
     backbone = make(cfg.backbone)
     tokenizer = backbone.tokenizer()

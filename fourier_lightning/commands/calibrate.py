@@ -10,6 +10,7 @@
 Needs no run and no network. docs/calibration.md says what the models are.
 """
 
+import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--output", type=Path, help="write a JSON line for each claim")
     parser.add_argument("--docs", type=Path, help="replace the table between the calibration markers of this file")
     args = parser.parse_args(argv)
-    check(args.seeds, args.trained, args.first_seed, args.output)
+    check(args)
     from fourier_lightning.calibration.cases import kinds
     from fourier_lightning.calibration.judging import CALLS, rows_of, try_kinds
     from fourier_lightning.calibration.table import markdown, print_rows
@@ -55,13 +56,17 @@ def main(argv: Sequence[str]) -> None:
     print_rows(rows)
 
 
-def check(seeds: int, trained: int, first: int, output: Path | None) -> None:
+def check(args: argparse.Namespace) -> None:
     """Refuse what can't work before a model is made."""
-    if seeds < 1:
-        raise ConfigError(f"--seeds {seeds}", "too small", "use 1 or more; 3 is what a verdict needs")
-    if trained < 0:
-        raise ConfigError(f"--trained {trained}", "negative", "use 0 for none of them")
-    if not 0 <= first < 10**6:
-        raise ConfigError(f"--first-seed {first}", "out of range", "use 0 to 999999")
-    if output and output.is_dir():
-        raise ConfigError(f"--output {output}", "a directory", "name a file, e.g. calibration.jsonl")
+    if args.seeds < 1:
+        raise ConfigError(f"--seeds {args.seeds}", "too small", "use 1 or more; 3 is what a verdict needs")
+    if args.trained < 0:
+        raise ConfigError(f"--trained {args.trained}", "negative", "use 0 for none of them")
+    if not 0 <= args.first_seed < 10**6:
+        raise ConfigError(f"--first-seed {args.first_seed}", "out of range", "use 0 to 999999")
+    if args.output and args.output.is_dir():
+        raise ConfigError(f"--output {args.output}", "a directory", "name a file, e.g. calibration.jsonl")
+    if args.records and args.records.is_file():
+        raise ConfigError(f"--records {args.records}", "a file", "name a directory")
+    if args.docs and not args.docs.is_file():
+        raise ConfigError(f"--docs {args.docs}", "no such file", "name one that has the calibration markers")

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from fourier_lightning.commands.parser import CommandParser
 from fourier_lightning.errors import ConfigError
@@ -47,17 +47,36 @@ def main(argv: Sequence[str]) -> None:
     print_ledger(verdicts)
 
 
+def verdict_of(row: dict[str, Any]) -> "Verdict":
+    """A verdict from its line.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    from fourier_lightning.claims.ledger import CLAIMS
+    from fourier_lightning.claims.verdict import Verdict
+    from fourier_lightning.values import fits
+
+    verdict = Verdict(**row)
+    if verdict.claim not in {claim.name for claim in CLAIMS}:
+        raise ValueError(f"no claim is called {verdict.claim!r}")
+    for name, hint in get_type_hints(Verdict).items():
+        if not fits(row[name], hint):
+            raise ValueError(f"{name} is {row[name]!r}")
+    return verdict
+
+
 def verdicts_of(args: argparse.Namespace) -> list["Verdict"]:
     """From records, or from a file of verdicts."""
     from fourier_lightning.claims.ledger import CLAIMS
-    from fourier_lightning.claims.verdict import Verdict, judge
+    from fourier_lightning.claims.verdict import judge
     from fourier_lightning.record.files import read_jsonl
     from fourier_lightning.record.runs import find_runs
 
     if args.source:
         try:
-            verdicts = [Verdict(**row) for row in read_jsonl(args.source)]
-        except (OSError, ValueError, TypeError) as error:
+            verdicts = [verdict_of(row) for row in read_jsonl(args.source)]
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise ConfigError(f"--from {args.source}", str(error), "give a file that --output wrote") from error
         if not verdicts:
             raise ConfigError(f"--from {args.source}", "holds no verdicts", "give a file that --output wrote")

@@ -2,17 +2,20 @@
 
 import inspect
 import re
+import string
 from collections.abc import Sequence
-from difflib import get_close_matches
+from functools import cache
 
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from hydra.utils import get_object
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from fourier_lightning.commands.parser import raise_complaint
-from fourier_lightning.config import CONF_DIR, load_config, suggestion
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.config import CONF_DIR, load_config
+from fourier_lightning.errors import ConfigError, suggestion
+
+PLAIN = {*string.ascii_letters, *string.digits, *" =,[]{}()_-/.:+*@%$?|~\\\"'"}  # what Hydra's grammar knows
 
 
 def check_options(argv: Sequence[str]) -> None:
@@ -22,22 +25,20 @@ def check_options(argv: Sequence[str]) -> None:
     for word in argv:
         option = word.partition("=")[0]
         if option.startswith("-") and option not in options:
-            near = get_close_matches(option, options, n=1)
-            remedy = (
-                f"did you mean {near[0]}?" if near else "settings are KEY=VALUE, see fourier-lightning train --help"
-            )
-            raise ConfigError(option, "no such option", remedy)
+            otherwise = "settings are KEY=VALUE, see fourier-lightning train --help"
+            raise ConfigError(option, "no such option", suggestion(option, options, otherwise))
     parser.error = lambda message: raise_complaint(message, "fourier-lightning train --help")  # type: ignore[method-assign]
     parser.parse_args(argv)
 
 
-def explain(error: Exception) -> ConfigError:
-    """The line for an error that Hydra or OmegaConf raised while it composed the configuration."""
+def explain(error: Exception, overrides: Sequence[str] = ()) -> ConfigError:
+    """The line for an error that Hydra or OmegaConf raised while it composed the configuration of these overrides."""
     text = " ".join(str(error).split("Config search path")[0].split("See https")[0].split())
     if isinstance(error, OverrideParseException):
-        problem = text.removeprefix(f"Error parsing override '{error.override}'").strip()
-        remedy = "quote values with = or spaces, as in 'key=\"a=b\"'"
-        return ConfigError(error.override, f"not KEY=VALUE ({problem})", remedy)
+        return unparsed(error.override)
+    if "Config group override" in text:
+        given = next((one for one in overrides if (CONF_DIR / one.partition("=")[0]).is_dir() and "=" in one), "group")
+        return ConfigError(given, "not the name of an option", options_of(given.partition("=")[0]))
     if "Ambiguous value for argument" in text:
         return ConfigError(text.split("'")[1], "several values", "add -m to run one job for each")
     if "hydra/launcher/joblib" in text or "Unknown plugin class" in text:
@@ -51,13 +52,7 @@ def explain(error: Exception) -> ConfigError:
             return ConfigError(
                 f"callbacks={option}", "instruments are a group of their own", f"use instruments={option}"
             )
-        options = [
-            str(path.relative_to(CONF_DIR / group).with_suffix("")) for path in (CONF_DIR / group).rglob("*.yaml")
-        ]
-        options += ["basic", "joblib"] if group == "hydra/launcher" else []  # of other packages
-        some = group and options
-        remedy = f"choose from {', '.join(sorted(options))}" if some else "see fourier-lightning train --help"
-        return ConfigError(f"{group}={option}", "no such choice", remedy)
+        return ConfigError(f"{group}={option}", "no such choice", options_of(group, option))
     if "Could not override" in text or "Could not delete" in text or "not in struct" in text:
         key = text.split("'")[1]
         known = known_keys()
@@ -71,10 +66,35 @@ def explain(error: Exception) -> ConfigError:
     return ConfigError("command line", text or type(error).__name__, "see fourier-lightning train --help")
 
 
+def unparsed(override: str) -> ConfigError:
+    """The line for an argument that Hydra's grammar has no place for."""
+    key, _, value = override.partition("=")
+    if not value or not PLAIN.issuperset(key):
+        return ConfigError(override, "not KEY=VALUE", suggestion(key, known_keys(), "settings are KEY=VALUE"))
+    if PLAIN.issuperset(value):
+        return ConfigError(override, "not KEY=VALUE", "close every bracket, and quote values with =: 'key=\"a=b\"'")
+    quoted = value.strip("\"'").replace('"', r"\"")
+    return ConfigError(override, "a value with signs that have to be quoted", f"""write '{key}="{quoted}"'""")
+
+
+def options_of(group: str, wanted: str = "") -> str:
+    """The remedy for an option that a group hasn't."""
+    paths = (CONF_DIR / group).rglob("*.yaml") if group else ()
+    others = ["basic", "joblib"] if group == "hydra/launcher" else []  # of other packages
+    options = sorted([*others, *(str(path.relative_to(CONF_DIR / group).with_suffix("")) for path in paths)])
+    return suggestion(wanted, options) if options else "see fourier-lightning train --help"
+
+
+@cache
+def default() -> DictConfig:
+    """The configuration that no override makes."""
+    return load_config()
+
+
 def takes(key: str) -> bool:
     """Whether the target of the key's node has a parameter of that name, as Lightning's Trainer has many."""
     parent, _, name = key.rpartition(".")
-    node = OmegaConf.select(load_config(), parent) if parent else None
+    node = OmegaConf.select(default(), parent) if parent else None
     return "_target_" in (node or {}) and name in inspect.signature(get_object(node._target_)).parameters
 
 
@@ -87,5 +107,5 @@ def known_keys() -> list[str]:
             keys.append(f"{prefix}{key}")
             walk(f"{prefix}{key}.", value)
 
-    walk("", OmegaConf.to_container(load_config(), resolve=False))
+    walk("", OmegaConf.to_container(default(), resolve=False))
     return keys

@@ -1,10 +1,10 @@
 """The argument parser of all commands but ``train``, which is Hydra's."""
 
 import argparse
-from difflib import get_close_matches
+import re
 from typing import NoReturn
 
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, suggestion
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -29,8 +29,8 @@ class CommandParser(argparse.ArgumentParser):
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
             word = unknown.split()[0].partition("=")[0]
-            near = get_close_matches(word, self._option_string_actions, n=1)
-            raise ConfigError(word, "no such option", f"did you mean {near[0]}?" if near else f"see {self.prog} --help")
+            remedy = suggestion(word, self._option_string_actions, f"see {self.prog} --help")
+            raise ConfigError(word, "no such option", remedy)
         raise_complaint(message, f"{self.prog} --help")
 
 
@@ -39,4 +39,5 @@ def raise_complaint(message: str, help_command: str) -> NoReturn:
     what, _, which = message.removeprefix("argument ").partition(": ")
     if what == "the following arguments are required":
         what, which = which, "not given"
-    raise ConfigError(what, which or "wrong", f"see {help_command}")
+    given, *choices = re.findall("'([^']*)'", which) or [""]
+    raise ConfigError(what, which or "wrong", suggestion(given, choices, f"see {help_command}"))

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning import targets
@@ -24,6 +25,7 @@ from fourier_lightning.commands.mistakes import check_options, explain
 from fourier_lightning.commands.sigterm import ended_by_sigterm
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
 from fourier_lightning.errors import ConfigError, fail
+from fourier_lightning.idle import check_idle
 
 
 @dataclass
@@ -48,14 +50,19 @@ class Lifecycle(Callback):
         quiet_libraries()
         settings = config.copy()
         OmegaConf.set_struct(settings, False)
-        overrides = list(settings.pop("hydra").overrides.task)
-        OmegaConf.update(settings, "paths.output_dir", config.hydra.run.dir)
+        overrides = as_typed(settings.pop("hydra").overrides.task)
         try:
+            if jobs := config.hydra.sweeper.get("params"):
+                chosen = config.hydra.runtime.choices.get("sweep")
+                key = f"sweep={chosen}" if chosen else "hydra.sweeper.params"
+                raise ConfigError(key, f"a list of jobs ({', '.join(map(str, jobs))})", "add -m to run them")
+            OmegaConf.update(settings, "paths.output_dir", config.hydra.run.dir)
             take_settings(settings, overrides)
             if nothing_left(settings):
                 print(nothing_to_do(settings))
                 raise SystemExit(0)
             prepare(settings)
+            check_idle(settings, overrides)
         except ConfigError as error:
             # Hydra turns an Exception of a callback into a warning; SystemExit passes.
             raise SystemExit(fail(error)) from error
@@ -68,9 +75,14 @@ class Lifecycle(Callback):
                 raise ConfigError("hydra.sweep.dir=", "empty", "name a directory, or leave it out")
             if (where / "record" / "run.json").is_file():
                 raise ConfigError(f"hydra.sweep.dir={where}", "holds a run already", "choose another")
-            given = [override.lstrip("+").partition("=")[0] for override in config.hydra.overrides.task]
-            if targets.FLAG in (config.hydra.sweeper.get("params") or {}) and targets.FLAG not in given:
+            overrides = as_typed(config.hydra.overrides.task)
+            given = OverridesParser.create().parse_overrides(overrides)
+            params = config.hydra.sweeper.get("params") or {}
+            if targets.FLAG in params and targets.FLAG not in [one.key_or_group for one in given]:
                 raise targets.not_by_a_file()
+            swept = [*(one.key_or_group for one in given if one.is_sweep_override()), *params]
+            listed = (f"{key}={value}" for key, value in params.items())
+            check_idle(config, [*overrides, *listed], swept)
         except ConfigError as error:
             raise SystemExit(fail(error)) from error
         _session.sweep_dir = where
@@ -78,6 +90,11 @@ class Lifecycle(Callback):
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: object) -> None:
         """Let go of a job's settings: launchers keep what jobs return until the sweep is over, megabytes of each."""
         job_return.cfg = job_return.hydra_cfg = None
+
+
+def as_typed(overrides: ListConfig) -> list[str]:
+    """A run's overrides, their ${...} as they were typed."""
+    return OmegaConf.to_container(overrides, resolve=False)  # type: ignore[return-value]
 
 
 def job(cfg: DictConfig) -> float | None:
@@ -89,7 +106,7 @@ def job(cfg: DictConfig) -> float | None:
     register_resolvers()  # a launcher's process has not been through main
     settings = HydraConfig.get()
     in_sweep = settings.mode == RunMode.MULTIRUN
-    overrides = list(settings.overrides.task)
+    overrides = as_typed(settings.overrides.task)
     try:
         if in_sweep:
             join_sweep(cfg, settings)
@@ -153,7 +170,7 @@ def main(argv: Sequence[str]) -> None:
         elif _session.job_started or traceback_wanted == "1":  # not the command line's fault: show where it happened
             raise
         else:
-            code = fail(explain(error))
+            code = fail(explain(error, argv))
     finally:
         sys.argv = called
         os.environ.pop("HYDRA_FULL_ERROR")

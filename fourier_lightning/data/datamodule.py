@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fourier_lightning.data.batches import Batches, Examples, concatenate, drawn_orders
 from fourier_lightning.data.digits import Axis, DigitOf, Digits
-from fourier_lightning.data.settings import check_settings, check_templates
+from fourier_lightning.data.settings import check_rows, check_settings, check_templates
 from fourier_lightning.data.shots import Asked, demonstrations, draw_shots, same_questions
 from fourier_lightning.data.split import SplitKind, split_rows
 from fourier_lightning.data.task import Task
@@ -79,6 +79,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
         if axis == "number":  # first: it bounds the rows
             numbers = number_ids(tokenizer, task.p, number_style, task.size_key)
+        else:
+            check_rows(task)
         self.operands = task.operands()  # (rows, k)
         parts = split_rows(task, self.operands, split, train_fraction, split_seed)
         self.split = dict(zip(("train", "val", "test"), parts, strict=True))

@@ -1,7 +1,9 @@
 """Settings of the data that can't work, refused before anything is built."""
 
 from fourier_lightning.data.task import Task
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, suggestion
+
+MOST_ROWS = 10**8
 
 
 def check_settings(
@@ -34,6 +36,17 @@ def check_settings(
         raise ConfigError(f"data.shots={shots}", "negative", "use 0 or more demonstrations")
 
 
+def check_rows(task: Task) -> None:
+    """Refuse more rows than a computer holds, where no tokenizer bounds the numbers.
+
+    Raises:
+        ConfigError: naming the task's size.
+    """
+    rows = (task.largest - task.smallest + 1) ** len(task.letters)
+    if rows > MOST_ROWS:
+        raise ConfigError(f"data.{task.operand_key}", f"{float(rows):.0e} rows", f"lower data.{task.operand_key}")
+
+
 def check_templates(task: Task, templates: list[str]) -> None:
     """Refuse names that are no templates of a task, or none at all.
 
@@ -42,5 +55,5 @@ def check_templates(task: Task, templates: list[str]) -> None:
     """
     unknown = [name for name in templates if name not in task.templates]
     if unknown or not templates:
-        known = ", ".join(task.templates)
-        raise ConfigError(f"data.templates={templates}", f"not templates: {unknown}", f"choose from {known}")
+        remedy = suggestion(" ".join(unknown), task.templates)
+        raise ConfigError(f"data.templates={templates}", f"not templates: {unknown}", remedy)

@@ -15,11 +15,10 @@ from urllib.parse import urlparse
 import torch
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as hf_logging
 
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.models.architectures import ENCODERS, architecture_of
 
 Dtype = Literal["float32", "bfloat16", "float16", "auto"]
@@ -28,6 +27,7 @@ REMEDY = (
     "or use backbone=whisper_tiny_en_text, which ships with this package"
 )
 PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")  # classes that are tokenizer.json and nothing more
+SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "max_position_embeddings")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 
@@ -60,7 +60,7 @@ class Backbone:
         sizes: list[str] | None = None,
     ) -> None:
         if sizes and size not in sizes:
-            raise ConfigError(f"backbone.size={size}", "no such size", f"choose from {', '.join(sizes)}")
+            raise ConfigError(f"backbone.size={size}", "no such size", suggestion(str(size), sizes))
         self.name, self.path = name, str(Path(path).expanduser()) if path.startswith("~") else path
         self.dtype, self.revision = dtype, revision
         is_dir = Path(self.path).is_dir()
@@ -73,8 +73,11 @@ class Backbone:
 
     def config(self) -> Any:
         """Sizes: layers, width, heads, vocabulary."""
-        config = self._load(AutoConfig)
-        architecture_of(config, f"backbone.path={self.path}")
+        config, key = self._load(AutoConfig), f"backbone.path={self.path}"
+        architecture_of(config, key)
+        for name in SIZES:
+            if not isinstance(size := getattr(config, name, None), int) or size < 1:
+                raise ConfigError(key, f"its config.json has {name}={size}", "give a whole number above 0 there")
         return config
 
     def is_encoder(self) -> bool:
@@ -103,7 +106,12 @@ class Backbone:
         named = None
         with contextlib.suppress(OSError, ValueError):  # none, or a broken one: transformers says so
             named = json.loads((self._directory() / "tokenizer_config.json").read_text()).get("tokenizer_class")
-        return self._load(PreTrainedTokenizerFast if named in PLAIN else AutoTokenizer)
+        tokenizer = self._load(PreTrainedTokenizerFast if named in PLAIN else AutoTokenizer)
+        zero, one = tokenizer(["0", "1"], add_special_tokens=False)["input_ids"]
+        if not zero or zero == one:  # transformers makes one without tokens where there is none
+            problem, remedy = "holds no tokenizer that knows digits", "add its tokenizer.json, or use save_pretrained"
+            raise ConfigError(f"backbone.path={self.path}", problem, remedy)
+        return tokenizer
 
     def load(self, dtype: str = "float32") -> Any:
         """The pretrained model on the CPU.
@@ -148,7 +156,7 @@ class Backbone:
             kwargs["use_safetensors"] = True
         try:
             return auto_class.from_pretrained(directory, trust_remote_code=False, **kwargs)
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        except Exception as error:  # a directory of another kind may raise anything
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             raise ConfigError(f"backbone.path={self.path}", f"not a loadable model ({reason})", REMEDY) from error
 

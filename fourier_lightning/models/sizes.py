@@ -19,6 +19,7 @@ DROPOUTS = (
     *("resid_pdrop", "embd_pdrop", "attn_pdrop"),
     *("resid_dropout", "embed_dropout", "attention_dropout", "hidden_dropout", "dropout"),
 )
+MOST_WEIGHTS = 10**12  # a thousand times what the largest backbones here have
 
 
 def config_from(settings: dict[str, Any]) -> Any:
@@ -50,6 +51,9 @@ def sized_config(
     base = backbone.config()
     config = config_from(base.to_dict())
     layers, d, heads = n_layer or base.num_hidden_layers, width or base.hidden_size, n_head or base.num_attention_heads
+    if 12 * layers * d**2 > MOST_WEIGHTS:
+        problem = f"{12.0 * layers * d**2:.0e} weights with model.n_layer={layers}"
+        raise ConfigError(f"model.width={d}", problem, "use a smaller model, or size=small")
     if d % heads:
         raise ConfigError(f"model.width={d}", f"not divisible by model.n_head={heads}", f"use a multiple of {heads}")
     if (d, heads) != (base.hidden_size, base.num_attention_heads):

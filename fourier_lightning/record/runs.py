@@ -13,6 +13,7 @@ from fourier_lightning.checkpoint import BEFORE
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.record import labels
 from fourier_lightning.record.arm import UNKNOWN, Arm
+from fourier_lightning.record.damage import check_run
 from fourier_lightning.record.files import latest_rows, natural, overrides_of, read_array, read_jsonl
 
 ENDINGS = {"tables": ".jsonl", "arrays": ".safetensors"}
@@ -142,7 +143,7 @@ class Run:
                 self._read[name] = read()
             except FileNotFoundError:
                 self._read[name] = None
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError):
                 self._read[name] = None
                 self.damaged.append(name)
         return self._read[name]
@@ -225,10 +226,9 @@ def read_run(run_dir: Path) -> Run:
     path = run_dir / "record" / "run.json"
     try:
         info = json.loads(path.read_text())
-        if not isinstance(info, dict) or not isinstance(info.get("config"), dict) or "status" not in info:
-            raise ValueError("it is not a run's record")
+        check_run(info)
         return Run(run_dir, info)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         there = path.is_file()
         reason = f"run.json can't be read: {error}" if there else "it ended before its record began"
         info = {"status": "failed", "error": reason, "overrides": overrides_of(run_dir)}
