@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PART = ".part"  # ends the name of a file that is not yet whole
@@ -59,7 +59,8 @@ def append(path: str | Path, line: str) -> None:
             while data:
                 data = data[file.write(data) :]
         except OSError:
-            file.truncate(whole)
+            with suppress(OSError):
+                file.truncate(whole)
             raise
 
 

@@ -106,7 +106,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     try:
         record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), step if cfg.fit else 0, about, epoch_end)
     except OSError as error:
-        problem, remedy = error.strerror or str(error), "choose a directory that can be written"
+        problem, remedy = error.strerror or str(error), "make room, or choose a directory that can be written"
         raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", problem, remedy) from error
     exit_code, stopped = 1, False
     try:

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import wandb
 
 from fourier_lightning.mirror import wandb as mirror
 from fourier_lightning.models.module import AdditionModule
@@ -22,6 +23,7 @@ def test_a_lost_server_is_one_line_and_the_run_is_whole(tiny, tmp_path, monkeypa
     with wandb_server() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", KEY)
+        wandb.teardown()  # W&B reads its environment once a process
         ended = []
 
         def on_train_epoch_end(self):
@@ -41,6 +43,7 @@ def test_a_lost_server_is_one_line_and_the_run_is_whole(tiny, tmp_path, monkeypa
         else:
             train(tiny(*options))
         assert time.monotonic() - ended[-1] < (3 if stopped else 10)
+    wandb.teardown()
     out, err = capfd.readouterr()
     said = [line for line in (out + err).splitlines() if line]
     told = "W&B was not reached in time: the record is whole, and `wandb sync"

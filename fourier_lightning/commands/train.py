@@ -117,8 +117,9 @@ def job(cfg: DictConfig) -> float | None:
         with ended_by_sigterm():
             return train(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
     except ConfigError as error:
-        if in_sweep:  # the sweep goes on; say at once which job can't
-            fail(error, prefix=f"job {settings.job.num}: ")
+        if not in_sweep:  # Hydra would print a line of its own
+            raise SystemExit(fail(error)) from error
+        fail(error, prefix=f"job {settings.job.num}: ")  # the sweep goes on; say at once which job can't
         raise
     except Exception:
         if in_sweep:  # Hydra shows the first failure alone, and that when all is over

@@ -16,7 +16,7 @@ WIDE, NARROW = 110, 46  # letters in a line of a title across the whole width
 
 def interactive(chart: Chart, letters: int = WIDE) -> go.Figure:
     """A plotly figure of the chart, as wide as its place; marks of one name share a legend entry."""
-    rows = -(-len(chart.panels) // chart.columns)
+    rows = max(1, -(-len(chart.panels) // chart.columns))  # a record may have nothing to draw
     words = any(panel.x.label for panel in chart.panels)  # below a panel
     row_height = DPI * (chart.height + (0.7 if words else 0.45))
     ratios = {"row_heights": list(chart.ratios)} if chart.ratios else {}
