@@ -43,9 +43,8 @@ mutants: $(STAMP) ## Change the code line by line: how many changes do the tests
 	rm -rf mutants
 	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.mutants $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED)) $(MUTANTS)
 
-bench: $(STAMP) ## Measure training speed, memory, start-up and the instruments' cost; writes bench*.json
-	$(BIN)/python -m scripts.bench
-	$(BIN)/python -m scripts.bench_instruments
+bench: $(STAMP) ## What training, instruments, start-up and report cost, beside what others run; a table and bench.json
+	$(BIN)/python -m scripts.bench $(BENCH)
 
 report: $(STAMP) ## One HTML file about the runs in RUNS (default: outputs/ and multirun/)
 	$(BIN)/fourier-lightning report $(RUNS) --output report.html

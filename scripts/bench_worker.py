@@ -1,7 +1,8 @@
-"""One side of the bench in a process of its own: run by bench.py, one round for each line on its standard input.
+"""One side of the bench in a process of its own: run by bench_training.py, one round for each line on its stdin.
 
-Ours is Lightning's own loop over `AdditionModule`. The plain side is the Hugging Face loop that one writes first:
-GPT-2's 50,257-token vocabulary, logits at every position, a DataLoader that pads each batch to its longest prompt.
+    python -m scripts.bench_worker SIDE SHAPE OPTIMIZER PRECISION DEVICE
+
+Ours is Lightning's own loop over `AdditionModule`; the others are in bench_rivals.py.
 """
 
 import json
@@ -9,35 +10,34 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 QUIET = ["logger=none", "~callbacks.progress_bar", "~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]
+GPT2_SMALL = ["data=addition", "data.max_operand=260", "model.n_layer=12", "model.width=768", "model.n_head=12"]
+# Steps of a round, ours and a rival's: each takes seconds.
 SHAPES: dict[str, dict[str, Any]] = {
-    "gpt2-small": {
-        "config": [
-            "data=addition",
-            "data.max_operand=260",
-            "data.batch_size=64",
-            "model.n_layer=12",
-            "model.width=768",
-            "model.n_head=12",
-        ],
-        "batch": 64,
-        "steps": 3,
-    },
-    "quick": {"config": ["experiment=quick", "size=small"], "batch": 256, "steps": 20},
+    "gpt2-small": {"config": [*GPT2_SMALL, "data.batch_size=64"], "batch": 64, "steps": 3, "rival_steps": 3},
+    "quick": {"config": ["experiment=quick", "size=small"], "batch": 256, "steps": 20, "rival_steps": 4},
 }
 
 
-def our_config(shape: str, optimizer: str, precision: str = "32-true") -> Any:
+def shape(name: str) -> dict[str, Any]:
+    """One of SHAPES, changed by the settings that follow its name: "quick model.width=256"."""
+    base, *words = name.split()
+    batch = [int(word.partition("=")[2]) for word in words if word.startswith("data.batch_size=")]
+    found = SHAPES[base]
+    return {**found, "config": [*found["config"], *words], "batch": batch[-1] if batch else found["batch"]}
+
+
+def our_config(name: str, optimizer: str, precision: str = "32-true", device: str = "cpu") -> Any:
     """The run's configuration: a scratch model of that shape; 80 % of the pairs."""
     from fourier_lightning.config import load_config
 
-    sizes = SHAPES[shape]["config"]
     training = [f"optimizer={optimizer}", "data.train_fraction=0.8", "trainer.max_epochs=1000", "model.dropout=0.0"]
-    training += ["trainer.accelerator=cpu", f"trainer.precision={precision}"]
-    return load_config(["model=scratch", *sizes, *training, *QUIET, "trainer.limit_val_batches=0"])
+    training += [f"trainer.accelerator={'gpu' if device == 'cuda' else device}", f"trainer.precision={precision}"]
+    return load_config(["model=scratch", *training, *shape(name)["config"], *QUIET, "trainer.limit_val_batches=0"])
 
 
 def peak_mb() -> float:
@@ -50,13 +50,19 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def take_turns(steps: int) -> Any:
-    """A generator to be advanced after each step: every ``steps`` steps it reports the time and waits for its turn."""
+def take_turns(steps: int, device: str = "cpu") -> Generator[None]:
+    """To be advanced before each step: every ``steps`` steps it reports the time and waits for its turn."""
+    import torch
+
     done, began = 0, None
     while True:
         if done % steps == 0:
+            if device == "cuda":
+                torch.cuda.synchronize()
             if began is not None:
-                print(json.dumps({"seconds": time.perf_counter() - began, "peak_mb": peak_mb()}), flush=True)
+                said = {"seconds": time.perf_counter() - began, "peak_mb": peak_mb()}
+                said |= {"gpu_mb": torch.cuda.max_memory_allocated() / 1e6} if device == "cuda" else {}
+                print(json.dumps(said), flush=True)
             if not sys.stdin.readline():
                 os._exit(0)  # the bench has seen enough; a fit has no cleaner way out
             began = time.perf_counter()
@@ -64,16 +70,16 @@ def take_turns(steps: int) -> Any:
         done += 1
 
 
-def work_ours(shape: str, optimizer: str, precision: str) -> None:
+def work_ours(name: str, optimizer: str, precision: str, device: str) -> None:
     """Our side: Lightning's loop."""
     import pytorch_lightning as pl
 
     from fourier_lightning.run import build_module, make_trainer, prepare, quiet_libraries
 
     quiet_libraries()
-    cfg = our_config(shape, optimizer, precision)
+    cfg = our_config(name, optimizer, precision, device)
     parts = prepare(cfg)
-    turns = take_turns(SHAPES[shape]["steps"])
+    turns = take_turns(shape(name)["steps"], device)
 
     class Turns(pl.Callback):
         def on_train_batch_start(self, *args: Any) -> None:
@@ -83,54 +89,22 @@ def work_ours(shape: str, optimizer: str, precision: str) -> None:
     trainer.fit(build_module(parts, 0), datamodule=parts.data)
 
 
-def work_plain(shape: str) -> None:
-    """The other side: GPT-2's tokens and vocabulary, padding, logits everywhere."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
-    from torch.utils.data import DataLoader
-    from transformers import GPT2Config, GPT2LMHeadModel
+def work_rival(side: str, name: str, precision: str, device: str) -> None:
+    """Another side, on the rows that ours trains on."""
+    from fourier_lightning.run import prepare, quiet_libraries
+    from scripts.bench_rivals import RIVALS, job
 
-    from fourier_lightning.config import asset_path
-    from fourier_lightning.run import prepare
-
-    parts = prepare(our_config(shape, "adamw"))
-    # the embedded backbone's tokens are a subset of GPT-2's: map them back
-    gpt2_ids = json.loads(Path(asset_path("whisper-tiny-en-text"), "source_token_ids.json").read_text())
-    to_gpt2 = torch.tensor(gpt2_ids["source_token_ids"])[parts.data.vocabulary.token_ids]
-    answers = to_gpt2[parts.data.vocabulary.numbers]
-    texts = [
-        torch.cat([to_gpt2[prompt], answers[total : total + 1]])
-        for group in parts.data.examples("train")
-        for prompt, total in zip(group.prompt, group.answer, strict=True)
-    ]
-
-    def collate(rows: list[Any]) -> dict[str, Any]:
-        ids = pad_sequence(rows, batch_first=True, padding_value=50256)
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        labels = torch.full_like(ids, -100)
-        for i, row in enumerate(rows):  # loss on the answer, the prompt's last prediction
-            labels[i, len(row) - 1] = row[-1]
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
-
-    size = parts.network
-    torch.manual_seed(0)
-    net = GPT2LMHeadModel(
-        GPT2Config(
-            n_embd=size.n_embd, n_layer=size.n_layer, n_head=size.n_head, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0
-        )
+    quiet_libraries()
+    parts = prepare(our_config(name, "adamw"))
+    RIVALS[side](
+        job(parts, device, precision, compact=side == "nanogpt_compact"),
+        take_turns(shape(name)["rival_steps"], device),
     )
-    optimizer = torch.optim.AdamW(net.parameters(), lr=5e-5, weight_decay=0.0)
-    loader = DataLoader(texts, batch_size=parts.data.batch_size, shuffle=True, collate_fn=collate)  # type: ignore[arg-type]
-    turns = take_turns(SHAPES[shape]["steps"])
-    while True:
-        for batch in loader:
-            next(turns)
-            net(**batch).loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
 
 
 if __name__ == "__main__":
-    side, *arguments = sys.argv[1:]
-    (work_ours if side == "ours" else work_plain)(*arguments)
+    side, name, optimizer, precision, device = sys.argv[1:]
+    if side == "ours":
+        work_ours(name, optimizer, precision, device)
+    else:
+        work_rival(side, name, precision, device)
