@@ -29,7 +29,7 @@ from fourier_lightning.console import print_rows
 
 TINY = [
     "data.max_operand=20", "data.batch_size=32", "data.train_fraction=0.8", "model.n_layer=1", "model.width=16",
-    "trainer.max_steps=2", "trainer.accelerator=cpu", "instruments=none", "~callbacks.progress_bar",
+    "trainer.max_steps=2", "trainer.accelerator=cpu", "instruments=none", "trainer.enable_progress_bar=false",
 ]  # fmt: skip
 SETTLED = 20  # jobs: by then every library has what it keeps
 GROWTH = 0.05
@@ -53,8 +53,8 @@ def sweep(jobs: int, overrides: Sequence[str] = ()) -> list[dict[str, Any]]:
 def holds() -> dict[str, Any]:
     """What this process holds now, garbage collected."""
     gc.collect()
-    modules = [thing for thing in gc.get_objects() if isinstance(thing, nn.Module)]
-    returns = [thing for thing in gc.get_objects() if isinstance(thing, JobReturn)]
+    modules = [thing for thing in gc.get_objects() if issubclass(type(thing), nn.Module)]
+    returns = [thing for thing in gc.get_objects() if issubclass(type(thing), JobReturn)]
     hooks = sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules)
     status = Path("/proc/self/status").read_text().splitlines()
     (resident,) = [int(line.split()[1]) for line in status if line.startswith("VmRSS")]
@@ -100,7 +100,8 @@ def main() -> None:
     found = sweep(args.jobs, args.overrides)
     grown = judge(found)
     shown = [number for number in (1, 2, 5, 10, 20, 50, 100, 150, 200, 500) if number < len(found)] + [len(found)]
-    print_rows([{"after job": number, **found[number - 1]} for number in shown], "What the process holds")
+    rows = [{"after job": name, **{str(job): found[job - 1][name] for job in shown}} for name in found[0]]
+    print_rows(rows, "What the process holds")
     args.out.write_text(json.dumps({"after each job": found, "grown": grown}, indent=2) + "\n")
     print("\n".join(grown) or f"nothing grew; memory {found[-1]['memory MB']} MB")
     raise SystemExit(1 if grown else 0)

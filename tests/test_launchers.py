@@ -112,20 +112,25 @@ def test_a_job_that_starts_again_goes_on_or_starts_anew(tmp_path):
     assert again("running", True, fit=False) == (None, False)
 
 
-def test_what_slurm_is_asked_for(monkeypatch, tmp_path):
+def test_what_slurm_and_a_local_job_are_asked_for(monkeypatch, tmp_path):
     """submitit's own writer of the batch file, with our defaults and an override."""
     (tmp_path / "srun").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    from hydra_plugins.fourier_lightning_launchers import SlurmLauncher
+    Plugins.instance()
+    from hydra_plugins.fourier_lightning_launchers import LocalLauncher, SlurmLauncher
 
-    preset = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "hydra" / "launcher" / "slurm.yaml"))
-    asked = preset | {"partition": "gpu", "name": "sweep", "submitit_folder": str(tmp_path / "%j")}
-    del asked["_target_"]
-    executor = SlurmLauncher(**asked).executor()._executor
-    text = executor._make_submission_file_text("command", "uid")
+    def executor(launcher, name, **more):
+        preset = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "hydra" / "launcher" / f"{name}.yaml"))
+        asked = preset | {"name": "sweep", "submitit_folder": str(tmp_path / "%j")} | more
+        del asked["_target_"]
+        return launcher(**asked).executor()._executor
+
+    slurm, local = executor(SlurmLauncher, "slurm", partition="gpu"), executor(LocalLauncher, "local")
+    text = slurm._make_submission_file_text("command", "uid")
     for line in ("time=720", "gpus-per-node=1", "partition=gpu", "requeue", "signal=USR2@120", "mem=16GB"):
         assert f"#SBATCH --{line}\n" in text
-    assert executor.max_num_timeout == 100
+    assert slurm.max_num_timeout == 100
+    assert local.parameters["timeout_min"] == 7 * 24 * 60
 
 
 MISTAKES = {
