@@ -42,15 +42,12 @@ class Lifecycle(Callback):
         from fourier_lightning.run import prepare, quiet_libraries
 
         quiet_libraries()
-        settings = config.copy()
-        OmegaConf.set_struct(settings, False)
-        overrides = as_typed(settings.pop("hydra").overrides.task)
         try:
             if jobs := config.hydra.sweeper.get("params"):
                 chosen = config.hydra.runtime.choices.get("sweep")
                 key = f"sweep={chosen}" if chosen else "hydra.sweeper.params"
                 raise ConfigError(key, f"a list of jobs ({', '.join(map(str, jobs))})", "add -m to run them")
-            OmegaConf.update(settings, "paths.output_dir", config.hydra.run.dir)
+            settings, overrides = own(config, config.hydra.run.dir)
             take_settings(settings, overrides)
             prepare(settings)
             check_idle(settings, overrides)
@@ -66,15 +63,24 @@ class Lifecycle(Callback):
                 raise ConfigError("hydra.sweep.dir=", "empty", "name a directory, or leave it out")
             if (where / "record" / "run.json").is_file():
                 raise ConfigError(f"hydra.sweep.dir={where}", "holds a run already", "choose another")
-            overrides = as_typed(config.hydra.overrides.task)
+            settings, overrides = own(config, config.hydra.sweep.dir)
             given = OverridesParser.create().parse_overrides(overrides)
             params = config.hydra.sweeper.get("params") or {}
             swept = [*(one.key_or_group for one in given if one.is_sweep_override()), *params]
             listed = (f"{key}={value}" for key, value in params.items())
-            check_idle(config, [*overrides, *listed], swept)
+            check_idle(settings, [*overrides, *listed], swept)
         except ConfigError as error:
             raise SystemExit(fail(error)) from error
         _session.sweep_dir = where
+
+
+def own(config: DictConfig, where: str) -> tuple[DictConfig, list[str]]:
+    """The settings of a run in a directory, without Hydra's, and its overrides."""
+    settings = config.copy()
+    OmegaConf.set_struct(settings, False)
+    overrides = as_typed(settings.pop("hydra").overrides.task)
+    OmegaConf.update(settings, "paths.output_dir", where)
+    return settings, overrides
 
 
 def as_typed(overrides: ListConfig) -> list[str]:
