@@ -18,8 +18,13 @@ MOST = 2**63  # beyond what an integer tensor holds
 
 def fits(value: Any, hint: Any) -> bool:
     """Whether a plain value is of an annotated type, finite and of a size that can be computed with."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, one) for one in arguments)
+    if origin is list and isinstance(value, list):  # beartype would look at one entry, drawn at random
+        return all(fits(one, arguments[0]) for one in value)
     if isinstance(value, bool) and not is_bearable("", hint):  # Python takes true for 1; a user does not mean it
-        return hint is bool or bool in typing.get_args(hint)
+        return hint is bool
     return _extreme(value) is None and is_bearable(value, hint, conf=_NUMERIC_TOWER)
 
 

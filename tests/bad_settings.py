@@ -6,7 +6,7 @@ COMMAND_LINES = {
     "train optimiser=muon": "optimiser: no such setting; did you mean optimizer?",
     "train data.batchsize=3": "data.batchsize: no such setting; did you mean data.batch_size",
     "train lr=1e-3": "lr: no such setting; did you mean optimizer.lr?",
-    "train optimizer.foo=1": "optimizer.foo: no such setting; choose from optimizer.name, optimizer.lr",
+    "train optimizer.foo=1": "optimizer.foo: no such setting; choose from optimizer.name, optimizer.muon_lr",
     "train callbacks.knock_out.drawz=3": "callbacks.knock_out.drawz: no such setting; did you mean callbacks.knock_out",
     "train ~callbacks.foo": "callbacks.foo: no such setting",
     "train ~callbacks.filter_ablation.filter": "callbacks.filter_ablation: ",
@@ -20,8 +20,8 @@ COMMAND_LINES = {
     "train trainer=null": "trainer=null: not the name of an option; choose from default",
     "train model=scratch,pretrained": "model=scratch,pretrained: several values; add -m",
     "train a=b=c": "a=b=c: not KEY=VALUE; close every bracket, and quote values with =",
-    "train seed": "seed: not KEY=VALUE; did you mean seed?",
-    "train dätä.seed=1": "dätä.seed=1: not KEY=VALUE; settings are KEY=VALUE",
+    "train seed": "seed: no value; give it one: seed=VALUE",
+    "train dätä.seed=1": "dätä.seed=1: not KEY=VALUE; did you mean seed or callbacks.",
     "train name=ü": "name=ü: a value with signs that have to be quoted; write 'name=\"ü\"'",
     "train data.max_operand=²": "data.max_operand=²: a value with signs that have to be quoted; write 'data.max",
     "train data.templates=[total": "data.templates=[total: not KEY=VALUE; close every bracket",
@@ -61,7 +61,7 @@ COMMAND_LINES = {
     "dashboard": "--entity: not given; name the W&B team or user",
     "errors none.csv --template 1e9": "--template: invalid int value: '1e9'; see",
     "audit seed=1": "seed=1: an audit is about a backbone alone",
-    "audit backbone.size=3": "backbone.size: no such setting; did you mean backbone.dtype",
+    "audit backbone.size=3": "backbone.size: not in the configuration, but its target takes it; add it with",
 }  # fmt: skip
 
 # By what was chosen before: settings that are added or changed.
@@ -89,6 +89,8 @@ SETTINGS: dict[str, dict[str, str]] = {
         "trainer.max_epochs=1.5": "trainer.max_epochs=1.5: float is not allowed here; use int or null",
         "data.templates=total": "data.templates=total: str is not allowed here; use list[str]",
         "data.templates=[totl]": "data.templates=['totl']: not templates: ['totl']; did you mean total?",
+        "data.templates=[total,[add]]": "data.templates=['total', ['add']]: list is not allowed here; use list[str]",
+        "data.templates=[total,add,3]": "data.templates=['total', 'add', 3]: list is not allowed here; use list[str]",
         "data.templates=[]": "data.templates=[]: not templates: []; choose from total, add",
         "data.pairs=sorted": "data.pairs=sorted: str is not allowed here; use one of unordered, ordered; did you mean ",
         "logger.wandb.mode=on": "logger.wandb.mode=on: str is not allowed here; use one of auto, online",

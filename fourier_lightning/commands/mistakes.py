@@ -69,6 +69,8 @@ def explain(error: Exception, overrides: Sequence[str] = ()) -> ConfigError:
 def unparsed(override: str) -> ConfigError:
     """The line for an argument that Hydra's grammar has no place for."""
     key, _, value = override.partition("=")
+    if key == override and key in known_keys():
+        return ConfigError(override, "no value", f"give it one: {key}=VALUE")
     if not value or not PLAIN.issuperset(key):
         return ConfigError(override, "not KEY=VALUE", suggestion(key, known_keys(), "settings are KEY=VALUE"))
     if PLAIN.issuperset(value):
@@ -104,7 +106,8 @@ def known_keys() -> list[str]:
 
     def walk(prefix: str, node: object) -> None:
         for key, value in node.items() if isinstance(node, dict) else ():
-            keys.append(f"{prefix}{key}")
+            if key[:1] != "_":
+                keys.append(f"{prefix}{key}")
             walk(f"{prefix}{key}.", value)
 
     walk("", OmegaConf.to_container(default(), resolve=False))

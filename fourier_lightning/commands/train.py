@@ -48,15 +48,12 @@ class Lifecycle(Callback):
         from fourier_lightning.run import prepare, quiet_libraries
 
         quiet_libraries()
-        settings = config.copy()
-        OmegaConf.set_struct(settings, False)
-        overrides = as_typed(settings.pop("hydra").overrides.task)
         try:
             if jobs := config.hydra.sweeper.get("params"):
                 chosen = config.hydra.runtime.choices.get("sweep")
                 key = f"sweep={chosen}" if chosen else "hydra.sweeper.params"
                 raise ConfigError(key, f"a list of jobs ({', '.join(map(str, jobs))})", "add -m to run them")
-            OmegaConf.update(settings, "paths.output_dir", config.hydra.run.dir)
+            settings, overrides = own(config, config.hydra.run.dir)
             take_settings(settings, overrides)
             if nothing_left(settings):
                 print(nothing_to_do(settings))
@@ -75,14 +72,14 @@ class Lifecycle(Callback):
                 raise ConfigError("hydra.sweep.dir=", "empty", "name a directory, or leave it out")
             if (where / "record" / "run.json").is_file():
                 raise ConfigError(f"hydra.sweep.dir={where}", "holds a run already", "choose another")
-            overrides = as_typed(config.hydra.overrides.task)
+            settings, overrides = own(config, config.hydra.sweep.dir)
             given = OverridesParser.create().parse_overrides(overrides)
             params = config.hydra.sweeper.get("params") or {}
             if targets.FLAG in params and targets.FLAG not in [one.key_or_group for one in given]:
                 raise targets.not_by_a_file()
             swept = [*(one.key_or_group for one in given if one.is_sweep_override()), *params]
             listed = (f"{key}={value}" for key, value in params.items())
-            check_idle(config, [*overrides, *listed], swept)
+            check_idle(settings, [*overrides, *listed], swept)
         except ConfigError as error:
             raise SystemExit(fail(error)) from error
         _session.sweep_dir = where
@@ -90,6 +87,15 @@ class Lifecycle(Callback):
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: object) -> None:
         """Let go of a job's settings: launchers keep what jobs return until the sweep is over, megabytes of each."""
         job_return.cfg = job_return.hydra_cfg = None
+
+
+def own(config: DictConfig, where: str) -> tuple[DictConfig, list[str]]:
+    """The settings of a run in a directory, without Hydra's, and its overrides."""
+    settings = config.copy()
+    OmegaConf.set_struct(settings, False)
+    overrides = as_typed(settings.pop("hydra").overrides.task)
+    OmegaConf.update(settings, "paths.output_dir", where)
+    return settings, overrides
 
 
 def as_typed(overrides: ListConfig) -> list[str]:
