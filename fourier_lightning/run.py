@@ -18,6 +18,8 @@ from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.checkpoint import load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.devices import other_ranks, settings_from_rank_zero
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
 from fourier_lightning.models.module import AdditionModule, TableModule
@@ -61,10 +63,29 @@ def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> 
     return module
 
 
-def make_loggers(cfg: DictConfig, record: RunRecord) -> list[Any]:
-    """The record's logger, then whatever ``logger=`` asks for."""
+def build_trainer(
+    cfg: DictConfig, parts: Parts, loaded_at: tuple[int, int], loggers: list[Any], verbose: bool
+) -> tuple[pl.Trainer, Clock, dict[str, Measurement]]:
+    """The trainer, its clock, and its instruments by node name; what these are told: see ``Measurement``."""
+    measured = {name: Measurement(one, cfg.split, loaded_at) for name, one in parts.instruments.items()}
+    clock = Clock(list(measured.values()))
+    callbacks = [clock, *make_callbacks(cfg, measured, verbose)]  # the clock stops before the final measurements
+    trainer = make_trainer(
+        cfg,
+        logger=loggers,
+        callbacks=callbacks,
+        default_root_dir=cfg.paths.output_dir,
+        # without one of its own, Lightning would add a checkpoint callback that writes elsewhere
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        **({} if verbose else {"enable_progress_bar": False}),
+    )
+    return trainer, clock, measured
+
+
+def make_loggers(cfg: DictConfig, record: RunRecord, beside: bool = False) -> list[Any]:
+    """The record's logger, then whatever ``logger=`` asks for; ``beside`` those of other seeds."""
     resolved = OmegaConf.to_container(cfg, resolve=True)
-    extra = {"wandb": {"config": {**resolved, "p": record.run["p"]}}}
+    extra = {"wandb": {"config": {**resolved, "p": record.run["p"]}, "beside": beside}}
     loggers = [make(node, **extra.get(name, {})) for name, node in cfg.logger.items()]
     return [RecordLogger(record), *(logger for logger in loggers if logger is not None)]
 
@@ -85,10 +106,15 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         ConfigError: before anything is written.
     """
     quiet_libraries()
+    if cfg.seeds_in_parallel > 1:
+        raise ConfigError(f"seeds_in_parallel={cfg.seeds_in_parallel}", "train has one", "call seeds.train_seeds")
     parts = prepare(cfg)
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     loaded = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else {"global_step": 0, "epoch": 0}
     step, epoch = loaded["global_step"], loaded["epoch"]
+    loaded_at = (max(0, step - 1), epoch)
+    if parts.rank:
+        return take_part(cfg, parts, loaded_at)
     card = new_card(resolved)
     model = loaded["hyper_parameters"]["run"] if cfg.ckpt_path and not cfg.fit else card  # an evaluation is no model
     about = {"id": card["id"], "arm": model["arm"], "model": {**model, "step": step}}
@@ -97,26 +123,15 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     exit_code = 1
     try:
         module = build_module(parts, cfg.seed, model)
-        loaded_at = (max(0, step - 1), epoch)
-        measured = {name: Measurement(one, cfg.split, loaded_at) for name, one in parts.instruments.items()}
-        clock = Clock(list(measured.values()))
-        callbacks = [clock, *make_callbacks(cfg, measured, verbose)]  # the clock stops before the final measurements
-        trainer = make_trainer(
-            cfg,
-            logger=make_loggers(cfg, record),
-            callbacks=callbacks,
-            default_root_dir=cfg.paths.output_dir,
-            # without one of its own, Lightning would add a checkpoint callback that writes elsewhere
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-            **({} if verbose else {"enable_progress_bar": False}),
-        )
+        trainer, clock, measured = build_trainer(cfg, parts, loaded_at, make_loggers(cfg, record), verbose)
         parameters = parameter_table(module.decoder)
         rows = {split: len(indices) for split, indices in parts.data.split.items()}
-        device = describe_device(trainer.strategy.root_device)
+        device = describe_device(trainer.strategy.root_device, trainer.world_size)
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         if verbose:
             console.print_setup(parameters, parts.data, cfg.name, parts.notes)
-        metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
+        with other_ranks(cfg, trainer, lambda reason: record.update(status="failed", error=reason)):
+            metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
         metrics |= {name: value for one in measured.values() for name, value in one.metrics.items()}
         step = trainer.global_step if cfg.fit else step
         record.update(status="finished", metrics=metrics, model={**model, "step": step}, **clock.times())
@@ -136,6 +151,23 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": record, "metrics": metrics,
         "run_dir": Path(cfg.paths.output_dir),
     }  # fmt: skip
+
+
+def take_part(cfg: DictConfig, parts: Parts, loaded_at: tuple[int, int]) -> dict[str, Any]:
+    """The same on a further device: the work that all ranks do, without what rank zero records, shows and measures.
+
+    Returns:
+        module, trainer, metrics.
+    """
+    module = build_module(parts, cfg.seed)
+    trainer, clock, _ = build_trainer(cfg, parts, loaded_at, [], verbose=False)
+    metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
+    return {"module": module, "trainer": trainer, "metrics": metrics}
+
+
+def join() -> None:
+    """A process that ``devices.other_ranks`` has started."""
+    train(settings_from_rank_zero())
 
 
 def fit_and_test(
@@ -161,10 +193,12 @@ def quiet_libraries() -> None:
 
     hf_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
-    for name in ("pytorch_lightning", "huggingface_hub"):
+    for name in ("pytorch_lightning", "lightning_fabric", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Ours is no DataLoader and needs no workers.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    # What is logged is the same on all ranks already.
+    warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed setting.*")
     # A checkpoint of another run directory: the best score there is not this run's.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")

@@ -56,7 +56,7 @@ MISTAKES = {
     "embedding.scale=inf": "embedding.scale=inf: float is not allowed here",
     "data.batch_size=true": "data.batch_size=True: bool is not allowed here; use int",
     "seed=true": "seed=True: bool is not allowed here; use int",
-    "trainer.devices=2": "trainer.devices=2: a run uses one device",
+    "+trainer.num_nodes=2": "trainer.num_nodes=2: a run starts processes on its own machine alone; start them",
     "+trainer.val_check_interval=0": "trainer.val_check_interval=0: too small; use a share of an epoch",
     "+callbacks.x={_target_:no.such}": "callbacks.x._target_=no.such: can't be imported; correct it (Error loading",
     "name=null": "name=None: NoneType is not allowed here; use str",

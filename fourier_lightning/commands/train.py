@@ -67,6 +67,7 @@ class Lifecycle(Callback):
 def job(cfg: DictConfig) -> float | None:
     """One job. Returns the validation accuracy, for Hydra sweepers that optimise."""
     from fourier_lightning.run import train
+    from fourier_lightning.seeds import train_seeds
 
     _session.job_started = True
     settings = HydraConfig.get()
@@ -76,7 +77,8 @@ def job(cfg: DictConfig) -> float | None:
     overrides = list(settings.overrides.task)
     try:
         take_settings(cfg, overrides)
-        return train(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
+        run = train if cfg.seeds_in_parallel == 1 else train_seeds
+        return run(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
     except ConfigError as error:
         if in_sweep:  # the sweep goes on; say at once which job can't
             fail(error, prefix=f"job {settings.job.num}: ")
