@@ -31,6 +31,7 @@ CONF_DIR = next((d for d in (PACKAGE_DIR / "conf", PACKAGE_DIR.parent / "conf") 
 # Top-level settings that belong to no `_target_`.
 RUN_SETTINGS: dict[str, Any] = {
     "seed": int,
+    "seeds_in_parallel": int,
     "fit": bool,
     "test": bool,
     "split": Literal["train", "val", "test"],

@@ -59,6 +59,19 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
     console.print(f"To look at it: fourier-lightning report {run_dir}", soft_wrap=True)
 
 
+def print_seeds(metrics: dict[int, dict[str, float]], run_dir: str | Path, train_seconds: float) -> None:
+    """Final accuracies of seeds that trained as one, and where each of them lies."""
+    splits = [
+        split for split in ("train", "val", "test") if any(f"{split}/accuracy" in one for one in metrics.values())
+    ]
+    rows = [
+        {"seed": seed, **{f"{split}/accuracy": f"{one[f'{split}/accuracy']:.4f}" for split in splits}}
+        for seed, one in metrics.items()
+    ]
+    print_rows(rows, f"Results after {train_seconds:.0f} s of training, {len(rows)} seeds as one")
+    print(f"A run each: {run_dir}/seed*\nTo compare them: fourier-lightning report {run_dir}")
+
+
 def print_interrupted(run_dir: str | Path) -> None:
     """Where a stopped run lies, and how it goes on."""
     last = Path(run_dir) / "checkpoints" / "last.ckpt"

@@ -21,6 +21,8 @@ class NumberMetrics(Metric):
 
     Args:
         cycle: length of the circle, of a cyclic task; None for a line.
+        over_ranks: whether ``compute`` adds up the sums of all processes of a run on several devices. All of them have
+            to call it then.
     """
 
     full_state_update = False
@@ -29,8 +31,8 @@ class NumberMetrics(Metric):
     sums: Tensor
     count: Tensor
 
-    def __init__(self, cycle: int | None = None) -> None:
-        super().__init__()
+    def __init__(self, cycle: int | None = None, over_ranks: bool = True) -> None:
+        super().__init__(sync_on_compute=over_ranks)
         self.cycle = cycle
         self.add_state("sums", torch.zeros(len(self.names)), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")

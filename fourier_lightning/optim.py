@@ -102,28 +102,29 @@ def orthogonalise(matrix: Tensor, steps: int = 5, eps: float = 1e-7, dtype: torc
     """Newton-Schulz iteration towards the nearest semi-orthogonal matrix (singular values to about 0.7..1.2).
 
     Args:
-        matrix: (m, n).
-        dtype: precision of the iteration, and of the (m, n) result.
+        matrix: (m, n), or a stack of them (N, m, n).
+        dtype: precision of the iteration, and of the result, which has the same shape.
     """
     a, b, c = NS_COEFFICIENTS
     x = matrix.to(dtype)
-    tall = x.shape[0] > x.shape[1]
+    add = torch.addmm if x.ndim == 2 else torch.baddbmm
+    tall = x.shape[-2] > x.shape[-1]
     if tall:
-        x = x.T
-    x = x / x.norm().clamp(min=eps)
+        x = x.mT
+    x = x / (x.norm() if x.ndim == 2 else x.norm(dim=(1, 2), keepdim=True)).clamp(min=eps)
     for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+        gram = x @ x.mT
+        x = add(x, add(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon in the parameter groups with ``muon=True``, AdamW in the others.
+    """Muon in the parameter groups with ``muon=True``, AdamW in the others. A stack of matrices counts as many.
 
     Step lengths use the original scaling, sqrt(max(1, rows / columns)) of the stored matrix, as torch's Muon does.
 
     Args:
-        params: parameter groups; ``muon`` groups hold matrices only.
+        params: parameter groups; ``muon`` groups hold matrices, or stacks of them, only.
         lr, momentum, betas, eps, weight_decay: defaults of the groups.
         dtype: precision of the orthogonalisation.
     """
@@ -164,7 +165,7 @@ class Muon(torch.optim.Optimizer):
             buffer.lerp_(grad, 1 - group["momentum"])
             update = orthogonalise(grad.lerp(buffer, group["momentum"]), dtype=self.dtype)
             p.mul_(1 - group["lr"] * group["weight_decay"])
-            p.add_(update, alpha=-group["lr"] * math.sqrt(max(1, p.shape[0] / p.shape[1])))
+            p.add_(update, alpha=-group["lr"] * math.sqrt(max(1, p.shape[-2] / p.shape[-1])))
 
     def _adamw_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         for p in params:

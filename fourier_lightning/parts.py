@@ -14,6 +14,7 @@ from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in
 from fourier_lightning.config import check_config
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.defaults import as_it_comes_in_words, check_precision, choose_size, make
+from fourier_lightning.devices import check_devices, check_seeds, check_whole
 from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.instruments.base import Instrument
 from fourier_lightning.metrics import NumberMetrics
@@ -35,6 +36,7 @@ class Parts:
         as_it_comes: whether all of the model is the backbone's, and nothing will be written into it.
         dtype: of its blocks.
         notes: what was chosen for this run that its settings left open, in words.
+        rank: of this process among those of a run on several devices.
     """
 
     backbone: Backbone
@@ -47,6 +49,7 @@ class Parts:
     as_it_comes: bool = False
     dtype: str = "float32"
     notes: tuple[str, ...] = ()
+    rank: int = 0
 
 
 def prepare(cfg: DictConfig) -> Parts:
@@ -62,9 +65,11 @@ def prepare(cfg: DictConfig) -> Parts:
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
     check_callbacks(cfg)
     check_wandb(cfg.logger.get("wandb", {}))
-    make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
+    trainer = make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
+    check_devices(cfg, trainer)
     backbone = make(cfg.backbone)
-    check_directory(cfg)
+    if trainer.global_rank == 0:  # the others find what it has begun
+        check_directory(cfg)
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
     check_prompted(cfg, model)
@@ -84,9 +89,12 @@ def prepare(cfg: DictConfig) -> Parts:
         check_saved(cfg, network)
     embedding.check(data.p, network.hidden_size)
     instruments = make_instruments(cfg, data, network.hidden_size)
+    check_whole(trainer, list(instruments))
+    check_seeds(cfg, data, model, trainer)
     dtype = str(backbone.precision()).removeprefix("torch.") if as_it_comes else "float32"
     notes += (as_it_comes_in_words(backbone, network, dtype),) if as_it_comes else ()
-    return Parts(backbone, data, model, embedding, optimizer, network, instruments, as_it_comes, dtype, notes)
+    return Parts(backbone, data, model, embedding, optimizer, network, instruments, as_it_comes, dtype, notes,
+                 trainer.global_rank)  # fmt: skip
 
 
 def encoder_parts(cfg: DictConfig, backbone: Backbone, data: ArithmeticDataModule, *settings: Any) -> Parts:
@@ -194,13 +202,6 @@ def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) ->
 def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
     """The Lightning trainer of ``cfg.trainer``; its complaints become ConfigErrors."""
     settings = cfg.trainer
-    for key in ("devices", "num_nodes"):
-        if settings.get(key, 1) != 1:
-            raise ConfigError(
-                f"trainer.{key}={settings[key]}",
-                "a run uses one device: the whole data set lives on it",
-                f"use trainer.{key}=1 and run seeds side by side with -m",
-            )
     if settings.get("precision") in ("bf16-true", "16-true"):
         remedy = "use bf16-mixed or 32-true; to measure in half precision, fit=false backbone.dtype=bfloat16"
         raise ConfigError(

@@ -3,7 +3,7 @@
 import errno
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,7 @@ from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.callbacks.resume import AtomicCheckpoints, FitLoop, Resume
 from fourier_lightning.checkpoint import in_place, load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
+from fourier_lightning.devices import other_ranks, settings_from_rank_zero
 from fourier_lightning.errors import ConfigError, RunError
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
@@ -68,10 +69,34 @@ def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> 
     return module
 
 
-def make_loggers(cfg: DictConfig, record: RunRecord) -> list[Any]:
-    """The record's logger, then whatever ``logger=`` asks for."""
+def build_trainer(
+    cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any], loggers: list[Any], verbose: bool
+) -> tuple[pl.Trainer, Clock, dict[str, Measurement], Resume]:
+    """The trainer, its clock, its instruments by node name, and what it takes up of the checkpoint ``loaded``."""
+    loaded_at = (max(0, loaded["global_step"] - 1), loaded["epoch"])
+    measured = {name: Measurement(one, cfg.split, loaded_at) for name, one in parts.instruments.items()}
+    clock = Clock(list(measured.values()))
+    resume = Resume(loaded if cfg.fit else {}, measured, clock)
+    # the clock stops before the final measurements
+    callbacks = [Finite(), clock, resume, *make_callbacks(cfg, measured, verbose)]
+    trainer = make_trainer(
+        cfg,
+        logger=loggers,
+        callbacks=callbacks,
+        default_root_dir=cfg.paths.output_dir,
+        # without one of its own, Lightning would add a checkpoint callback that writes elsewhere
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        **({} if verbose else {"enable_progress_bar": False}),
+    )
+    trainer.strategy.checkpoint_io = AtomicCheckpoints()
+    trainer.fit_loop = FitLoop.of(trainer)
+    return trainer, clock, measured, resume
+
+
+def make_loggers(cfg: DictConfig, record: RunRecord, beside: bool = False) -> list[Any]:
+    """The record's logger, then whatever ``logger=`` asks for; ``beside`` those of other seeds."""
     resolved = OmegaConf.to_container(cfg, resolve=True)
-    extra = {"wandb": {"config": {**resolved, "p": record.run["p"]}}}
+    extra = {"wandb": {"config": {**resolved, "p": record.run["p"]}, "beside": beside}}
     loggers = [make(node, **extra.get(name, {})) for name, node in cfg.logger.items()]
     return [RecordLogger(record), *(logger for logger in loggers if logger is not None)]
 
@@ -92,10 +117,14 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         ConfigError: before anything is written.
     """
     quiet_libraries()
+    if cfg.seeds_in_parallel > 1:
+        raise ConfigError(f"seeds_in_parallel={cfg.seeds_in_parallel}", "train has one", "call seeds.train_seeds")
     parts = prepare(cfg)
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     loaded = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else {"global_step": 0, "epoch": 0}
-    step, epoch = loaded["global_step"], loaded["epoch"]
+    if parts.rank:
+        return take_part(cfg, parts, loaded)
+    step = loaded["global_step"]
     card = new_card(resolved)
     if in_place(cfg):  # the same run, and its model
         card["id"] = loaded["hyper_parameters"]["run"]["id"]
@@ -111,30 +140,15 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     exit_code, stopped = 1, False
     try:
         module = build_module(parts, cfg.seed, model)
-        loaded_at = (max(0, step - 1), epoch)
-        measured = {name: Measurement(one, cfg.split, loaded_at) for name, one in parts.instruments.items()}
-        clock = Clock(list(measured.values()))
-        resume = Resume(loaded if cfg.fit else {}, measured, clock)
-        # the clock stops before the final measurements
-        callbacks = [Finite(), clock, resume, *make_callbacks(cfg, measured, verbose)]
-        trainer = make_trainer(
-            cfg,
-            logger=make_loggers(cfg, record),
-            callbacks=callbacks,
-            default_root_dir=cfg.paths.output_dir,
-            # without one of its own, Lightning would add a checkpoint callback that writes elsewhere
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-            **({} if verbose else {"enable_progress_bar": False}),
-        )
-        trainer.strategy.checkpoint_io = AtomicCheckpoints()
-        trainer.fit_loop = FitLoop.of(trainer)
+        trainer, clock, measured, resume = build_trainer(cfg, parts, loaded, make_loggers(cfg, record), verbose)
         parameters = parameter_table(module.decoder)
         rows = {split: len(indices) for split, indices in parts.data.split.items()}
-        device = describe_device(trainer.strategy.root_device)
+        device = describe_device(trainer.strategy.root_device, trainer.world_size)
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         if verbose:
             console.print_setup(parameters, parts.data, cfg.name, parts.notes)
-        metrics = resume.metrics | fit_and_test(cfg, trainer, module, parts.data, clock)
+        with other_ranks(cfg, trainer, lambda reason: record.update(status="failed", error=reason)):
+            metrics = resume.metrics | fit_and_test(cfg, trainer, module, parts.data, clock)
         metrics |= {name: value for one in measured.values() for name, value in one.metrics.items()}
         step = trainer.global_step if cfg.fit else step
         record.update(status="finished", metrics=metrics, model={**model, "step": step}, **clock.times())
@@ -166,6 +180,23 @@ def unwritable(error: OSError, run_dir: str | Path) -> RunError:
     return RunError(str(error.filename or run_dir), error.strerror or str(error), remedy)
 
 
+def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """The same on a further device: the work that all ranks do, without what rank zero records, shows and measures.
+
+    Returns:
+        module, trainer, metrics.
+    """
+    module = build_module(parts, cfg.seed)
+    trainer, clock, _, _ = build_trainer(cfg, parts, loaded, [], verbose=False)
+    metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
+    return {"module": module, "trainer": trainer, "metrics": metrics}
+
+
+def join() -> None:
+    """A process that ``devices.other_ranks`` has started."""
+    train(settings_from_rank_zero())
+
+
 def fit_and_test(
     cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: ArithmeticDataModule, clock: Clock
 ) -> dict[str, float]:
@@ -189,10 +220,12 @@ def quiet_libraries() -> None:
 
     hf_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
-    for name in ("pytorch_lightning", "huggingface_hub"):
+    for name in ("pytorch_lightning", "lightning_fabric", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Ours is no DataLoader and needs no workers.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    # What is logged is the same on all ranks already.
+    warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed setting.*")
     # A checkpoint of another run directory: the best score there is not this run's.
     warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")

@@ -47,3 +47,14 @@ def test_jobs_come_in_the_order_of_their_numbers(tmp_path):
     for number in (10, 2, 1):
         job(tmp_path, number, [f"seed={number}"])
     assert [run.dir.name for run in jobs(tmp_path)] == ["1", "2", "10"]
+
+
+def test_a_job_of_several_seeds_counts_each(tmp_path):
+    job(tmp_path, 0, ["model=a", "seeds_in_parallel=2"], status=None)
+    for seed, value in ((0, 0.2), (1, 0.4)):
+        where = tmp_path / "0" / f"seed{seed}" / "record"
+        where.mkdir(parents=True)
+        run = {"status": "finished", "overrides": ["model=a", f"seed={seed}"], "metrics": {"val/accuracy": value}}
+        (where / "run.json").write_text(json.dumps({**run, "config": {}}))
+    [row] = summarise(jobs(tmp_path))
+    assert (row["seeds"], row["failed"], row["val/accuracy/mean"]) == (2, 0, pytest.approx(0.3))

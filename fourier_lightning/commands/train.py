@@ -107,6 +107,7 @@ def job(cfg: DictConfig) -> float | None:
     """One job. Returns the validation accuracy, for Hydra sweepers that optimise."""
     from fourier_lightning.checkpoint import nothing_left
     from fourier_lightning.run import train
+    from fourier_lightning.seeds import train_seeds
 
     _session.job_started = True
     register_resolvers()  # a launcher's process has not been through main
@@ -120,8 +121,9 @@ def job(cfg: DictConfig) -> float | None:
         if ended := nothing_left(cfg):
             print(nothing_to_do(cfg))
             return ended["metrics"].get("val/accuracy")
+        run = train if cfg.seeds_in_parallel == 1 else train_seeds
         with ended_by_sigterm():
-            return train(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
+            return run(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
     except ConfigError as error:
         if not in_sweep:  # Hydra would print a line of its own
             raise SystemExit(fail(error)) from error

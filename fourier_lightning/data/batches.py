@@ -1,8 +1,8 @@
 """Batches cut from integer tensors that live on the device: no workers, no padding, no surprise in their order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -14,6 +14,16 @@ class Batch(TypedDict):
     prompt: Tensor  # (B, L) model token rows
     answer: Tensor  # (B,) the number to be predicted
     operands: Tensor  # (B, k) the numbers in the prompt, a and b (and c)
+    weight: NotRequired[float]  # of a rank's share: its rows, as a multiple of the mean share's; see ``share_of``
+
+
+class StackedBatch(TypedDict):
+    """A batch for each of N models that train as one, see ``Together``."""
+
+    prompt: Tensor  # (N, B, L)
+    answer: Tensor  # (N, B)
+    operands: Tensor  # (N, B, k)
+    counts: Tensor  # (N, B) 1 where a row is one of that model's batch, 0 where it fills up
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,7 @@ class Batches:
         seed: of the shuffle; ``None`` keeps the order (evaluation).
         epoch: tells the current epoch.
         redraw_order: draw anew, at each presentation, which operand comes first (see ``Examples.reordered``).
+        rank, ranks: of a run on several devices: yields this rank's share of each batch (see ``share_of``).
     """
 
     def __init__(
@@ -93,9 +104,11 @@ class Batches:
         seed: int | None = None,
         epoch: Callable[[], int] = lambda: 0,
         redraw_order: bool = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.groups, self.batch_size, self.seed, self.epoch = groups, batch_size, seed, epoch
-        self.redraw_order = redraw_order
+        self.redraw_order, self.rank, self.ranks = redraw_order, rank, ranks
 
     def __len__(self) -> int:
         return sum(-(-len(group) // self.batch_size) for group in self.groups)
@@ -110,7 +123,7 @@ class Batches:
         for group in self.groups:
             chunks += self._chunks(group, rng)
         order = range(len(chunks)) if rng is None else torch.randperm(len(chunks), generator=rng).tolist()
-        yield from (chunks[i] for i in order)
+        yield from (chunks[i] if self.ranks == 1 else share_of(chunks[i], self.rank, self.ranks) for i in order)
 
     def _chunks(self, group: Examples, rng: torch.Generator | None) -> list[Batch]:
         if rng is not None:
@@ -121,3 +134,43 @@ class Batches:
         columns = (group.prompt, group.answer, group.operands)
         parts = zip(*(column.split(self.batch_size) for column in columns), strict=True)
         return [{"prompt": prompt, "answer": answer, "operands": operands} for prompt, answer, operands in parts]
+
+
+def share_of(batch: Batch, rank: int, ranks: int) -> Batch:
+    """A rank's rows of a batch: every ``ranks``-th, from the ``rank``-th on.
+
+    All ranks take the same number of steps, so one that would go empty gets the first row, at weight 0. The mean over
+    ranks of weight times the mean over a rank's rows is the mean over the batch.
+    """
+    rows = len(batch["answer"])
+    mine = slice(rank, None, ranks) if rank < rows else slice(1)
+    columns = {name: batch[name][mine] for name in ("prompt", "answer", "operands")}  # type: ignore[literal-required]
+    return Batch(**columns, weight=len(range(rank, rows, ranks)) * ranks / rows)
+
+
+class Together:
+    """The batches of several runs, step by step as one: a batch that is shorter than another's is filled up.
+
+    Args:
+        loaders: with the same number of batches, all of one prompt length.
+    """
+
+    def __init__(self, loaders: Sequence[Batches]) -> None:
+        self.loaders = loaders
+
+    def __len__(self) -> int:
+        return len(self.loaders[0])
+
+    def __iter__(self) -> Iterator[StackedBatch]:
+        for batches in zip(*self.loaders, strict=True):
+            rows = torch.tensor([len(batch["answer"]) for batch in batches])
+            # row 0 again and again, where there is none
+            places = torch.arange(int(rows.max())).expand(len(rows), -1)
+            counts = places < rows[:, None]
+            device = batches[0]["answer"].device
+            filled = (places * counts).to(device)
+            columns = {
+                name: torch.stack([batch[name][at] for batch, at in zip(batches, filled, strict=True)])  # type: ignore[literal-required]
+                for name in ("prompt", "answer", "operands")
+            }
+            yield StackedBatch(**columns, counts=counts.float().to(device))

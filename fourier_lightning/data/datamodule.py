@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fourier_lightning.data.batches import Batches, Examples, concatenate, drawn_orders
+from fourier_lightning.data.batches import Batches, Examples, Together, concatenate, drawn_orders
 from fourier_lightning.data.digits import Axis, DigitOf, Digits
 from fourier_lightning.data.settings import check_rows, check_settings, check_templates
 from fourier_lightning.data.shots import Asked, demonstrations, draw_shots, same_questions
@@ -44,8 +44,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
             of an answer, for tokenizers that split numbers into digits (see ``data.digits``).
         redraw_order: where a row stands for all orders of its operands, draw which of them comes first at each
             presentation in training rather than once for each row. Elsewhere the order is the row, and stays.
-        batch_size: of training.
-        eval_batch_size: of validation and test.
+        batch_size: of training, all devices together.
+        eval_batch_size: of validation and test, likewise.
         seed: of the shuffling in training.
 
     Raises:
@@ -72,7 +72,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size, shots)
-        self.whole, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
+        self.whole, self.batch_size, self.eval_batch_size = task, batch_size, eval_batch_size
+        self.seeds = [seed]  # more than one where models train as one, see ``models.stacked``
         self.task: Task = task if axis == "number" else DigitOf(task, axis)
         self.redraw_order, self.split_seed = redraw_order and task.unordered, split_seed
         self.tokenizer, self.shots, self.axis = tokenizer, shots, axis
@@ -197,16 +198,27 @@ class ArithmeticDataModule(pl.LightningDataModule):
             self._loaders[split, str(device)] = [group.to(device) for group in self.examples(split)]
         return self._loaders[split, str(device)]
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> Batches | Together:
         trainer = self.trainer
         epoch = (lambda: trainer.current_epoch) if trainer else (lambda: 0)
-        return Batches(self.on_device("train"), self.batch_size, self.seed, epoch, self.redraw_order)
+        settings = {"epoch": epoch, "redraw_order": self.redraw_order}
+        return self._batches("train", self.batch_size, [{"seed": seed, **settings} for seed in self.seeds])
 
-    def val_dataloader(self) -> Batches:
-        return Batches(self.on_device("val"), self.eval_batch_size)
+    def val_dataloader(self) -> Batches | Together:
+        return self._batches("val", self.eval_batch_size, [{} for _ in self.seeds])
 
-    def test_dataloader(self) -> Batches:
-        return Batches(self.on_device("test"), self.eval_batch_size)
+    def test_dataloader(self) -> Batches | Together:
+        return self._batches("test", self.eval_batch_size, [{} for _ in self.seeds])
+
+    def _batches(
+        self, split: Literal["train", "val", "test"], batch_size: int, each: list[dict[str, Any]]
+    ) -> Batches | Together:
+        loaders = [Batches(self.on_device(split), batch_size, **settings, **self._ranks()) for settings in each]
+        return loaders[0] if len(loaders) == 1 else Together(loaders)
+
+    def _ranks(self) -> dict[str, int]:
+        """Which share of the batches is this process's; Lightning would share out a torch DataLoader's alone."""
+        return {"rank": self.trainer.global_rank, "ranks": self.trainer.world_size} if self.trainer else {}
 
 
 def data_of(task: type[Task]) -> Callable[..., ArithmeticDataModule]:

@@ -132,8 +132,8 @@ class View:
         return fourier_basis(self.p, kind)
 
     def metrics(self) -> NumberMetrics:
-        """Empty sums of the usual metrics, on the model's device."""
-        return NumberMetrics(self.task.cycle).to(self.device)
+        """Empty sums of the usual metrics, on the model's device. They are this process's own: only one looks."""
+        return NumberMetrics(self.task.cycle, over_ranks=False).to(self.device)
 
 
 class Instrument(ABC):

@@ -55,6 +55,7 @@ def wandb_logger(
     config: dict[str, Any] | None = None,
     media: bool = True,
     media_seconds: float = 20,
+    beside: bool = False,
 ) -> MirrorLogger | None:
     """Start a W&B run and wrap it for Lightning; None when disabled.
 
@@ -74,6 +75,7 @@ def wandb_logger(
         config: the resolved configuration, and ``p``, the length of the number line.
         media: tables, custom charts and pictures of the instruments; false for scalars alone.
         media_seconds: least time between two of a kind during a fit.
+        beside: leave other runs of this process open: several seeds train in it.
     """
     resolved = resolve_mode(mode)
     if resolved == "disabled":
@@ -90,7 +92,7 @@ def wandb_logger(
         "notes": notes,
         "config": None if config is None else {**config, **group_keys(config)},
         "job_type": None if config is None else "train" if config["fit"] else "evaluate",
-        "reinit": "finish_previous",
+        "reinit": "create_new" if beside else "finish_previous",
         # the run prints its own results
         "settings": wandb.Settings(quiet=True, finish_timeout=FINISH_SECONDS, finish_timeout_raises=True),
     }

@@ -11,6 +11,7 @@ from fourier_lightning.data.batches import Batch
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.arms import blank_network, freeze
 from fourier_lightning.models.decoder import Decoder
+from fourier_lightning.models.sharding import share_weights
 from fourier_lightning.models.sizes import config_from
 from fourier_lightning.models.tables import Tables
 from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_schedule
@@ -77,10 +78,19 @@ class AdditionModule(pl.LightningModule):
         targets = torch.cat([prompt[:, 1:], target[:, None]], dim=1)
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten()), logits[:, -1]
 
+    def configure_model(self) -> None:
+        """Share the weights out over the devices of ``trainer=fsdp``; in other runs there is nothing to do."""
+        if self.device_mesh is not None:
+            share_weights(self, self.decoder.blocks, self.device_mesh)
+
+    def on_train_start(self) -> None:
+        if self.global_rank:  # every rank has rows of its own, and dropout of its own
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, logits = self.loss_and_logits(batch)
-        self.metrics["train_metrics"].update(logits.detach(), batch["answer"], self.numbers, loss)
-        return loss
+        self._score("train", batch, logits.detach(), loss)
+        return loss * batch["weight"] if "weight" in batch else loss  # gradients are averaged over ranks
 
     def on_train_epoch_end(self) -> None:
         self._log_metrics("train", prog_bar=True)
@@ -101,7 +111,11 @@ class AdditionModule(pl.LightningModule):
     def _evaluate(self, split: str, batch: Batch) -> None:
         with torch.autocast(self.device.type, enabled=False):  # in bf16 the two likeliest numbers can tie
             loss, logits = self.loss_and_logits(batch, share=True)
-        self.metrics[f"{split}_metrics"].update(logits, batch["answer"], self.numbers, loss)
+        self._score(split, batch, logits, loss)
+
+    def _score(self, split: str, batch: Batch, logits: Tensor, loss: Tensor) -> None:
+        if batch.get("weight", 1):  # else its row is another rank's
+            self.metrics[f"{split}_metrics"].update(logits, batch["answer"], self.numbers, loss)
 
     def _log_metrics(self, split: str, prog_bar: bool = False) -> None:
         metrics = self.metrics[f"{split}_metrics"]

@@ -16,8 +16,13 @@ SHOWN_OF_FILTERS = ("filter/accuracy", "filter/control_accuracy_mean")
 
 
 def jobs(sweep_dir: str | Path) -> list[Run]:
-    """Every job of a sweep, in the order of their numbers; one that ended before its record began is failed."""
-    return [read_run(job) for job in sorted(Path(sweep_dir).iterdir(), key=natural) if (job / ".hydra").is_dir()]
+    """Every job of a sweep, in the order of their numbers; one that ended before its record began is failed.
+
+    A job of several seeds counts as one for each of them.
+    """
+    found = [job for job in sorted(Path(sweep_dir).iterdir(), key=natural) if (job / ".hydra").is_dir()]
+    seeds = [sorted((path.parents[1] for path in job.glob("seed*/record/run.json")), key=natural) for job in found]
+    return [read_run(one) for job, below in zip(found, seeds, strict=True) for one in below or [job]]
 
 
 def summarise(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -133,13 +133,14 @@ def check_history(run_dir: str | Path) -> None:
             raise ConfigError(str(path), problem, remedy) from error
 
 
-def describe_device(device: torch.device) -> str:
-    """The GPU's name, or the CPU and the threads that torch uses."""
+def describe_device(device: torch.device, count: int = 1) -> str:
+    """The GPU's name, or the CPU and the threads that torch uses; of several devices one, and how many there are."""
+    name = device.type
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        name = torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        return f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
-    return device.type
+        name = f"CPU {platform.machine()}, {torch.get_num_threads()} threads"
+    return name if count == 1 else f"{count} x {name}"
 
 
 def git_revision() -> str | None:

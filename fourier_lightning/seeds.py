@@ -1,0 +1,130 @@
+"""Several seeds in one fit: ``seeds_in_parallel=5`` leaves the five runs that five commands would leave."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+from pytorch_lightning.callbacks import ProgressBar
+
+from fourier_lightning import console
+from fourier_lightning.callbacks.clock import Clock
+from fourier_lightning.callbacks.finite import Finite
+from fourier_lightning.callbacks.measurement import Measurement
+from fourier_lightning.callbacks.resume import AtomicCheckpoints
+from fourier_lightning.callbacks.seeds import OneOf, Seeds, SeedsLogger
+from fourier_lightning.devices import seed_dir, seeds_of
+from fourier_lightning.mirror.pictures import MirrorLogger
+from fourier_lightning.models.arms import parameter_table
+from fourier_lightning.models.stacked import StackedModule
+from fourier_lightning.parts import Parts, make, make_instruments, make_trainer, prepare
+from fourier_lightning.record.models import new_card
+from fourier_lightning.record.writer import RunRecord, describe_device
+from fourier_lightning.run import build_module, fit_and_test, make_callbacks, make_loggers, quiet_libraries
+
+
+@dataclass(frozen=True)
+class SeedRun(OneOf):
+    """A seed with what its run leaves."""
+
+    record: RunRecord
+    card: dict[str, Any]
+    measured: dict[str, Measurement]
+
+
+def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False) -> dict[str, Any]:
+    """Run one job of several seeds, ``cfg.seed`` and those after it.
+
+    Args:
+        cfg, overrides, verbose: as ``run.train`` takes them.
+
+    Returns:
+        data, module (``StackedModule``), trainer, ones (a ``SeedRun`` each), metrics (means over seeds), run_dir.
+
+    Raises:
+        ConfigError: before anything is written.
+    """
+    quiet_libraries()
+    parts = prepare(cfg)
+    parts.data.seeds = seeds_of(cfg)
+    ones: list[SeedRun] = []
+    exit_code, status = 1, {"status": "failed"}
+    try:
+        for index, seed in enumerate(parts.data.seeds):
+            ones.append(begin(own_settings(cfg, seed), parts, overrides, seed, index))
+        module = StackedModule([one.model for one in ones], parts.data.seeds)  # type: ignore[misc]
+        clock = Clock([measurement for one in ones for measurement in one.measured.values()])
+        bars = [bar for node in cfg.callbacks.values() if isinstance(bar := make(node), ProgressBar)] if verbose else []
+        trainer = make_trainer(
+            cfg,
+            logger=SeedsLogger(ones),
+            callbacks=[clock, Seeds(ones), *bars],
+            default_root_dir=cfg.paths.output_dir,
+            enable_checkpointing=False,  # each seed's own do
+            **({} if verbose else {"enable_progress_bar": False}),
+        )
+        trainer.strategy.checkpoint_io = AtomicCheckpoints()
+        parameters = parameter_table(ones[0].model.decoder)
+        rows = {split: len(indices) for split, indices in parts.data.split.items()}
+        device = describe_device(trainer.strategy.root_device)
+        for one in ones:
+            one.record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
+        if verbose:
+            console.print_setup(parameters, parts.data, f"{len(ones)} seeds as one", parts.notes)
+        found = fit_and_test(cfg, trainer, module, parts.data, clock)
+        for one in ones:
+            metrics = one.mine(found) | {k: v for each in one.measured.values() for k, v in each.metrics.items()}
+            model = {**one.card, "step": trainer.global_step}
+            one.record.update(status="finished", metrics=metrics, model=model, **clock.times())
+        exit_code = 0
+    except BaseException as error:
+        stopped = not isinstance(error, Exception)
+        reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
+        status = {"status": "interrupted" if stopped else "failed", "error": reason}
+        raise
+    finally:
+        for one in ones:
+            if exit_code:
+                one.record.update(**status)
+            for logger in one.loggers:
+                if isinstance(logger, MirrorLogger):
+                    logger.experiment.finish(exit_code=exit_code)
+    means = {name: sum(one.record.run["metrics"][name] for one in ones) / len(ones) for name in metrics}
+    if verbose:
+        console.print_seeds({one.seed: one.record.run["metrics"] for one in ones}, cfg.paths.output_dir,
+                            clock.train_seconds)  # fmt: skip
+    return {
+        "data": parts.data,
+        "module": module,
+        "trainer": trainer,
+        "ones": ones,
+        "metrics": means,
+        "run_dir": Path(cfg.paths.output_dir),
+    }
+
+
+def own_settings(cfg: DictConfig, seed: int) -> DictConfig:
+    """The settings that a seed would have alone, in a directory below the run's; one W&B group for all of them."""
+    own = copy.deepcopy(cfg)
+    with open_dict(own):
+        own.seed, own.seeds_in_parallel = seed, 1
+        own.paths.output_dir = str(seed_dir(cfg, seed))
+        own.group = cfg.group or Path(cfg.paths.output_dir).name
+    return own
+
+
+def begin(cfg: DictConfig, parts: Parts, overrides: Sequence[str], seed: int, index: int) -> SeedRun:
+    """A seed's record, model, instruments and loggers."""
+    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
+    card = new_card(resolved)
+    about = {"id": card["id"], "arm": card["arm"], "model": {**card, "step": 0}}
+    about |= {"task": parts.data.task.card(), "p": parts.data.p}
+    mine = [one for one in overrides if not one.startswith(("seed=", "seeds_in_parallel="))]
+    record = RunRecord(cfg.paths.output_dir, resolved, [*mine, f"seed={seed}"], about=about)
+    model = build_module(parts, seed, card)
+    instruments = make_instruments(cfg, parts.data, parts.network.hidden_size)
+    measured = {name: Measurement(one, cfg.split) for name, one in instruments.items()}
+    callbacks = [Finite(), *make_callbacks(cfg, measured, bar=False)]
+    return SeedRun(seed, index, model, callbacks, make_loggers(cfg, record, beside=True), record, card, measured)
