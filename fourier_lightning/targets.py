@@ -16,14 +16,14 @@ ALLOWED = (
     "fourier_lightning.instruments.", "fourier_lightning.mirror.wandb.wandb_logger", "fourier_lightning.models.",
     "fourier_lightning.optim.", "pytorch_lightning.Trainer", "pytorch_lightning.callbacks.",
     "pytorch_lightning.loggers.", "pytorch_lightning.plugins.", "pytorch_lightning.profilers.",
-    "pytorch_lightning.strategies.",
+    "pytorch_lightning.strategies.", "datetime.timedelta",
 )  # fmt: skip
 HYDRA = (
     "fourier_lightning.commands.train.Lifecycle", "hydra._internal.core_plugins.", "hydra.experimental.callbacks.",
     "hydra_plugins.",
 )  # fmt: skip
 # Where an allowed object has to come from: a module's namespace also has what the module imports.
-HOMES = ("fourier_lightning.", "pytorch_lightning.", "lightning_fabric.", "hydra.", "hydra_plugins.")
+HOMES = ("datetime.", "fourier_lightning.", "pytorch_lightning.", "lightning_fabric.", "hydra.", "hydra_plugins.")
 
 
 def targets(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
