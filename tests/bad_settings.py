@@ -75,7 +75,7 @@ SETTINGS: dict[str, dict[str, str]] = {
         "data=null": "data: missing",
         "callbacks=null": "callbacks: missing",
         "logger=null": "logger: missing",
-        "model=[scratch]": "model=['scratch']: not a node; choose an option, or set model.KEY=VALUE",
+        "optimizer=[adamw]": "optimizer=['adamw']: not a node; choose an option, or set optimizer.KEY=VALUE",
         "callbacks=3": "callbacks=3: not a node",
         "data.batch_size=abc": "data.batch_size=abc: str is not allowed here; use int",
         "data.batch_size=true": "data.batch_size=True: bool is not allowed here; use int",
