@@ -1,6 +1,7 @@
 """What a checkpoint has to agree on with the run that takes it, and what an evaluation takes from it."""
 
 import json
+import os
 import pickle
 import zipfile
 from collections.abc import Sequence
@@ -106,7 +107,7 @@ def trained_data(cfg: DictConfig) -> DictConfig:
 def check_checkpoint(cfg: DictConfig) -> None:
     """Refuse a checkpoint that is missing, unreadable, of other settings, or no good to resume from."""
     path = f"ckpt_path={cfg.ckpt_path}"
-    if not Path(cfg.ckpt_path).is_file():
+    if not os.path.isfile(cfg.ckpt_path):  # noqa: PTH113  # of any text: pathlib raises where a name is too long
         raise ConfigError(path, "no such file", "give a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt")
     try:
         checkpoint = load_checkpoint(cfg.ckpt_path)

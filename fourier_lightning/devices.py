@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -27,6 +27,7 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.arms import ModelSettings
 
 JOIN = [sys.executable, "-c", "from fourier_lightning.run import join; join()"]
+HEARD = 3.0  # seconds in which a rank that ended is known to have, where this one fails
 GRACE = 30.0  # seconds for a run to end by itself after a rank was lost; NCCL would wait for it forever
 
 
@@ -153,8 +154,11 @@ def other_ranks(cfg: DictConfig, trainer: pl.Trainer, lost: Callable[[str], None
         if reason := _ended_early(ranks):
             raise RuntimeError(reason)
     except Exception as error:
-        time.sleep(1)  # of two that end, one is the first to be heard
-        if (reason := _ended_early(ranks)) and str(error) != reason:
+        reason, until = _ended_early(ranks), time.monotonic() + HEARD
+        while reason is None and time.monotonic() < until:  # of two that end, one is the first to be heard
+            time.sleep(0.1)
+            reason = _ended_early(ranks)
+        if reason and str(error) != reason:
             raise RuntimeError(reason) from error
         raise
     finally:
@@ -175,8 +179,9 @@ def _start(cfg: DictConfig, rank: int) -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "LOCAL_RANK": str(rank), "PYTHONPATH": path}
     process = subprocess.Popen(JOIN, stdin=subprocess.PIPE, env=environment)
     assert process.stdin is not None
-    process.stdin.write(json.dumps(OmegaConf.to_container(cfg, resolve=True)).encode() + b"\n")
-    process.stdin.flush()
+    with suppress(BrokenPipeError):  # it has ended already: ``_watch`` says so
+        process.stdin.write(json.dumps(OmegaConf.to_container(cfg, resolve=True)).encode() + b"\n")
+        process.stdin.flush()
     return process
 
 

@@ -26,6 +26,8 @@ from fourier_lightning.models.saved import check_saved
 from fourier_lightning.optim import OptimizerSettings
 from fourier_lightning.record.writer import check_history
 
+MOST_DEVICES = 1024
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -211,6 +213,9 @@ def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
     for key, least in (("gradient_clip_val", 0), ("check_val_every_n_epoch", 1), ("log_every_n_steps", 0)):
         if (settings.get(key) if settings.get(key) is not None else least) < least:
             raise ConfigError(f"trainer.{key}={settings[key]}", "too small", f"use {least} or more, or null")
+    for key in ("devices", "num_nodes"):
+        if isinstance(settings.get(key), int) and settings[key] > MOST_DEVICES:
+            raise ConfigError(f"trainer.{key}={settings[key]}", "more than there are", f"use {MOST_DEVICES} or fewer")
     if settings.get("val_check_interval") == 0:
         raise ConfigError("trainer.val_check_interval=0", "too small", "use a share of an epoch, or a number of steps")
     if settings.get("max_epochs") == -1 and settings.get("max_steps", -1) == -1 and cfg.optimizer.schedule == "linear":

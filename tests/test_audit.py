@@ -108,7 +108,7 @@ def test_the_command(command, monkeypatch, digits):
     ("word", "line"),
     [
         ("seed=1", "seed=1: an audit is about a backbone alone"),
-        ("backbone=gptx", "backbone=gptx: no such choice; choose from gemma_2"),
+        ("backbone=gptx", "backbone=gptx: no such choice; did you mean gpt2"),
         ("backbone.dtype=int4", "backbone.dtype=int4: str is not allowed here"),
         ("backbone.nam=x", "backbone.nam: no such setting; did you mean backbone.name"),
         ("--bakbone", "--bakbone: no such option"),

@@ -138,7 +138,7 @@ def test_every_preset_composes_and_gets_as_far_as_the_cache(preset, monkeypatch,
 
 def test_a_size_that_there_is_not_is_named_with_those_that_there_are():
     cfg = load_config(["backbone=pythia", "backbone.size=13b"])
-    with pytest.raises(ConfigError, match=r"^backbone.size=13b: no such size; choose from 70m, 160m"):
+    with pytest.raises(ConfigError, match=r"^backbone.size=13b: no such size; did you mean 1b or 12b"):
         prepare(cfg)
 
 

@@ -152,7 +152,14 @@ def test_what_is_given_is_checked_against_the_checkpoint(trained, given, said):
 
 def test_an_evaluation_may_ask_something_else(trained, tmp_path):
     last = f"ckpt_path={trained / 'checkpoints' / 'last.ckpt'}"
-    asked = ["data.max_operand=15", "data.eval_batch_size=64", "split=test", "filter.cutoff=3"]
+    asked = [
+        "data.max_operand=15",
+        "data.eval_batch_size=64",
+        "split=test",
+        "filter.cutoff=3",
+        "instruments=filter_ablation",
+        "filter.draws=1",
+    ]
     result = train(load_config([*QUIET, last, *asked], tmp_path / "a"))
     whole = train(load_config([*QUIET, last], tmp_path / "b"))["data"]
     data = result["data"]

@@ -63,7 +63,9 @@ def test_a_seeds_checkpoint_is_its_own_runs(tiny, tmp_path):
     train_seeds(tiny(*settings, "seeds_in_parallel=2", run_dir=tmp_path / "many"))
     train(tiny(*settings, "seed=1", run_dir=tmp_path / "alone"))
     paths = [tmp_path / name / "checkpoints" / "last.ckpt" for name in ("alone", "many/seed1")]
-    assert paths[1].stat().st_size == pytest.approx(paths[0].stat().st_size, rel=0.02)
+    assert paths[1].stat().st_size == pytest.approx(
+        paths[0].stat().st_size, rel=0.05
+    )  # less what a run that goes on takes up
     best = torch.load(tmp_path / "many/seed1/checkpoints/best.ckpt", weights_only=True)
     assert best["hyper_parameters"]["run"]["seed"] == 1
     found = []

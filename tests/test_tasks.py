@@ -113,7 +113,7 @@ def test_operands_are_found_in_whatever_order_a_text_has_them(tokenizer):
     ("overrides", "line"),
     [
         (["+data.max_operand=20"], "data.max_operand=20: no such setting; "),
-        (["+data.modolus=20"], "data.modolus=20: no such setting; did you mean data.modulus or "),
+        (["+data.modolus=20"], "data.modolus=20: no such setting; did you mean data.modulus"),
         (["data.modulus=few"], "data.modulus=few: str is not allowed here; use int"),
         (["data.pairs=both"], "data.pairs=both: str is not allowed here; use one of unordered, ordered"),
         (["data.modulus=1"], "data.modulus=1: too small"),

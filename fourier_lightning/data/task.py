@@ -34,8 +34,14 @@ class Task(ABC):
     size_key: ClassVar[str]
     letters: ClassVar[str] = "ab"
     periods: ClassVar[tuple[float, ...]] = ()
-    smallest: int
-    largest: int
+
+    @property
+    @abstractmethod
+    def smallest(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def largest(self) -> int: ...
 
     @property
     @abstractmethod

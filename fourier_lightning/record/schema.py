@@ -167,7 +167,7 @@ SCALARS: dict[str, str] = {  # of metrics.jsonl, beside step and epoch
 
 RUN = cols(
     ("status", "str", "`running` (or killed), `finished`, `failed`, `interrupted`"),
-    ("started", "str", "UTC, ISO 8601"), ("name", "str", "of the run"), ("seed", "int", "of the run"),
+    ("started", "str", "UTC, ISO 8601"), ("name", "str", "of the run"), ("seed", "int?", "null of a table's"),
     ("overrides", "list", "of the command line"), ("id", "str", "12 hexadecimal characters, of this run alone"),
     ("task", "object", "name, p, cyclic, commutative"), ("p", "int", "length of the number line"),
     ("arm", "object", "of the model: body, table, frozen, keep, control, trained"),
