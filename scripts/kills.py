@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from fourier_lightning.checkpoint import nothing_left
 from fourier_lightning.config import load_config
 from fourier_lightning.models.saved import tensors
 from fourier_lightning.run import train
@@ -41,7 +42,8 @@ def run(cfg: DictConfig, where: Path) -> None:
     """A run in a directory, from wherever it is: in place of a command, whose start takes longer than all of it."""
     cfg = copy.deepcopy(cfg)
     cfg.paths.output_dir = str(where)
-    train(cfg)
+    if nothing_left(cfg) is None:  # as the command does: a kill that came too late has killed nothing
+        train(cfg)
 
 
 def in_child(work: Callable[[], Any], killed_after: float | None = None) -> int:
