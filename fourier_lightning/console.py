@@ -103,9 +103,12 @@ def print_findings(console: Console, run: Run) -> None:
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:
     """Any table of dictionaries with the same keys."""
-    table = Table(title=title, title_justify="left")
+    console, table = Console(), Table(title=title, title_justify="left")
+    cells = [["" if value is None else str(value) for value in row.values()] for row in rows]
+    widths = [max(len(column), *(len(row[index]) for row in cells)) for index, column in enumerate(rows[0])]
+    fits = sum(widths) + 3 * len(widths) < console.width  # else all columns give way, and none vanishes
     for index, column in enumerate(rows[0]):
-        table.add_column(column, overflow="fold", no_wrap=index > 0, min_width=None if index else 16)
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+        table.add_column(column, overflow="fold", no_wrap=index > 0 and fits, min_width=None if index else 16)
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)

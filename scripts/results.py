@@ -23,7 +23,7 @@ from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.sweep import markdown_table
 
 OUT = Path("docs/results")
-NAMES = ["quick", "tuned_scratch", "data_efficiency", "embedding_bands"]
+NAMES = ["quick", "tuned_scratch", "data_efficiency", "data_efficiency_wide", "embedding_bands"]
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_2", "test/within_10", "train/loss")
 
 
@@ -95,7 +95,7 @@ def picture(name: str, rows: list[dict[str, Any]]) -> Chart:
     """What the table is about, in a picture."""
     groups = {members[0]["words"]: members for members in by_arm(rows).values()}
     palette = colours(list(groups), {words: members[0]["arm"] for words, members in groups.items()})
-    if name == "data_efficiency":
+    if name.startswith("data_efficiency"):
         named = [{**row, "arm": words} for words, members in groups.items() for row in members]
         return data_efficiency(by_size(named), palette)
     if name == "embedding_bands":

@@ -93,7 +93,7 @@ def test_media_come_at_their_instruments_cadence_on_the_scalars_steps(offline_ru
     validated = offline_run.history("val/accuracy")[:3]
     assert [epoch for _, epoch in validated] == [0, 1, 2]
     assert offline_run.history("charts/lens_accuracy_table") == validated
-    assert offline_run.history("figures/3") == validated[-1:]  # a picture is of the last weights
+    assert offline_run.history("figures/answer_phase") == validated[-1:]  # a picture is of the last weights
     assert offline_run.history("tables/filter_ablation") == validated[-1:]
     # a frozen table keeps its spectrum: once at first, once with the last weights
     assert offline_run.history("tables/embedding_periods") == [validated[0], validated[-1]]
@@ -172,9 +172,10 @@ def test_a_picture_that_fails_is_said_and_costs_nothing(tiny, tmp_path, monkeypa
         train(tiny(*options, run_dir=tmp_path / "strict"))
     monkeypatch.setattr(MirrorLogger, "strict", False)
     train(tiny(*options, run_dir=tmp_path / "run"))
-    assert "W&B does not get figures/3 (ValueError: no ink); the record has its data" in capsys.readouterr().out
+    said = "W&B does not get figures/answer_phase (ValueError: no ink); the record has its data"
+    assert said in capsys.readouterr().out
     run = Offline(tmp_path / "run")
-    assert "tables/layer_periods" in run.summary and "figures/3" not in run.summary
+    assert "tables/layer_periods" in run.summary and "figures/answer_phase" not in run.summary
 
 
 def test_without_matplotlib_tables_and_charts_are_left(tiny, tmp_path, monkeypatch):

@@ -52,7 +52,7 @@ def test_every_file_arrives(synced, offline_run):
     media = {str(path.relative_to(files)): path.read_bytes() for path in (files / "media").rglob("*.*")}
     assert len(media) > len(PICTURES) + len(TABLES)
     assert {name: data for name, data in synced.uploaded.items() if name.startswith("media/")} == media
-    assert synced.uploaded[offline_run.summary["figures/3"]["path"]].startswith(b"\x89PNG")
+    assert synced.uploaded[offline_run.summary["figures/answer_phase"]["path"]].startswith(b"\x89PNG")
     summary = json.loads(synced.uploaded["wandb-summary.json"])
     assert summary["val/accuracy"].keys() == {"max", "last"} and summary["val/loss"].keys() == {"min", "last"}
     collections = {asked["input"]["artifactCollectionName"] for asked in synced.variables("CreateArtifact")}

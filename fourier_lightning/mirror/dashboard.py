@@ -65,10 +65,9 @@ def spectra() -> list[Any]:
     return [
         chart("embedding_spectrum"),
         wr.LinePlot(title="Periods in the embedding, z over shuffled rows", x=STEP, y=z_scores),
-        pictures("answer_phase", "3", title="Who writes which wave"),
+        pictures("answer_phase", title="Who writes which wave"),
         chart("layer_periods"),
         chart("lens_accuracy"),
-        pictures("4a", "4b", title="One prompt"),
     ]
 
 

@@ -16,8 +16,8 @@ from fourier_lightning.mirror.charts import CHARTS, ChartSpec
 from fourier_lightning.record.runs import Run
 from fourier_lightning.record.writer import RunRecord
 
-# What no custom chart shows: heatmaps, and waves of one prompt. A picture takes a quarter of a second.
-PICTURES = ("3", "4a", "4b", "answer_phase")
+# The heatmap that no custom chart stands in for. A picture takes a third of a second; figures and report have them all.
+PICTURES = ("answer_phase",)
 DPI = 80
 Item = tuple[str, Sequence[str], Callable[[], Any]]  # key in W&B, sources in the record, what makes it
 
