@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fourier_lightning.errors import ConfigError, ConfigErrors
+from fourier_lightning.errors import ConfigError, refuse
 
 MADE_OF = ("backbone", "data", "embedding", "model", "optimizer")  # the groups that make up a trained model
 FREE = {"data.batch_size", "data.eval_batch_size", "backbone.path", "model.name", "embedding.name"}
@@ -68,8 +68,7 @@ def adopt(cfg: DictConfig, overrides: Sequence[str], default: DictConfig) -> Non
         for key in sorted(given - may_change)
         if here.get(key) != there.get(key)
     ]
-    if problems:
-        raise problems[0] if len(problems) == 1 else ConfigErrors(*problems)
+    refuse(problems)
     keep = {key: here[key] for key in given & may_change if key in there}
     if "backbone.path" not in given and here["backbone.name"] == there["backbone.name"]:
         keep["backbone.path"] = here["backbone.path"]  # where this installation has it
@@ -146,8 +145,15 @@ def unreadable(path: str, error: Exception) -> str:
 
 
 def load_checkpoint(path: str) -> dict[str, Any]:
-    """A checkpoint's contents, tensors left on disk until they are used."""
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    """A checkpoint's contents, tensors left on disk until they are used.
+
+    Raises:
+        TypeError: it holds something else, as a tensor alone. torch raises anything on a file of another kind.
+    """
+    found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(found, dict):
+        raise TypeError(f"{path} holds a {type(found).__name__}")
+    return found
 
 
 def in_place(cfg: DictConfig) -> bool:
@@ -196,5 +202,5 @@ def nothing_left(cfg: DictConfig) -> dict[str, Any] | None:
     if not info or info.get("status") != "finished":
         return None
     ends: dict[str, Any] = OmegaConf.to_container(cfg.trainer, resolve=True)  # type: ignore[assignment]
-    there = info["config"]["trainer"]
+    there = info.get("config", {}).get("trainer", {})
     return info if all(there.get(key) == ends.get(key) for key in ("max_epochs", "max_steps", "max_time")) else None

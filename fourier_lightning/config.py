@@ -5,7 +5,6 @@ reported all at once, each under its command-line key, before a directory is mad
 """
 
 import inspect
-import logging
 import sys
 import typing
 from collections.abc import Iterator
@@ -15,12 +14,11 @@ from typing import Any, Literal
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning import targets
-from fourier_lightning.errors import ConfigError, ConfigErrors, suggestion
+from fourier_lightning.errors import ConfigError, refuse, suggestion
 from fourier_lightning.idle import check_idle
 from fourier_lightning.values import fits, type_error
 
@@ -148,8 +146,8 @@ def check_config(cfg: DictConfig) -> None:
         ConfigError: one line for each setting that is unknown or of the wrong type.
     """
     values = values_of(cfg)
-    if values.get(targets.FLAG) is not True and (refused := list(targets.foreign(values))):
-        raise refused[0] if len(refused) == 1 else ConfigErrors(*refused)  # before any of them is imported
+    if values.get(targets.FLAG) is not True:
+        refuse(targets.foreign(values))  # before any of them is imported
     shared = values.get("filter")
     for node in _nodes(values, "callbacks").values():
         if isinstance(node, dict) and node.get("filter") == shared:
@@ -158,9 +156,7 @@ def check_config(cfg: DictConfig) -> None:
         for key in RUN_SETTINGS.keys() & (node if isinstance(node, dict) else {}):
             if node[key] == values.get(key):  # so are a run's name, group and tags
                 del node[key]
-    problems = [*_run_problems(values), *_node_problems("", values)]
-    if problems:
-        raise problems[0] if len(problems) == 1 else ConfigErrors(*problems)
+    refuse([*_run_problems(values), *_node_problems("", values)])
 
 
 def values_of(cfg: DictConfig) -> dict[str, Any]:
@@ -212,8 +208,7 @@ def _node_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
 
 def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
     try:
-        logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it would print the error, too
-        target = get_object(node["_target_"])
+        target = targets.find(node["_target_"])
     except Exception as error:  # hydra wraps whatever the import raised
         reason = suggestion(*siblings(node["_target_"]), f"correct it ({' '.join(str(error).split())})")
         yield ConfigError(f"{prefix}._target_={node['_target_']}", "can't be imported", reason)

@@ -2,12 +2,11 @@
 
 import copy
 import inspect
-import logging
 from functools import partial
 from typing import Any
 
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from transformers import AutoModelForCausalLM
 
@@ -17,6 +16,7 @@ from fourier_lightning.data.settings import check_templates
 from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.targets import find
 
 
 def make(node: DictConfig, **kwargs: Any) -> Any:
@@ -59,8 +59,7 @@ def choose_size(cfg: DictConfig) -> tuple[str, ...]:
 def task_of(data: dict[str, Any]) -> type[Task] | None:
     """The task of a ``conf/data`` node's target; None if it names none, or nothing that can be imported."""
     try:
-        logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it would print the error, too
-        return getattr(get_object(data["_target_"]), "task", None)
+        return getattr(find(data["_target_"]), "task", None)
     except Exception:  # ``check_config`` says what is wrong with it
         return None
 

@@ -50,6 +50,13 @@ class RunError(ConfigError):
     code = 1
 
 
+def refuse(problems: Iterable[ConfigError]) -> None:
+    """Raise what can't work, all of it at once; nothing where there is none."""
+    found = list(problems)
+    if found:
+        raise found[0] if len(found) == 1 else ConfigErrors(*found)
+
+
 # Packages that only some commands need, and the extra of pyproject.toml that installs each.
 EXTRAS = {
     "matplotlib": "figures",

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fourier_lightning.errors import ConfigError, ConfigErrors
+from fourier_lightning.errors import ConfigError, refuse
 
 Values = dict[str, Any]
 CUTOFFS = ("low", "high", "band")  # values of ``keep`` that have a cut-off
@@ -144,5 +144,4 @@ def check_idle(cfg: DictConfig, overrides: Iterable[str], swept: Sequence[str] =
     """
     found = idle(cfg, overrides)
     if found and {*swept} <= {*found, "seed"}:
-        problems = list(found.values())
-        raise problems[0] if len(problems) == 1 else ConfigErrors(*problems)
+        refuse(found.values())

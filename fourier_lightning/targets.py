@@ -49,14 +49,19 @@ def not_by_a_file() -> ConfigError:
     return ConfigError(f"{FLAG}=true", "set by a configuration file", remedy)
 
 
+def find(target: Any) -> Any:
+    """What a `_target_` names. Raises whatever its import raises, wrapped by Hydra, and prints nothing."""
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it would print the error, too
+    return get_object(target)
+
+
 def at_home(target: str) -> bool:
     """Whether what a module of ours or Lightning's calls so was made there: it may have imported ``os``.
 
     What isn't there at all is at home: whoever imports it says what is wrong with it.
     """
     try:
-        logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it would print the error, too
-        found = get_object(target)
+        found = find(target)
     except Exception:  # hydra wraps whatever the import raised
         return True
     ours = inspect.isfunction(found) and target.startswith("fourier_lightning.")

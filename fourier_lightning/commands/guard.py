@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from fourier_lightning import targets
 from fourier_lightning.config import CONF_DIR
-from fourier_lightning.errors import ConfigErrors
+from fourier_lightning.errors import refuse
 
 HARMLESS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.chdir", "hydra.verbose")
 
@@ -37,5 +37,4 @@ def check_hydra(argv: Sequence[str]) -> None:
         cfg = compose(args.config_name or "train", [*paths, *single], return_hydra_config=True)
     GlobalHydra.instance().clear()
     tree = OmegaConf.to_container(cfg.hydra, resolve=False)  # what is looked up elsewhere is not ours
-    if refused := list(targets.foreign(tree, targets.HYDRA, "hydra")):
-        raise refused[0] if len(refused) == 1 else ConfigErrors(*refused)
+    refuse(targets.foreign(tree, targets.HYDRA, "hydra"))

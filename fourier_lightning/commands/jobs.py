@@ -11,8 +11,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
-from fourier_lightning.record.runs import read_run
-
 _mine: list[FileLock] = []  # held until this process ends, however it ends
 
 
@@ -57,8 +55,11 @@ def go_on(cfg: DictConfig) -> None:
 
     An epoch is what a run resumes by. Without a checkpoint, and without a fit, it starts anew.
     """
+    from fourier_lightning.checkpoint import recorded  # and torch with it, which help and a mistake don't need
+
     run_dir = Path(cfg.paths.output_dir)
-    if not (run_dir / "record" / "run.json").is_file() or read_run(run_dir).status == "finished":
+    info = recorded(run_dir)
+    if info is None or info.get("status") == "finished":
         return
     if cfg.fit:
         cfg.ckpt_path = "auto"
