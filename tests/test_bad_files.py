@@ -1,6 +1,7 @@
 """Bad files, in bulk: records, checkpoints, model directories and tables of answers. See ``test_bad_input``."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -234,6 +235,14 @@ def test_model_directories_that_are_none(elsewhere, record_property):
             refused += 1
     assert refused >= 45
     told(record_property, refused)
+
+
+def test_transformers_adds_no_lines_of_its_own(elsewhere, monkeypatch, caplog):
+    """Its warnings of a strange config.json would stand above our line; where CI is set they reach every logger."""
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    copied({"vocab_size": -1})
+    assert "vocab_size=-1" in refusal(run_with(LOCAL, {}), ("model",))
+    assert not caplog.records
 
 
 def test_a_directory_without_a_tokenizer_is_told_from_one_that_splits_numbers(command, tmp_path):

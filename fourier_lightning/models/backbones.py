@@ -133,12 +133,7 @@ class Backbone:
 
     def _load_weights(self, auto_class: Any, dtype: str, ignored: tuple[str, ...] = ()) -> Any:
         """A model whose every weight is in its file: transformers would draw what is missing at random."""
-        shown = hf_logging.get_verbosity()
-        hf_logging.set_verbosity_error()  # it would report the heads that nobody asks for
-        try:
-            net, found = self._load(auto_class, weights=True, dtype=dtype, output_loading_info=True)
-        finally:
-            hf_logging.set_verbosity(shown)
+        net, found = self._load(auto_class, weights=True, dtype=dtype, output_loading_info=True)
         if missing := sorted(name for name in found["missing_keys"] if not name.startswith(ignored)):
             problem = f"its file lacks {len(missing)} weights of the model ({', '.join(missing[:3])})"
             raise ConfigError(f"backbone.path={self.path}", problem, "give a directory that save_pretrained wrote")
@@ -154,11 +149,15 @@ class Backbone:
         if weights:
             check_safetensors(directory, f"backbone.path={self.path}")
             kwargs["use_safetensors"] = True
+        shown = hf_logging.get_verbosity()
+        hf_logging.set_verbosity_error()  # what is amiss is said here, in one line; heads that nobody asks for are not
         try:
             return auto_class.from_pretrained(directory, trust_remote_code=False, **kwargs)
         except Exception as error:  # a directory of another kind may raise anything
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             raise ConfigError(f"backbone.path={self.path}", f"not a loadable model ({reason})", REMEDY) from error
+        finally:
+            hf_logging.set_verbosity(shown)
 
 
 def check_safetensors(directory: Path, key: str) -> None:
