@@ -7,6 +7,8 @@ from typing import NotRequired, TypedDict
 import torch
 from torch import Tensor
 
+MOST_HEADS = 8  # beginnings of one prompt length that are worth computing apart: a template has one
+
 
 class Batch(TypedDict):
     """Prompts of one length: a plain dictionary, which Lightning moves between devices."""
@@ -15,6 +17,8 @@ class Batch(TypedDict):
     answer: Tensor  # (B,) the number to be predicted
     operands: Tensor  # (B, k) the numbers in the prompt, a and b (and c)
     weight: NotRequired[float]  # of a rank's share: its rows, as a multiple of the mean share's; see ``share_of``
+    heads: NotRequired[Tensor]  # (U, s) what the prompts of this length begin with; none where they share nothing
+    which: NotRequired[Tensor]  # (B,) the one that each prompt begins with
 
 
 class StackedBatch(TypedDict):
@@ -66,6 +70,18 @@ class Examples:
         return Examples(prompt, self.answer, self.operands.gather(1, order), self.slots)
 
 
+def beginnings(group: Examples) -> tuple[Tensor, Tensor] | None:
+    """What prompts begin with before their first operand: heads (U, s) and which of them each row has (N,).
+
+    None where the first operand comes first, or where there are nearly as many beginnings as rows.
+    """
+    shared = int(group.slots.min())
+    if not shared:
+        return None
+    heads, which = group.prompt[:, :shared].unique(dim=0, return_inverse=True)
+    return (heads, which) if len(heads) <= MOST_HEADS else None
+
+
 def concatenate(groups: list[Examples]) -> Examples:
     """Several groups of one prompt length as one."""
     return Examples(*(torch.cat([getattr(group, field.name) for group in groups]) for field in fields(Examples)))
@@ -109,6 +125,7 @@ class Batches:
     ) -> None:
         self.groups, self.batch_size, self.seed, self.epoch = groups, batch_size, seed, epoch
         self.redraw_order, self.rank, self.ranks = redraw_order, rank, ranks
+        self.beginnings = [beginnings(group) if seed is not None else None for group in groups]
 
     def __len__(self) -> int:
         return sum(-(-len(group) // self.batch_size) for group in self.groups)
@@ -120,20 +137,23 @@ class Batches:
             rng = torch.Generator()
             rng.manual_seed(self.seed * 1_000_003 + self.epoch())
         chunks: list[Batch] = []
-        for group in self.groups:
-            chunks += self._chunks(group, rng)
+        for group, begin in zip(self.groups, self.beginnings, strict=True):
+            chunks += self._chunks(group, begin, rng)
         order = range(len(chunks)) if rng is None else torch.randperm(len(chunks), generator=rng).tolist()
         yield from (chunks[i] if self.ranks == 1 else share_of(chunks[i], self.rank, self.ranks) for i in order)
 
-    def _chunks(self, group: Examples, rng: torch.Generator | None) -> list[Batch]:
+    def _chunks(self, group: Examples, begin: tuple[Tensor, Tensor] | None, rng: torch.Generator | None) -> list[Batch]:
         if rng is not None:
-            group = group[torch.randperm(len(group), generator=rng).to(group.prompt.device)]
+            rows = torch.randperm(len(group), generator=rng).to(group.prompt.device)
+            group, begin = group[rows], begin and (begin[0], begin[1][rows])
             if self.redraw_order:
                 order = drawn_orders(len(group), group.operands.shape[1], rng)
                 group = group.reordered(order.to(group.prompt.device))
-        columns = (group.prompt, group.answer, group.operands)
-        parts = zip(*(column.split(self.batch_size) for column in columns), strict=True)
-        return [{"prompt": prompt, "answer": answer, "operands": operands} for prompt, answer, operands in parts]
+        columns = {"prompt": group.prompt, "answer": group.answer, "operands": group.operands}
+        columns |= {"which": begin[1]} if begin else {}
+        heads = {"heads": begin[0]} if begin else {}
+        parts = zip(*(column.split(self.batch_size) for column in columns.values()), strict=True)
+        return [Batch(**dict(zip(columns, part, strict=True)), **heads) for part in parts]  # type: ignore[typeddict-item]
 
 
 def share_of(batch: Batch, rank: int, ranks: int) -> Batch:
@@ -144,8 +164,9 @@ def share_of(batch: Batch, rank: int, ranks: int) -> Batch:
     """
     rows = len(batch["answer"])
     mine = slice(rank, None, ranks) if rank < rows else slice(1)
-    columns = {name: batch[name][mine] for name in ("prompt", "answer", "operands")}  # type: ignore[literal-required]
-    return Batch(**columns, weight=len(range(rank, rows, ranks)) * ranks / rows)
+    by_row = [name for name in ("prompt", "answer", "operands", "which") if name in batch]
+    columns = {name: batch[name][mine] for name in by_row}  # type: ignore[literal-required]
+    return Batch(**{**batch, **columns, "weight": len(range(rank, rows, ranks)) * ranks / rows})  # type: ignore[typeddict-item]
 
 
 class Together:

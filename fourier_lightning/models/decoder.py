@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from fourier_lightning.models.architectures import NAMES, PER_LAYER, Architecture, Site, architecture_of
 from fourier_lightning.models.continued import begun, following, shared
 from fourier_lightning.models.gpt2_fast import answer_logits
+from fourier_lightning.models.gpt2_packed import packable, packed_logits
 from fourier_lightning.models.tables import Tables
 
 LnMode = Literal["frozen", "none", "recomputed"]
@@ -157,6 +158,20 @@ class Decoder(Tables):
         finally:  # an exception half-way leaves some layers longer than others
             for layer in past.layers:
                 layer.crop(length - layer.get_seq_length())
+
+    def trained_logits(
+        self, prompt: Int[Tensor, "B L"], heads: Int[Tensor, "U s"] | None, which: Int[Tensor, " B"] | None
+    ) -> Float[Tensor, "B V"]:
+        """Logits after the last token of each prompt, in a training step: what prompts begin with is computed once.
+
+        Where ``gpt2_packed.packable`` says so; else, and where no beginnings are given, it is ``answer_logits``.
+
+        Args:
+            prompt, heads, which: see ``gpt2_packed.packed_logits``.
+        """
+        if heads is None or which is None or not packable(self.net, prompt, heads):
+            return self.answer_logits(prompt)
+        return packed_logits(self.net, prompt, heads, which)
 
     def prefix(self, prompt: Int[Tensor, "B L"]) -> Any:
         """Keys and values of every block at all positions but the last, for ``answer_logits``."""

@@ -29,10 +29,10 @@ def answer_logits(net: GPT2LMHeadModel, prompt: Tensor) -> Tensor:
     return net.lm_head(net.transformer.ln_f(hidden))[:, 0]
 
 
-def embed(net: GPT2LMHeadModel, tokens: Tensor) -> Tensor:
-    """Token plus position embeddings (B, L, d) of tokens (B, L)."""
+def embed(net: GPT2LMHeadModel, tokens: Tensor, start: int = 0) -> Tensor:
+    """Token plus position embeddings (B, L, d) of tokens (B, L) that stand from position ``start`` on."""
     body = net.transformer
-    return body.drop(body.wte(tokens) + body.wpe.weight[: tokens.shape[1]])
+    return body.drop(body.wte(tokens) + body.wpe.weight[start : start + tokens.shape[1]])
 
 
 def keys_values(block: GPT2Block, x: Tensor) -> tuple[Tensor, Tensor]:

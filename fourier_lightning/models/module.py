@@ -72,7 +72,10 @@ class AdditionModule(pl.LightningModule):
         """Mean loss of a batch and its answer logits (B, V); ``share``: see ``Decoder.answer_logits``."""
         prompt, target = batch["prompt"], self.numbers[batch["answer"]]
         if self.loss_scope == "answer":
-            logits = self.decoder.answer_logits(prompt, share=share)
+            if share:
+                logits = self.decoder.answer_logits(prompt, share=True)
+            else:
+                logits = self.decoder.trained_logits(prompt, batch.get("heads"), batch.get("which"))
             return F.cross_entropy(logits, target), logits
         logits = self.net(prompt).logits  # (B, L, V): each position predicts the next token
         targets = torch.cat([prompt[:, 1:], target[:, None]], dim=1)
