@@ -74,9 +74,11 @@ def work_ours(name: str, optimizer: str, precision: str, device: str) -> None:
     """Our side: Lightning's loop."""
     import pytorch_lightning as pl
 
+    from fourier_lightning.allocator import keep_freed_memory
     from fourier_lightning.run import build_module, make_trainer, prepare, quiet_libraries
 
     quiet_libraries()
+    keep_freed_memory()  # as the command does
     cfg = our_config(name, optimizer, precision, device)
     parts = prepare(cfg)
     turns = take_turns(shape(name)["steps"], device)

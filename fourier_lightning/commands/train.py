@@ -19,6 +19,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning import targets
+from fourier_lightning.allocator import keep_freed_memory
 from fourier_lightning.commands.guard import check_hydra
 from fourier_lightning.commands.jobs import go_on, take_device
 from fourier_lightning.commands.mistakes import check_options, explain
@@ -111,6 +112,7 @@ def job(cfg: DictConfig) -> float | None:
 
     _session.job_started = True
     register_resolvers()  # a launcher's process has not been through main
+    keep_freed_memory()
     settings = HydraConfig.get()
     in_sweep = settings.mode == RunMode.MULTIRUN
     overrides = as_typed(settings.overrides.task)
