@@ -1,10 +1,11 @@
-"""What the settings leave to the backbone: the range of its numbers, and what it is measured in."""
+"""What the settings leave open: to the backbone its range of numbers, to the device how large a batch is."""
 
 import copy
 import inspect
 from functools import partial
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -12,11 +13,16 @@ from transformers import AutoModelForCausalLM
 
 from fourier_lightning.config import check_config, values_of
 from fourier_lightning.data.audit import largest_size, number_tokens, splitting
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.data.settings import check_templates
 from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.models.batch_memory import most_rows
 from fourier_lightning.targets import find
+
+MOST_ROWS = 2**16  # of a batch that is chosen here
+STEPS = 8  # of an epoch, at least, where the batch is chosen here
 
 
 def make(node: DictConfig, **kwargs: Any) -> Any:
@@ -54,6 +60,58 @@ def choose_size(cfg: DictConfig) -> tuple[str, ...]:
     cfg.data[key] = size
     return (f"data.{key}={size}: the largest for which operands and answers (0..{chosen.p - 1}, {style}) are single "
             f"tokens of {backbone.name}",)  # fmt: skip
+
+
+def defer_batch(cfg: DictConfig) -> bool:
+    """Whether ``data.batch_size=auto``; a number stands there then, until ``choose_batch`` knows the model.
+
+    Raises:
+        ConfigError: what can't be counted.
+    """
+    if OmegaConf.select(cfg, "data.batch_size", throw_on_resolution_failure=False) != "auto":
+        return False
+    recomputing = [f"callbacks.{name}" for name, node in cfg.callbacks.items()
+                   if str(node.get("_target_", "")).endswith("ActivationCheckpointing")]  # fmt: skip
+    for reason, remedy in (
+        (cfg.get("fit") is False and "nothing is trained", "leave it out"),
+        (cfg.model.get("loss") != "answer" and f"not counted for model.loss={cfg.model.get('loss')}", "use a number"),
+        (recomputing and f"not counted with {recomputing[0]}", "use a number"),
+    ):
+        if reason:
+            raise ConfigError("data.batch_size=auto", reason, remedy)
+    cfg.data.batch_size = MOST_ROWS
+    return True
+
+
+def choose_batch(cfg: DictConfig, data: ArithmeticDataModule, network: Any, trainer: pl.Trainer) -> tuple[str, ...]:
+    """Fill in ``data.batch_size=auto``, in place and in the data, and say what was chosen: see ``docs/devices.md``.
+
+    Raises:
+        ConfigError: a device that does not say what is free, or too little of it.
+    """
+    device, ranks = trainer.strategy.root_device, trainer.world_size
+    key, half = "data.batch_size=auto", {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+    free = free_bytes(device)
+    if free is None:
+        problem = f"a device of type {device.type} gains little by large batches"
+        raise ConfigError(key, problem, "use a number, e.g. data.batch_size=256")
+    groups = data.examples("train")
+    length = max(group.prompt.shape[1] for group in groups)
+    fits = most_rows(network, length, half.get(cfg.trainer.precision), free, cfg.seeds_in_parallel)
+    if fits < 1:
+        raise ConfigError(key, f"{free / 1e9:.1f} GB are free, and not one prompt fits", "use a smaller model")
+    rows = sum(map(len, groups))
+    most = max(1, min(ranks * fits, rows // STEPS, MOST_ROWS))
+    size = max(ranks, 1 << (most.bit_length() - 1))
+    cfg.data.batch_size = data.batch_size = size
+    chosen = f"{ranks * fits} prompts would fit, and an epoch of {rows} keeps {STEPS} steps or more"
+    rule = f"the rates are as set: where they were chosen for n prompts, sqrt({size} / n) times that is usual"
+    return (f"data.batch_size={size}: {chosen}; {rule}",)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that a GPU has free; None of other devices."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def task_of(data: dict[str, Any]) -> type[Task] | None:

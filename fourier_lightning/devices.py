@@ -7,6 +7,7 @@ all of them. Lightning would start them by repeating the command line, which a s
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -59,6 +60,26 @@ def check_devices(cfg: DictConfig, trainer: pl.Trainer) -> None:
     if cfg.optimizer.name == "muon":
         problem = "Muon needs whole matrices, and fsdp has them in pieces"
         raise ConfigError("optimizer.name=muon", problem, "use optimizer=adamw, or trainer=ddp")
+
+
+def check_compile(cfg: DictConfig, trainer: pl.Trainer) -> None:
+    """Refuse to compile what is not trained, or where there is nothing to compile with.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if cfg.compile is None:
+        return
+    key = f"compile={cfg.compile}"
+    if not cfg.fit:
+        raise ConfigError(key, "nothing is trained", "leave it out")
+    if cfg.seeds_in_parallel > 1:
+        raise ConfigError(key, "the step of several seeds is not compiled", "use seeds_in_parallel=1")
+    compiler = os.environ.get("CXX", "g++")
+    if trainer.strategy.root_device.type == "cpu" and shutil.which(compiler) is None:
+        raise ConfigError(
+            key, f"on a CPU torch.compile needs a C++ compiler, and there is no {compiler}", "install one"
+        )
 
 
 def check_whole(trainer: pl.Trainer, instruments: list[str]) -> None:

@@ -13,8 +13,15 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in_place, recorded, trained_data
 from fourier_lightning.config import check_config
 from fourier_lightning.data.datamodule import ArithmeticDataModule
-from fourier_lightning.defaults import as_it_comes_in_words, check_precision, choose_size, make
-from fourier_lightning.devices import check_devices, check_seeds, check_whole
+from fourier_lightning.defaults import (
+    as_it_comes_in_words,
+    check_precision,
+    choose_batch,
+    choose_size,
+    defer_batch,
+    make,
+)
+from fourier_lightning.devices import check_compile, check_devices, check_seeds, check_whole
 from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.instruments.base import Instrument
 from fourier_lightning.metrics import NumberMetrics
@@ -57,11 +64,13 @@ class Parts:
 def prepare(cfg: DictConfig) -> Parts:
     """Check every setting and build what costs nothing to build. Writes no file.
 
-    What the settings leave to the backbone (``data.max_operand=auto``, ``embedding.tie=null``) is filled in, in place.
+    What the settings leave to the backbone (``data.max_operand=auto``, ``embedding.tie=null``) and to the device
+    (``data.batch_size=auto``) is filled in, in place.
 
     Raises:
         ConfigError: with one line for each setting that can't work.
     """
+    auto_batch = defer_batch(cfg)
     notes = choose_size(cfg)
     check_config(cfg)
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
@@ -69,6 +78,7 @@ def prepare(cfg: DictConfig) -> Parts:
     check_wandb(cfg.logger.get("wandb", {}))
     trainer = make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     check_devices(cfg, trainer)
+    check_compile(cfg, trainer)
     backbone = make(cfg.backbone)
     if trainer.global_rank == 0:  # the others find what it has begun
         check_directory(cfg)
@@ -93,6 +103,8 @@ def prepare(cfg: DictConfig) -> Parts:
     instruments = make_instruments(cfg, data, network.hidden_size)
     check_whole(trainer, list(instruments))
     check_seeds(cfg, data, model, trainer)
+    if auto_batch:
+        notes += choose_batch(cfg, data, network, trainer)
     dtype = str(backbone.precision()).removeprefix("torch.") if as_it_comes else "float32"
     notes += (as_it_comes_in_words(backbone, network, dtype),) if as_it_comes else ()
     return Parts(backbone, data, model, embedding, optimizer, network, instruments, as_it_comes, dtype, notes,

@@ -201,6 +201,8 @@ def fit_and_test(
     cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: ArithmeticDataModule, clock: Clock
 ) -> dict[str, float]:
     """Fit (from a checkpoint if one is given), then measure the final weights on validation and test."""
+    if cfg.compile:
+        module.compile_training(cfg.compile)  # type: ignore[operator]
     if cfg.fit:
         trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path)
     ckpt_path = None if cfg.fit else cfg.ckpt_path

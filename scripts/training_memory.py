@@ -10,11 +10,10 @@ what autograd saves; one block more is the difference. Not counted: what the all
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch._subclasses import FakeTensorMode
 from transformers import GPT2Config, GPTJConfig
 
 from fourier_lightning.models.arms import blank_network
+from fourier_lightning.models.batch_memory import bytes_kept
 from fourier_lightning.models.decoder import Decoder
 
 VOCABULARY = 560  # tokens of the paper's task, compact
@@ -28,22 +27,8 @@ SHAPES = {
 
 def saved(kind: Any, shape: dict[str, int], blocks: int, rows: int) -> int:
     """Bytes that autograd keeps of one forward pass, weights aside; bf16 copies of weights are among them."""
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
-        return tensor
-
-    with FakeTensorMode():  # shapes alone: nothing is computed
-        net = blank_network(kind(**{**shape, "n_layer": blocks}, vocab_size=VOCABULARY)).train()
-        prompt, answer = torch.zeros(rows, TOKENS, dtype=torch.long), torch.zeros(rows, dtype=torch.long)
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one), torch.autocast("cpu", torch.bfloat16):
-            loss = torch.nn.functional.cross_entropy(Decoder(net).answer_logits(prompt), answer)
-        for weights in net.parameters():
-            kept.pop(weights.untyped_storage()._cdata, None)
-        del loss
-    return sum(kept.values())
+    config = kind(**{**shape, "n_layer": blocks}, vocab_size=VOCABULARY)
+    return bytes_kept(config, rows, TOKENS, torch.bfloat16)
 
 
 def activations(kind: Any, shape: dict[str, int]) -> tuple[float, float]:

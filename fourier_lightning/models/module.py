@@ -60,6 +60,7 @@ class AdditionModule(pl.LightningModule):
         self.register_buffer("token_ids", torch.tensor(token_ids), persistent=False)
         self.register_buffer("numbers", torch.tensor(numbers), persistent=False)
         self.cycle = len(numbers) if cyclic else None
+        self._trained = self.loss_and_logits
         self.metrics = nn.ModuleDict(
             {f"{split}_metrics": NumberMetrics(self.cycle) for split in ("train", "val", "test")}
         )
@@ -81,6 +82,14 @@ class AdditionModule(pl.LightningModule):
         targets = torch.cat([prompt[:, 1:], target[:, None]], dim=1)
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten()), logits[:, -1]
 
+    def compile_training(self, mode: str) -> None:
+        """Let torch.compile make the training step's passes, forward and back, one program for each shape of a batch.
+
+        Args:
+            mode: torch.compile's; ``reduce-overhead`` replays them as CUDA graphs.
+        """
+        self._trained = torch.compile(self.loss_and_logits, mode=mode, dynamic=False)
+
     def configure_model(self) -> None:
         """Share the weights out over the devices of ``trainer=fsdp``; in other runs there is nothing to do."""
         if self.device_mesh is not None:
@@ -91,7 +100,7 @@ class AdditionModule(pl.LightningModule):
             torch.manual_seed(torch.initial_seed() + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss, logits = self.loss_and_logits(batch)
+        loss, logits = self._trained(batch)
         self._score("train", batch, logits.detach(), loss)
         return loss * batch["weight"] if "weight" in batch else loss  # gradients are averaged over ranks
 
