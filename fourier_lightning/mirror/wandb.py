@@ -188,4 +188,5 @@ def finish_wandb(exit_code: int, at_once: bool = False) -> None:
     thread.start()
     thread.join(AT_ONCE_SECONDS if at_once else None)
     if failed or thread.is_alive():
-        print(f"W&B was not reached in time: the record is whole, and `wandb sync {where}` sends what W&B lacks")
+        command = f"wandb sync --no-skip-online {where}"
+        print(f"W&B was not reached in time: the record is whole, and `{command}` sends what W&B lacks")
