@@ -58,7 +58,12 @@ class FilterGrid(Instrument):
 
     def check(self, task: Task, width: int) -> None:
         for selection in self.selections():
-            selection.check(fourier_basis(task.p, self.filter.basis))
+            try:
+                selection.check(fourier_basis(task.p, self.filter.basis))
+            except ConfigError as error:
+                if self.cutoffs is None:
+                    raise
+                raise ConfigError(f"cutoffs={self.cutoffs}", *error.args[1:]) from error
             self.filter.check_null_space(selection, task.p, width)
 
     def measure(self, view: View) -> Findings:
