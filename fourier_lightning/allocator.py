@@ -2,12 +2,14 @@
 
 import ctypes
 
-# <malloc.h>: option, value
-KEPT = ((-3, 1 << 30), (-1, (1 << 31) - 1), (-2, 1 << 28))  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+# <malloc.h>
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+KEPT = {M_TRIM_THRESHOLD: (1 << 31) - 1, M_TOP_PAD: 1 << 28}
+LARGEST = (1 << 30, 1 << 25)  # of the blocks that are kept: an older glibc takes no more than the second
 
 
 def keep_freed_memory() -> bool:
-    """Keep what is freed for what is asked for next, until the process ends; its peak stays what it was.
+    """Keep what is freed for what is asked for next, until the process ends.
 
     By default glibc gives every large tensor back to the system when it is freed, which is in every training step, and
     the system hands out each page anew, cleared: at GPT-2-small's shape a tenth of a step on a CPU. For a command, not
@@ -20,4 +22,5 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # musl, macOS; Windows
         return False
-    return all(mallopt(option, value) for option, value in KEPT)
+    kept = [mallopt(option, value) for option, value in KEPT.items()]
+    return any(mallopt(M_MMAP_THRESHOLD, size) for size in LARGEST) and all(kept)

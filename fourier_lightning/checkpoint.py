@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fourier_lightning.errors import ConfigError, refuse
+from fourier_lightning.values import key_of
 
 MADE_OF = ("backbone", "data", "embedding", "model", "optimizer")  # the groups that make up a trained model
 FREE = {"data.batch_size", "data.eval_batch_size", "backbone.path", "model.name", "embedding.name"}
@@ -84,7 +85,7 @@ def given_keys(here: dict[str, Any], overrides: Sequence[str], default: dict[str
     """The settings of a model that the overrides name, or change by a choice that they make."""
     given = {key for key, value in here.items() if key not in default or default[key] != value}
     for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
+        key = key_of(override)
         given |= {key, f"{key}.name"} & here.keys()
         given |= {"data._target_"} if key == "data" else set()
         given |= set(SIZES) if key == "size" else set()

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fourier_lightning import targets
 from fourier_lightning.errors import ConfigError, refuse, suggestion
 from fourier_lightning.idle import check_idle
-from fourier_lightning.values import fits, type_error
+from fourier_lightning.values import fits, key_of, type_error
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 # In a wheel conf/ sits inside the package; in a checkout it is beside it.
@@ -117,7 +117,7 @@ def take_settings(cfg: DictConfig, overrides: list[str]) -> None:
     Raises:
         ConfigError: a configuration file that lets itself name what it likes.
     """
-    given = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    given = [key_of(override) for override in overrides]
     if cfg.get(targets.FLAG) and targets.FLAG not in given:
         raise targets.not_by_a_file()
     try:

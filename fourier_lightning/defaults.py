@@ -1,6 +1,7 @@
 """What the settings leave open: to the backbone its range of numbers, to the device how large a batch is."""
 
 import copy
+import gc
 import inspect
 from functools import partial
 from typing import Any
@@ -11,17 +12,21 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from transformers import AutoModelForCausalLM
 
+from fourier_lightning.checkpoint import load_checkpoint
 from fourier_lightning.config import check_config, values_of
 from fourier_lightning.data.audit import largest_size, number_tokens, splitting
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.data.settings import check_templates
 from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.models.arms import ModelSettings
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.batch_memory import most_rows
 from fourier_lightning.targets import find
 
 MOST_ROWS = 2**16  # of a batch that is chosen here
+LARGE = ("cuda",)  # devices that larger batches keep busier
+HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # what Lightning's precisions compute in
 STEPS = 8  # of an epoch, at least, where the batch is chosen here
 
 
@@ -63,55 +68,65 @@ def choose_size(cfg: DictConfig) -> tuple[str, ...]:
 
 
 def defer_batch(cfg: DictConfig) -> bool:
-    """Whether ``data.batch_size=auto``; a number stands there then, until ``choose_batch`` knows the model.
-
-    Raises:
-        ConfigError: what can't be counted.
-    """
+    """Whether ``data.batch_size=auto``; a number stands there from now on, until ``choose_batch`` knows the model."""
     if OmegaConf.select(cfg, "data.batch_size", throw_on_resolution_failure=False) != "auto":
         return False
-    recomputing = [f"callbacks.{name}" for name, node in cfg.callbacks.items()
-                   if str(node.get("_target_", "")).endswith("ActivationCheckpointing")]  # fmt: skip
-    for reason, remedy in (
-        (cfg.get("fit") is False and "nothing is trained", "leave it out"),
-        (cfg.model.get("loss") != "answer" and f"not counted for model.loss={cfg.model.get('loss')}", "use a number"),
-        (recomputing and f"not counted with {recomputing[0]}", "use a number"),
-    ):
-        if reason:
-            raise ConfigError("data.batch_size=auto", reason, remedy)
     cfg.data.batch_size = MOST_ROWS
     return True
+
+
+def check_auto_batch(cfg: DictConfig, model: ModelSettings, trainer: pl.Trainer) -> None:
+    """Refuse ``data.batch_size=auto`` where it can't be counted.
+
+    Raises:
+        ConfigError: naming what stands against it.
+    """
+    targets = {name: str(node.get("_target_")) for name, node in cfg.callbacks.items()}
+    recomputing = [name for name, target in targets.items() if target.endswith(".ActivationCheckpointing")]
+    device = trainer.strategy.root_device.type
+    for reason, remedy in (
+        (not cfg.fit and "nothing is trained", "leave it out"),
+        (model.loss != "answer" and f"not counted for model.loss={model.loss}", "use a number"),
+        (recomputing and f"not counted with callbacks.{recomputing[0]}", "use a number"),
+        (trainer.world_size > 1 and "not counted for several devices", "use a number"),
+        (device not in LARGE and f"a device of type {device} gains little by large batches",
+         "use a number, e.g. data.batch_size=256"),
+    ):  # fmt: skip
+        if reason:
+            raise ConfigError("data.batch_size=auto", reason, remedy)
 
 
 def choose_batch(cfg: DictConfig, data: ArithmeticDataModule, network: Any, trainer: pl.Trainer) -> tuple[str, ...]:
     """Fill in ``data.batch_size=auto``, in place and in the data, and say what was chosen: see ``docs/devices.md``.
 
     Raises:
-        ConfigError: a device that does not say what is free, or too little of it.
+        ConfigError: not one prompt fits.
     """
-    device, ranks = trainer.strategy.root_device, trainer.world_size
-    key, half = "data.batch_size=auto", {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-    free = free_bytes(device)
-    if free is None:
-        problem = f"a device of type {device.type} gains little by large batches"
-        raise ConfigError(key, problem, "use a number, e.g. data.batch_size=256")
+    if cfg.ckpt_path is not None:  # the fit that goes on keeps its batches
+        run = load_checkpoint(cfg.ckpt_path)["hyper_parameters"]["run"]
+        cfg.data.batch_size = data.batch_size = run["config"]["data"]["batch_size"]
+        return (f"data.batch_size={data.batch_size}, as the checkpoint's run has it",)
+    free, half = free_bytes(trainer.strategy.root_device), HALF.get(str(trainer.precision))
     groups = data.examples("train")
     length = max(group.prompt.shape[1] for group in groups)
-    fits = most_rows(network, length, half.get(cfg.trainer.precision), free, cfg.seeds_in_parallel)
+    fits = most_rows(network, length, half, free, cfg.seeds_in_parallel)
     if fits < 1:
-        raise ConfigError(key, f"{free / 1e9:.1f} GB are free, and not one prompt fits", "use a smaller model")
-    rows = sum(map(len, groups))
-    most = max(1, min(ranks * fits, rows // STEPS, MOST_ROWS))
-    size = max(ranks, 1 << (most.bit_length() - 1))
+        problem = f"{free / 1e9:.1f} GB are free, and not one prompt fits"
+        raise ConfigError("data.batch_size=auto", problem, "use a smaller model")
+    rows, size = sum(map(len, groups)), 1
+    while 2 * size <= min(fits, MOST_ROWS) and -(-rows // (2 * size)) >= STEPS:
+        size *= 2
     cfg.data.batch_size = data.batch_size = size
-    chosen = f"{ranks * fits} prompts would fit, and an epoch of {rows} keeps {STEPS} steps or more"
+    chosen = f"{fits} prompts would fit, and an epoch of {rows} keeps {STEPS} steps or more"
     rule = f"the rates are as set: where they were chosen for n prompts, sqrt({size} / n) times that is usual"
     return (f"data.batch_size={size}: {chosen}; {rule}",)
 
 
-def free_bytes(device: torch.device) -> int | None:
-    """Memory that a GPU has free; None of other devices."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+def free_bytes(device: torch.device) -> int:
+    """Memory that a GPU has free, what an earlier job of this process has left in its cache included."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def task_of(data: dict[str, Any]) -> type[Task] | None:

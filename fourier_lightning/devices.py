@@ -28,6 +28,8 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.arms import ModelSettings
 
 JOIN = [sys.executable, "-c", "from fourier_lightning.run import join; join()"]
+MOST_AS_ONE = 2**14  # batch size times width up to which seeds as one are no slower on two cores (docs/devices.md)
+MOST_SEEDS = 1000
 HEARD = 3.0  # seconds in which a rank that ended is known to have, where this one fails
 GRACE = 30.0  # seconds for a run to end by itself after a rank was lost; NCCL would wait for it forever
 
@@ -75,11 +77,16 @@ def check_compile(cfg: DictConfig, trainer: pl.Trainer) -> None:
         raise ConfigError(key, "nothing is trained", "leave it out")
     if cfg.seeds_in_parallel > 1:
         raise ConfigError(key, "the step of several seeds is not compiled", "use seeds_in_parallel=1")
-    compiler = os.environ.get("CXX", "g++")
-    if trainer.strategy.root_device.type == "cpu" and shutil.which(compiler) is None:
-        raise ConfigError(
-            key, f"on a CPU torch.compile needs a C++ compiler, and there is no {compiler}", "install one"
-        )
+    device = trainer.strategy.root_device.type
+    if device == "cpu" and cfg.compile == "reduce-overhead":
+        raise ConfigError(key, "CUDA graphs are a GPU's", "use compile=default")
+    if isinstance(trainer.strategy, ModelParallelStrategy):
+        raise ConfigError(key, "not of a model in pieces", "use trainer=ddp, or leave it out")
+    # inductor writes C++ for a CPU, and Triton builds its launcher with a C compiler
+    named, usual = ("CXX", "g++") if device == "cpu" else ("CC", "gcc")
+    compiler = (os.environ.get(named, "").split() or [usual])[0]
+    if shutil.which(compiler) is None and not (named not in os.environ and shutil.which("clang")):
+        raise ConfigError(key, f"torch.compile needs a compiler here, and there is no {compiler}", "install one")
 
 
 def check_whole(trainer: pl.Trainer, instruments: list[str]) -> None:
@@ -106,8 +113,13 @@ def seed_dir(cfg: DictConfig, seed: int) -> Path:
     return Path(cfg.paths.output_dir) / f"seed{seed}"
 
 
-def check_seeds(cfg: DictConfig, data: ArithmeticDataModule, model: ModelSettings, trainer: pl.Trainer) -> None:
-    """Refuse several seeds in one fit where one of them would not be what it is alone.
+def check_seeds(
+    cfg: DictConfig, data: ArithmeticDataModule, model: ModelSettings, trainer: pl.Trainer, width: int
+) -> None:
+    """Refuse several seeds in one fit where one of them would not be what it is alone, or where it would take longer.
+
+    Args:
+        width: of the residual stream.
 
     Raises:
         ConfigError: naming the setting.
@@ -115,10 +127,14 @@ def check_seeds(cfg: DictConfig, data: ArithmeticDataModule, model: ModelSetting
     key = f"seeds_in_parallel={cfg.seeds_in_parallel}"
     if cfg.seeds_in_parallel < 1:
         raise ConfigError(key, "too small", "use 1 or more")
+    if cfg.seeds_in_parallel > MOST_SEEDS:
+        raise ConfigError(key, "more than a device has room for", f"use {MOST_SEEDS} or fewer")
     if cfg.seeds_in_parallel == 1:
         return
     stops = [name for name, node in cfg.callbacks.items() if issubclass(get_object(node._target_), EarlyStopping)]
     stop = f"callbacks.{next(iter(stops), '')}"
+    busy = trainer.strategy.root_device.type == "cpu" and data.batch_size * width > MOST_AS_ONE
+    one_by_one = f"-m seed={','.join(map(str, seeds_of(cfg)))}"
     for reason, remedy in (
         (not cfg.fit and "nothing is trained", "leave it out"),
         (cfg.ckpt_path is not None and "a checkpoint is one seed's", "resume each by itself, without it"),
@@ -128,6 +144,8 @@ def check_seeds(cfg: DictConfig, data: ArithmeticDataModule, model: ModelSetting
         (trainer.world_size > 1 and "several devices", "use trainer.devices=1"),
         (cfg.trainer.precision == "16-mixed" and "one scale for all gradients", "use trainer.precision=bf16-mixed"),
         (stops and f"{stop} would end all seeds at once", f"remove it with ~{stop}"),
+        (busy and f"{data.batch_size} rows of d {width} fill a CPU, and together they take longer",
+         f"train one after another: {one_by_one}"),
         (seeds_of(cfg)[-1] >= 2**32 and "the last seed is out of range", "use seeds below 2^32"),
     ):  # fmt: skip
         if reason:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning.errors import ConfigError, refuse
+from fourier_lightning.values import key_of
 
 Values = dict[str, Any]
 CUTOFFS = ("low", "high", "band")  # values of ``keep`` that have a cut-off
@@ -113,7 +114,7 @@ RULES: dict[str, Callable[[Values, str], str | None]] = {
 
 def idle(cfg: DictConfig, overrides: Iterable[str]) -> dict[str, ConfigError]:
     """The settings among the overrides that nothing reads, and what to say of each."""
-    given = [one for one in overrides if one[:1] != "~" and one.lstrip("+").partition("=")[0] in RULES]
+    given = [one for one in overrides if one[:1] != "~" and key_of(one) in RULES]
     if not given:
         return {}
     try:
@@ -122,7 +123,7 @@ def idle(cfg: DictConfig, overrides: Iterable[str]) -> dict[str, ConfigError]:
         return {}
     found = {}
     for override in (one.lstrip("+") for one in given):
-        name = override.partition("=")[0]
+        name = key_of(override)
         try:
             reason = RULES[name](values, name.rpartition(".")[2])
         except (AttributeError, KeyError, TypeError):  # a node is not what it should be: ``check_config`` says so

@@ -15,6 +15,7 @@ from fourier_lightning.config import check_config
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.defaults import (
     as_it_comes_in_words,
+    check_auto_batch,
     check_precision,
     choose_batch,
     choose_size,
@@ -79,6 +80,8 @@ def prepare(cfg: DictConfig) -> Parts:
     trainer = make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     check_devices(cfg, trainer)
     check_compile(cfg, trainer)
+    if auto_batch:
+        check_auto_batch(cfg, model, trainer)
     backbone = make(cfg.backbone)
     if trainer.global_rank == 0:  # the others find what it has begun
         check_directory(cfg)
@@ -102,9 +105,9 @@ def prepare(cfg: DictConfig) -> Parts:
     embedding.check(data.p, network.hidden_size)
     instruments = make_instruments(cfg, data, network.hidden_size)
     check_whole(trainer, list(instruments))
-    check_seeds(cfg, data, model, trainer)
     if auto_batch:
         notes += choose_batch(cfg, data, network, trainer)
+    check_seeds(cfg, data, model, trainer, network.hidden_size)
     dtype = str(backbone.precision()).removeprefix("torch.") if as_it_comes else "float32"
     notes += (as_it_comes_in_words(backbone, network, dtype),) if as_it_comes else ()
     return Parts(backbone, data, model, embedding, optimizer, network, instruments, as_it_comes, dtype, notes,

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from transformers.initialization import no_init_weights
 
 from fourier_lightning import console
+from fourier_lightning.allocator import keep_freed_memory
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.callbacks.finite import Finite
 from fourier_lightning.callbacks.measurement import Measurement
@@ -194,6 +195,7 @@ def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any]) -> dict[
 
 def join() -> None:
     """A process that ``devices.other_ranks`` has started."""
+    keep_freed_memory()
     train(settings_from_rank_zero())
 
 

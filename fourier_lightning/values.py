@@ -1,4 +1,4 @@
-"""Whether a value of the configuration is what a signature asks for, and what to say where it isn't."""
+"""What is typed: its key, whether its value is what a signature asks for, and what to say where it isn't."""
 
 import math
 import types
@@ -14,6 +14,11 @@ from fourier_lightning.errors import ConfigError, suggestion
 _NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a valid float, as everywhere in Python
 NO_NUMBERS = ("nan", "inf", "infinity")  # Hydra reads YAML's spellings of them, .nan and -.inf, as words
 MOST = 2**63  # beyond what an integer tensor holds
+
+
+def key_of(override: str) -> str:
+    """The key of an override as it is typed: ``~a.b``, ``+a.b=1`` and ``++a.b=1`` are about ``a.b``."""
+    return override.lstrip("+~").partition("=")[0]
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -118,7 +118,7 @@ def main() -> None:
         "report": report,
         "growth": lambda: [*bench_growth.steps(args.rounds, device), *bench_growth.seeds(), *bench_growth.reports()],
         "gpu": lambda: {"utilisation": bench_gpu.utilisation(args.rounds), "rescue_to_99": bench_gpu.rescue_to_99(),
-                        "projected": bench_gpu.projected(args.rounds)},
+                        "seeds_at_once": bench_gpu.seeds_at_once(), "projected": bench_gpu.projected(args.rounds)},
     }  # fmt: skip
     result: dict[str, Any] = json.loads(args.out.read_text()) if args.out.is_file() else {}
     result |= {"machine": describe_device(torch.device(device)), "torch": torch.__version__}

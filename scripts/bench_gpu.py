@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fourier_lightning.record.runs import read_run
+from scripts.bench_seeds import BARE, SHAPES, compare
 from scripts.bench_training import ROOT, Worker, example_flop, matmul_ceiling, spread
 from scripts.bench_worker import GPT2_SMALL, shape
 
@@ -18,7 +19,7 @@ PAPER_ROWS = 27352  # training rows: 80 % of the pairs of 0..260
 RESCUE = [
     "model=scratch_pretrained_emb", *GPT2_SMALL, "data.batch_size=256", "data.train_fraction=0.8", "optimizer=adamw",
     "instruments=none", "logger=none", "~callbacks.progress_bar", "trainer.accelerator=gpu", "trainer.max_epochs=700",
-    "trainer.precision=bf16-mixed",
+    "trainer.precision=bf16-mixed", "compile=reduce-overhead",
     "+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val/accuracy, mode: max, "
     "stopping_threshold: 0.99, patience: 1000}",
 ]  # fmt: skip
@@ -55,6 +56,15 @@ def rescue_to_99() -> dict[str, Any]:
     return {"train s": round(run.info["train_seconds"], 1), "steps": run.info["steps"], "val/accuracy": reached}
 
 
+def seeds_at_once(seeds: int = 5, repeats: int = 3, device: str = "cuda") -> list[dict[str, Any]]:
+    """Five runs of the default's and of the quick shape as one batched model, against the five in turn."""
+    found = []
+    for name in list(SHAPES)[:2]:
+        accelerator = f"trainer.accelerator={'gpu' if device == 'cuda' else device}"
+        found.append({"shape": name, **compare([*BARE, *SHAPES[name], accelerator], seeds, repeats)})
+    return found
+
+
 def projected(rounds: int, device: str = "cuda") -> list[dict[str, Any]]:
     """Hours of each of the paper's runs on this device: its own batch size, at the speed of a few steps."""
     from fourier_lightning.config import load_config
@@ -81,6 +91,11 @@ def rows(found: dict[str, Any]) -> list[dict[str, Any]]:
         {"question": "the rescue to 99 % of validation", "ours": f"{reached['train s']:g} s",
          "beside it": f"{reached['steps']} steps", "ratio": f"reached {reached['val/accuracy']:.3f}", "target": "-"},
     ]  # fmt: skip
+    for one in found["seeds_at_once"]:
+        lines.append({
+            "question": f"{one['seeds']} seeds as one, {one['shape']}", "ours": f"{one['as_one_seconds']:.1f} s",
+            "beside it": f"in turn: {one['in_turn_seconds']:.1f} s", "ratio": f"{one['ratio']:.2f}", "target": "2.5",
+        })  # fmt: skip
     for one in found["projected"]:
         lines.append({
             "question": f"paper/{one['experiment']}, projected", "ours": f"{one['hours']:g} h a seed",

@@ -37,6 +37,7 @@ def our_config(name: str, optimizer: str, precision: str = "32-true", device: st
 
     training = [f"optimizer={optimizer}", "data.train_fraction=0.8", "trainer.max_epochs=1000", "model.dropout=0.0"]
     training += [f"trainer.accelerator={'gpu' if device == 'cuda' else device}", f"trainer.precision={precision}"]
+    training += ["compile=reduce-overhead"] if device == "cuda" else []  # as docs/devices.md advises
     return load_config(["model=scratch", *training, *shape(name)["config"], *QUIET, "trainer.limit_val_batches=0"])
 
 
@@ -88,7 +89,10 @@ def work_ours(name: str, optimizer: str, precision: str, device: str) -> None:
             next(turns)
 
     trainer = make_trainer(cfg, logger=False, callbacks=[Turns()], enable_checkpointing=False)
-    trainer.fit(build_module(parts, 0), datamodule=parts.data)
+    module = build_module(parts, 0)
+    if cfg.compile:
+        module.compile_training(cfg.compile)
+    trainer.fit(module, datamodule=parts.data)
 
 
 def work_rival(side: str, name: str, precision: str, device: str) -> None:

@@ -5,10 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 
+from fourier_lightning import defaults
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.batch_memory import bytes_kept, most_rows
 from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.parts import prepare
+from fourier_lightning.run import train
 from tests.tiny_models import tiny_model
 
 
@@ -50,37 +52,56 @@ def test_the_rows_that_fit_take_what_is_left_beside_the_weights():
     assert most_rows(net.config, 40, None, weights) == 0
 
 
-def settings(tiny, *words):
-    return tiny("data.batch_size=auto", "instruments=none", "logger=none", *words)
+@pytest.fixture
+def large(monkeypatch):
+    """As if this CPU were a GPU with so many bytes free."""
+
+    def free(count):
+        monkeypatch.setattr(defaults, "LARGE", ("cpu",))
+        monkeypatch.setattr(defaults, "free_bytes", lambda device: count)
+
+    return free
 
 
-@pytest.mark.parametrize("free, size", [(2**40, 16), (300_000, 8)])
-def test_the_batch_is_a_power_of_two_that_fits_and_leaves_an_epoch_its_steps(tiny, monkeypatch, free, size):
-    """Of 184 training pairs an eighth is 23; in 300,000 bytes the tiny model and its moments leave room for 14."""
-    monkeypatch.setattr("fourier_lightning.defaults.free_bytes", lambda device: free)
+def settings(tiny, *words, **where):
+    return tiny("data.batch_size=auto", "instruments=none", "logger=none", *words, **where)
+
+
+@pytest.mark.parametrize("free, size, steps", [(2**40, 16, 12), (300_000, 8, 23)])
+def test_the_batch_is_a_power_of_two_that_fits_and_leaves_an_epoch_its_steps(tiny, large, free, size, steps):
+    """Of 184 pairs 16 a step are 12 steps, and 32 would be 6; in 300,000 bytes the tiny model has room for 14."""
+    large(free)
     cfg = settings(tiny)
     parts = prepare(cfg)
     assert (cfg.data.batch_size, parts.data.batch_size) == (size, size)
-    assert len(next(iter(parts.data.train_dataloader()))["answer"]) == size
+    batches = list(parts.data.train_dataloader())
+    assert (len(batches), len(batches[0]["answer"])) == (steps, size)
     assert f"data.batch_size={size}: " in parts.notes[-1] and f"sqrt({size} / n)" in parts.notes[-1]
 
 
+def test_a_fit_that_goes_on_keeps_its_batches(tiny, large, tmp_path):
+    """Another job may have the memory by then."""
+    large(2**40)
+    train(settings(tiny, "trainer.max_epochs=1", "test=false"))
+    large(300_000)
+    cfg = settings(tiny, f"ckpt_path={tmp_path / 'checkpoints' / 'last.ckpt'}")
+    parts = prepare(cfg)
+    assert parts.data.batch_size == cfg.data.batch_size == 16
+    assert parts.notes[-1] == "data.batch_size=16, as the checkpoint's run has it"
+
+
 @pytest.mark.parametrize(
-    "free, words, problem",
+    "words, problem",
     [
-        (None, [], "a device of type cpu gains little by large batches; use a number"),
-        (1000, [], "0.0 GB are free, and not one prompt fits; use a smaller model"),
-        (2**40, ["fit=false"], "nothing is trained; leave it out"),
-        (2**40, ["model.loss=sequence"], "not counted for model.loss=sequence; use a number"),
-        (
-            2**40,
-            ["callbacks=[default,activation_checkpointing]"],
-            "not counted with callbacks.activation_checkpointing",
-        ),
+        ([], "0.0 GB are free, and not one prompt fits; use a smaller model"),
+        (["fit=false"], "nothing is trained; leave it out"),
+        (["model.loss=sequence"], "not counted for model.loss=sequence; use a number"),
+        (["callbacks=[default,activation_checkpointing]"], "not counted with callbacks.activation_checkpointing"),
+        (["trainer=ddp", "trainer.devices=2"], "not counted for several devices; use a number"),
     ],
 )
-def test_what_can_not_be_chosen_is_one_line(tiny, monkeypatch, free, words, problem):
-    monkeypatch.setattr("fourier_lightning.defaults.free_bytes", lambda device: free)
+def test_what_can_not_be_chosen_is_one_line(tiny, large, words, problem):
+    large(1000)
     with pytest.raises(ConfigError) as error:
         prepare(settings(tiny, *words))
     assert str(error.value).startswith(f"data.batch_size=auto: {problem}")

@@ -53,6 +53,17 @@ def test_logits_and_gradients_are_those_of_hugging_faces_pass(n_layer, own):
         assert_close(one.grad, other.grad, atol=1e-6, rtol=1e-4, msg=name)
 
 
+def test_in_bf16_autocast_it_is_the_same_to_that_precision():
+    """Eleven tokens: attention is in float32 there, products and what is handed on in bfloat16."""
+    prompt, heads, which = prompts(own=8)
+    net = network(3)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, plain = packed_logits(net, prompt, heads, which), net(prompt).logits[:, -1]
+    exact = net(prompt).logits[:, -1]
+    assert ours.dtype == plain.dtype == torch.bfloat16
+    assert (ours - exact).abs().max() < 2 * (plain - exact).abs().max() < 0.1
+
+
 def flops(decoder, prompt, *beginnings):
     with FlopCounterMode(display=False) as counter:
         logits = decoder.trained_logits(prompt, *beginnings)
@@ -98,6 +109,15 @@ def test_blocks_that_compute_again_take_the_plain_pass():
     assert flops(decoder, prompt, heads, which)[0] == whole
     ActivationCheckpointing().on_fit_end(None, module)
     assert flops(decoder, prompt, heads, which)[0] < whole
+
+
+def test_blocks_in_pieces_take_the_plain_pass(monkeypatch):
+    """A block's weights come together where the block is called, and the packed pass calls none."""
+    prompt, heads, _ = prompts()
+    net = network()
+    assert packable(net, prompt, heads)
+    monkeypatch.setattr(gpt2_packed, "FSDPModule", type(net.transformer.h[0]))
+    assert not packable(net, prompt, heads)
 
 
 @pytest.mark.parametrize("redraw_order", [False, True])

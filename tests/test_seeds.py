@@ -1,12 +1,15 @@
 """Several seeds in one fit: each leaves the run that it would leave alone."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from fourier_lightning.data.batches import Batches
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.optim import orthogonalise
+from fourier_lightning.parts import prepare
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.run import train
 from fourier_lightning.seeds import train_seeds
@@ -88,12 +91,23 @@ def test_stacked_matrices_are_orthogonalised_one_by_one(shape):
 
 REFUSED = {
     "seeds_in_parallel=0": "seeds_in_parallel=0: too small; use 1 or more",
+    "seeds_in_parallel=1001": "seeds_in_parallel=1001: more than a device has room for; use 1000 or fewer",
+    "seeds_in_parallel=2 seed=3": "seeds_in_parallel=2: 256 rows of d 256 fill a CPU, and together they take longer; "
+    "train one after another: -m seed=3,4\n",
     "seeds_in_parallel=2 model.dropout=0.1": "seeds_in_parallel=2: all seeds would share one stream of dropout",
     "seeds_in_parallel=2 data=addition": "seeds_in_parallel=2: prompts of several lengths; use one template",
     "seeds_in_parallel=2 model.loss=sequence": "seeds_in_parallel=2: not with model.loss=sequence",
     "seeds_in_parallel=2 fit=false model=scratch": "seeds_in_parallel=2: nothing is trained; leave it out",
     "seeds_in_parallel=2 trainer.devices=2": "seeds_in_parallel=2: several devices; use trainer.devices=1",
 }
+
+
+@pytest.mark.parametrize("batch_size, refused", [(1024, False), (1025, True)])
+def test_seeds_that_fill_a_cpu_are_trained_one_by_one(tiny, batch_size, refused):
+    """As measured by scripts/bench_seeds.py: rows times width up to 16,384 are no slower as one."""
+    cfg = tiny("seeds_in_parallel=2", f"data.batch_size={batch_size}", "logger=none", "trainer.accelerator=cpu")
+    with pytest.raises(ConfigError, match="fill a CPU") if refused else nullcontext():
+        prepare(cfg)
 
 
 @pytest.mark.parametrize("mistake", REFUSED)

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from fourier_lightning import targets
 from fourier_lightning.config import CONF_DIR
 from fourier_lightning.errors import refuse
+from fourier_lightning.values import key_of
 
 HARMLESS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.chdir", "hydra.verbose")
 
@@ -25,7 +26,7 @@ def check_hydra(argv: Sequence[str]) -> None:
         ConfigError: one line for each `_target_` below ``hydra``.
     """
     args = get_args_parser().parse_args(list(argv))
-    given = [override.lstrip("+~").partition("=")[0] for override in args.overrides]
+    given = [key_of(override) for override in args.overrides]
     elsewhere = args.config_dir or args.config_path or args.config_name
     asked = any(key.startswith("hydra") and key not in HARMLESS for key in given)
     if targets.FLAG in given or not (elsewhere or asked):

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 from transformers import GPT2LMHeadModel
 from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 
@@ -57,9 +58,12 @@ def packed_logits(
 def packable(net: Any, prompt: Int[Tensor, "B L"], heads: Int[Tensor, "U s"]) -> bool:
     """Whether ``packed_logits`` is the same pass, and worth it.
 
-    The same is it for a GPT-2 without dropout whose blocks keep what they compute.
+    The same is it for a GPT-2 without dropout whose blocks are whole and keep what they compute: the weights of one in
+    pieces come together where the block itself is called.
     """
-    if net.config.model_type != "gpt2" or any(block.gradient_checkpointing for block in net.transformer.h):
+    if net.config.model_type != "gpt2":
+        return False
+    if any(block.gradient_checkpointing or isinstance(block, FSDPModule) for block in net.transformer.h):
         return False
     rates = (net.config.embd_pdrop, net.config.attn_pdrop, net.config.resid_pdrop)
     spared = (len(prompt) - len(heads)) * heads.shape[1] * net.config.hidden_size
@@ -89,18 +93,28 @@ class Pack:
         (q_shared, q_own), (k_shared, k), (v_shared, v) = (
             self.parted(attn, query), self.whole(attn, key), self.whole(attn, value)
         )  # fmt: skip
-        shared = F.scaled_dot_product_attention(q_shared, k_shared, v_shared, is_causal=True, scale=attn.scaling)
-        own = F.scaled_dot_product_attention(q_own, k, v, attn_mask=self.seen, scale=attn.scaling)
-        return torch.cat([joined(shared), joined(own)])
+        shared = mixed(attn, q_shared, k_shared, v_shared, is_causal=True)
+        return torch.cat([joined(shared), joined(mixed(attn, q_own, k, v, attn_mask=self.seen))])
 
     def answer(self, attn: GPT2Attention, query: Tensor, key: Tensor, value: Tensor) -> Float[Tensor, "B d"]:
         """Attention of the last position of each prompt (B, d) to keys and values (T, d)."""
         query, (_, k), (_, v) = split_heads(attn, query, 1), self.whole(attn, key), self.whole(attn, value)
-        return joined(F.scaled_dot_product_attention(query, k, v, scale=attn.scaling))
+        return joined(mixed(attn, query, k, v))
 
     def last(self, rows: Float[Tensor, "T d"]) -> Float[Tensor, "B d"]:
         """The last position of each prompt."""
         return rows[self.count * self.shared :].unflatten(0, (-1, self.own))[:, -1]
+
+
+def mixed(attn: GPT2Attention, query: Tensor, key: Tensor, value: Tensor, **seen: Any) -> Float[Tensor, "B heads n e"]:
+    """Attention, on a CPU in float32: from 65 pairs of a query and a key on, torch 2.13 takes nine times as long to go back
+    in bfloat16 as up to 64, and fifteen times as long as in float32.
+    """
+    if query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, scale=attn.scaling, **seen)
+    with torch.autocast("cpu", enabled=False):
+        exact = (one.float() for one in (query, key, value))
+        return F.scaled_dot_product_attention(*exact, scale=attn.scaling, **seen).to(query.dtype)
 
 
 def split_heads(attn: GPT2Attention, rows: Float[Tensor, "N d"], length: int) -> Float[Tensor, "B heads L e"]:

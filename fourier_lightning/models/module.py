@@ -16,6 +16,8 @@ from fourier_lightning.models.sizes import config_from
 from fourier_lightning.models.tables import Tables
 from fourier_lightning.optim import OptimizerSettings, build_optimizer, build_schedule
 
+MOST_SHAPES = 256  # programs of a compiled step: a full and a last batch for each length of prompts
+
 
 class AdditionModule(pl.LightningModule):
     """A language model that answers a task's prompt with one number token.
@@ -88,7 +90,9 @@ class AdditionModule(pl.LightningModule):
         Args:
             mode: torch.compile's; ``reduce-overhead`` replays them as CUDA graphs.
         """
-        self._trained = torch.compile(self.loss_and_logits, mode=mode, dynamic=False)
+        self._trained = torch.compile(
+            self.loss_and_logits, mode=mode, dynamic=False, recompile_limit=MOST_SHAPES, isolate_recompiles=True
+        )
 
     def configure_model(self) -> None:
         """Share the weights out over the devices of ``trainer=fsdp``; in other runs there is nothing to do."""
