@@ -107,8 +107,10 @@ class Pack:
 
 
 def mixed(attn: GPT2Attention, query: Tensor, key: Tensor, value: Tensor, **seen: Any) -> Float[Tensor, "B heads n e"]:
-    """Attention, on a CPU in float32: from 65 pairs of a query and a key on, torch 2.13 takes nine times as long to go back
-    in bfloat16 as up to 64, and fifteen times as long as in float32.
+    """Attention, on a CPU in float32.
+
+    There torch 2.13's backward pass takes nine times as long from 65 pairs of a query and a key on as up to 64, in
+    bfloat16: fifteen times what it takes in float32.
     """
     if query.device.type != "cpu":
         return F.scaled_dot_product_attention(query, key, value, scale=attn.scaling, **seen)
