@@ -1,5 +1,6 @@
 """The LightningModule of all three arms."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -62,7 +63,7 @@ class AdditionModule(pl.LightningModule):
         self.register_buffer("token_ids", torch.tensor(token_ids), persistent=False)
         self.register_buffer("numbers", torch.tensor(numbers), persistent=False)
         self.cycle = len(numbers) if cyclic else None
-        self._trained = self.loss_and_logits
+        self._trained: Callable[[Batch], tuple[Tensor, Tensor]] = self.loss_and_logits
         self.metrics = nn.ModuleDict(
             {f"{split}_metrics": NumberMetrics(self.cycle) for split in ("train", "val", "test")}
         )
@@ -90,9 +91,15 @@ class AdditionModule(pl.LightningModule):
         Args:
             mode: torch.compile's; ``reduce-overhead`` replays them as CUDA graphs.
         """
-        self._trained = torch.compile(
+        step = torch.compile(
             self.loss_and_logits, mode=mode, dynamic=False, recompile_limit=MOST_SHAPES, isolate_recompiles=True
         )
+
+        def trained(batch: Batch) -> tuple[Tensor, Tensor]:
+            torch.compiler.cudagraph_mark_step_begin()  # what the step before gave back may be written over
+            return step(batch)
+
+        self._trained = trained
 
     def configure_model(self) -> None:
         """Share the weights out over the devices of ``trainer=fsdp``; in other runs there is nothing to do."""
