@@ -219,7 +219,7 @@ CLAIMS: tuple[Claim, ...] = (
           tasks=("multiplication",)),
     Claim("prompted_layers", "Phi-2 and GPT-J, prompted with 4 examples, write the same periods.", "Figures 9, 19",
           "4 of 4 periods", "a pretrained model, prompted", prompted, PHASE, waves.writes("mlp", "attn"), THREE_OF_FOUR,
-          needs=PROMPTED),
+          fact="writes(any, short)", needs=PROMPTED),
     Claim("prompted_errors", "Errors of prompted models are multiples of 10.", "section 5", "GPT-J 93 %, Phi-2 73 %",
           "a pretrained model, prompted", prompted, TENS, measures.tens_in_answers, HALF, needs=PROMPTED,
           about="learning", tasks=("addition", "addition_last_digit", "addition_first_digit")),
