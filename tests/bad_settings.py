@@ -83,7 +83,6 @@ SETTINGS: dict[str, dict[str, str]] = {
         "data.batch_size=auto trainer.accelerator=cpu": "data.batch_size=auto: a device of type cpu gains",
         "data.batch_size=auto callbacks.best_checkpoint=null": "callbacks.best_checkpoint=None: not a node",
         "data.batch_size=auto callbacks=3": "callbacks=3: not a node",
-        "data.batch_size=auto model=3": "model=3: not a node",
         "data.pairs=auto": "data.pairs=auto: str is not allowed here; use one of unordered, ordered",
         "data.max_operand=${nope}": "data.max_operand: Interpolation key 'nope' not found",
         "fit=${nope}": "fit: Interpolation key 'nope' not found",
