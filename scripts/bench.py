@@ -23,6 +23,7 @@ from typing import Any
 from fourier_lightning.record.runs import read_run
 from scripts import bench_gpu, bench_growth, bench_instruments, bench_report, bench_training
 from scripts.bench_rivals import RIVALS
+from scripts.bench_worker import SHAPES
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["training", "instruments", "start_up", "report"]
@@ -89,12 +90,20 @@ def table(result: dict[str, Any], device: str) -> list[dict[str, Any]]:
     return lines + (bench_gpu.rows(result["gpu"]) if "gpu" in result else [])
 
 
+def known_shape(words: str) -> str:
+    """One of SHAPES, and settings that change it."""
+    if words.split()[:1] == [] or words.split()[0] not in SHAPES:
+        raise argparse.ArgumentTypeError(f"{words!r}: begin with {' or '.join(SHAPES)}")
+    return words
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=2, help="of each pair, after a warm-up")
     parser.add_argument("--parts", nargs="+", choices=[*PARTS, *MORE], help=f"by default {', '.join(PARTS)}")
-    parser.add_argument("--shapes", nargs="+", choices=["gpt2-small", "quick"], default=["gpt2-small", "quick"])
+    parser.add_argument("--shapes", nargs="+", metavar="SHAPE", type=known_shape, default=list(SHAPES),
+                        help='gpt2-small, quick, or one with settings: "gpt2-small data.batch_size=512"')  # fmt: skip
     parser.add_argument("--rivals", nargs="+", choices=list(RIVALS), default=list(RIVALS))
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, default=Path("bench.json"))

@@ -77,7 +77,7 @@ def compare(name: str, optimizer: str, precision: str, rival: str, rounds: int, 
         "rival, of a round": spread(rates[1]),
         "times faster": round(rate / other_rate, 2),
         "times faster, of a round": spread(by_round),
-        "target": TARGETS.get((name, rival)),
+        "target": TARGETS.get((name.split()[0], rival)),
         "share of ceiling": round(rate * example_flop(name) / 1e9 / matmul_ceiling(precision, device), 3),
         "ours peak MB": round(pairs[-1][0][memory]),
         "rival peak MB": round(pairs[-1][1][memory]),
@@ -133,7 +133,7 @@ def training(rounds: int, device: str, shapes: Sequence[str], rivals: Sequence[s
 
     found = []
     for name in shapes:
-        precisions = ["32-true"] if name == "quick" else dict.fromkeys((auto_precision(device), "32-true"))
+        precisions = ["32-true"] if name.startswith("quick") else dict.fromkeys((auto_precision(device), "32-true"))
         for precision in precisions:
             found += [compare(name, "adamw", precision, rival, rounds, device) for rival in rivals]
     if "quick" in shapes:  # what the quick run uses
