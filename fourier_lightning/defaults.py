@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from transformers import AutoModelForCausalLM
 
+from fourier_lightning.callbacks.recompute import ActivationCheckpointing
 from fourier_lightning.checkpoint import load_checkpoint
 from fourier_lightning.config import check_config, values_of
 from fourier_lightning.data.audit import largest_size, number_tokens, splitting
@@ -22,7 +23,7 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.arms import ModelSettings
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.batch_memory import most_rows
-from fourier_lightning.targets import find
+from fourier_lightning.targets import find, makes
 
 MOST_ROWS = 2**16  # of a batch that is chosen here
 LARGE = ("cuda",)  # devices that larger batches keep busier
@@ -81,8 +82,7 @@ def check_auto_batch(cfg: DictConfig, model: ModelSettings, trainer: pl.Trainer)
     Raises:
         ConfigError: naming what stands against it.
     """
-    targets = {name: str(node.get("_target_")) for name, node in cfg.callbacks.items()}
-    recomputing = [name for name, target in targets.items() if target.endswith(".ActivationCheckpointing")]
+    recomputing = [name for name, node in cfg.callbacks.items() if makes(node, ActivationCheckpointing)]
     device = trainer.strategy.root_device.type
     for reason, remedy in (
         (not cfg.fit and "nothing is trained", "leave it out"),

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, ParallelStrategy
@@ -26,6 +25,7 @@ from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Par
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.arms import ModelSettings
+from fourier_lightning.targets import makes
 
 JOIN = [sys.executable, "-c", "from fourier_lightning.run import join; join()"]
 MOST_AS_ONE = 2**14  # batch size times width up to which seeds as one are no slower on two cores (docs/devices.md)
@@ -84,9 +84,9 @@ def check_compile(cfg: DictConfig, trainer: pl.Trainer) -> None:
         raise ConfigError(key, "not of a model in pieces", "use trainer=ddp, or leave it out")
     # inductor writes C++ for a CPU, and Triton builds its launcher with a C compiler
     named, usual = ("CXX", "g++") if device == "cpu" else ("CC", "gcc")
-    compiler = (os.environ.get(named, "").split() or [usual])[0]
-    if shutil.which(compiler) is None and not (named not in os.environ and shutil.which("clang")):
-        raise ConfigError(key, f"torch.compile needs a compiler here, and there is no {compiler}", "install one")
+    compilers = os.environ.get(named, "").split()[:1] or [usual, "clang"]
+    if not any(map(shutil.which, compilers)):
+        raise ConfigError(key, f"torch.compile needs a compiler here, and there is no {compilers[0]}", "install one")
 
 
 def check_whole(trainer: pl.Trainer, instruments: list[str]) -> None:
@@ -131,7 +131,7 @@ def check_seeds(
         raise ConfigError(key, "more than a device has room for", f"use {MOST_SEEDS} or fewer")
     if cfg.seeds_in_parallel == 1:
         return
-    stops = [name for name, node in cfg.callbacks.items() if issubclass(get_object(node._target_), EarlyStopping)]
+    stops = [name for name, node in cfg.callbacks.items() if makes(node, EarlyStopping)]
     stop = f"callbacks.{next(iter(stops), '')}"
     busy = trainer.strategy.root_device.type == "cpu" and data.batch_size * width > MOST_AS_ONE
     one_by_one = f"-m seed={','.join(map(str, seeds_of(cfg)))}"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.utils import get_object
 from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -33,6 +32,7 @@ from fourier_lightning.models.embedding import EmbeddingSettings
 from fourier_lightning.models.saved import check_saved
 from fourier_lightning.optim import OptimizerSettings
 from fourier_lightning.record.writer import check_history
+from fourier_lightning.targets import makes
 
 MOST_DEVICES = 1024
 
@@ -47,6 +47,7 @@ class Parts:
         dtype: of its blocks.
         notes: what was chosen for this run that its settings left open, in words.
         rank: of this process among those of a run on several devices.
+        compile: torch.compile's mode of the training step, if it is compiled.
     """
 
     backbone: Backbone
@@ -60,6 +61,7 @@ class Parts:
     dtype: str = "float32"
     notes: tuple[str, ...] = ()
     rank: int = 0
+    compile: str | None = None
 
 
 def prepare(cfg: DictConfig) -> Parts:
@@ -111,7 +113,7 @@ def prepare(cfg: DictConfig) -> Parts:
     dtype = str(backbone.precision()).removeprefix("torch.") if as_it_comes else "float32"
     notes += (as_it_comes_in_words(backbone, network, dtype),) if as_it_comes else ()
     return Parts(backbone, data, model, embedding, optimizer, network, instruments, as_it_comes, dtype, notes,
-                 trainer.global_rank)  # fmt: skip
+                 trainer.global_rank, cfg.compile)  # fmt: skip
 
 
 def encoder_parts(cfg: DictConfig, backbone: Backbone, data: ArithmeticDataModule, *settings: Any) -> Parts:
@@ -180,15 +182,9 @@ def check_callbacks(cfg: DictConfig) -> None:
         if (node.get("refresh_rate") or 0) < 0:
             key = f"callbacks.{name}.refresh_rate={node.refresh_rate}"
             raise ConfigError(key, "too small", "use 1 or more steps, or 0 for no bar")
-        if not is_instrument(node):
+        if not makes(node, Instrument):
             with complaints(f"callbacks.{name}", f"correct it, or remove it with ~callbacks.{name}"):
                 make(node)
-
-
-def is_instrument(node: DictConfig) -> bool:
-    """Whether a callback's node is of one that measures the model."""
-    target = get_object(node._target_)
-    return isinstance(target, type) and issubclass(target, Instrument)
 
 
 @contextmanager
@@ -204,7 +200,7 @@ def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) ->
     """The callbacks that measure the model, by node name, checked against the data and the model's width."""
     instruments: dict[str, Instrument] = {}
     for name, node in cfg.callbacks.items():
-        if is_instrument(node):
+        if makes(node, Instrument):
             try:
                 instruments[str(name)] = make(node)
                 instruments[str(name)].check(data.task, width)

@@ -67,6 +67,8 @@ def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> 
             dtype=parts.dtype,
         )
     initialise(module.decoder, parts.backbone, vocabulary, parts.model, parts.embedding, seed, share=parts.as_it_comes)
+    if parts.compile:
+        module.compile_training(parts.compile)
     return module
 
 
@@ -155,14 +157,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         record.update(status="finished", metrics=metrics, model={**model, "step": step}, **clock.times())
         exit_code = 0
     except BaseException as error:
-        stopped = not isinstance(error, Exception)  # Lightning turns Ctrl-C into SystemExit
-        reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
-        with suppress(OSError):  # the disk may be what failed
-            record.update(status="interrupted" if stopped else "failed", error=reason)
-        if stopped and verbose:
-            console.print_interrupted(cfg.paths.output_dir)
-        if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            raise unwritable(error, cfg.paths.output_dir) from error
+        stopped = ended(error, [record], cfg.paths.output_dir, verbose)
         raise
     finally:
         finish_wandb(exit_code, at_once=stopped)
@@ -172,6 +167,27 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": record, "metrics": metrics,
         "run_dir": Path(cfg.paths.output_dir),
     }  # fmt: skip
+
+
+def ended(error: BaseException, records: Sequence[RunRecord], run_dir: str | Path, verbose: bool) -> bool:
+    """Write down how a run ended that did not finish, and say so where it was stopped.
+
+    Returns:
+        Whether it was stopped from outside.
+
+    Raises:
+        RunError: in place of what a disk refused.
+    """
+    stopped = not isinstance(error, Exception)  # Lightning turns Ctrl-C into SystemExit
+    reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
+    for record in records:
+        with suppress(OSError):  # the disk may be what failed
+            record.update(status="interrupted" if stopped else "failed", error=reason)
+    if stopped and verbose:
+        console.print_interrupted(run_dir)
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        raise unwritable(error, run_dir) from error
+    return stopped
 
 
 def unwritable(error: OSError, run_dir: str | Path) -> RunError:
@@ -203,8 +219,6 @@ def fit_and_test(
     cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: ArithmeticDataModule, clock: Clock
 ) -> dict[str, float]:
     """Fit (from a checkpoint if one is given), then measure the final weights on validation and test."""
-    if cfg.compile:
-        module.compile_training(cfg.compile)  # type: ignore[operator]
     if cfg.fit:
         trainer.fit(module, datamodule=data, ckpt_path=cfg.ckpt_path)
     ckpt_path = None if cfg.fit else cfg.ckpt_path

@@ -17,12 +17,14 @@ from fourier_lightning.callbacks.resume import AtomicCheckpoints
 from fourier_lightning.callbacks.seeds import OneOf, Seeds, SeedsLogger
 from fourier_lightning.devices import seed_dir, seeds_of
 from fourier_lightning.mirror.pictures import MirrorLogger
+from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import parameter_table
 from fourier_lightning.models.stacked import StackedModule
 from fourier_lightning.parts import Parts, make, make_instruments, make_trainer, prepare
 from fourier_lightning.record.models import new_card
 from fourier_lightning.record.writer import RunRecord, describe_device
-from fourier_lightning.run import build_module, fit_and_test, make_callbacks, make_loggers, quiet_libraries
+from fourier_lightning.run import build_module, ended, fit_and_test, make_callbacks, make_loggers, quiet_libraries
+from fourier_lightning.values import key_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
     parts = prepare(cfg)
     parts.data.seeds = seeds_of(cfg)
     ones: list[SeedRun] = []
-    exit_code, status = 1, {"status": "failed"}
+    exit_code, stopped = 1, False
     try:
         for index, seed in enumerate(parts.data.seeds):
             ones.append(begin(own_settings(cfg, seed), parts, overrides, seed, index))
@@ -80,17 +82,11 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
             one.record.update(status="finished", metrics=metrics, model=model, **clock.times())
         exit_code = 0
     except BaseException as error:
-        stopped = not isinstance(error, Exception)
-        reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
-        status = {"status": "interrupted" if stopped else "failed", "error": reason}
+        stopped = ended(error, [one.record for one in ones], cfg.paths.output_dir, verbose)
         raise
     finally:
-        for one in ones:
-            if exit_code:
-                one.record.update(**status)
-            for logger in one.loggers:
-                if isinstance(logger, MirrorLogger):
-                    logger.experiment.finish(exit_code=exit_code)
+        mirrors = [logger for one in ones for logger in one.loggers if isinstance(logger, MirrorLogger)]
+        finish_wandb(exit_code, stopped, [mirror.experiment for mirror in mirrors])
     means = {name: sum(one.record.run["metrics"][name] for one in ones) / len(ones) for name in metrics}
     if verbose:
         console.print_seeds({one.seed: one.record.run["metrics"] for one in ones}, cfg.paths.output_dir,
@@ -121,7 +117,7 @@ def begin(cfg: DictConfig, parts: Parts, overrides: Sequence[str], seed: int, in
     card = new_card(resolved)
     about = {"id": card["id"], "arm": card["arm"], "model": {**card, "step": 0}}
     about |= {"task": parts.data.task.card(), "p": parts.data.p}
-    mine = [one for one in overrides if not one.startswith(("seed=", "seeds_in_parallel="))]
+    mine = [one for one in overrides if key_of(one) not in ("seed", "seeds_in_parallel")]
     record = RunRecord(cfg.paths.output_dir, resolved, [*mine, f"seed={seed}"], about=about)
     model = build_module(parts, seed, card)
     instruments = make_instruments(cfg, parts.data, parts.network.hidden_size)

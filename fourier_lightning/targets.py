@@ -55,6 +55,12 @@ def find(target: Any) -> Any:
     return get_object(target)
 
 
+def makes(node: Any, kind: type) -> bool:
+    """Whether a node's `_target_` is a class, and of a kind."""
+    target = find(node._target_)
+    return isinstance(target, type) and issubclass(target, kind)
+
+
 def at_home(target: str) -> bool:
     """Whether what a module of ours or Lightning's calls so was made there: it may have imported ``os``.
 

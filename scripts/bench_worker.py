@@ -89,10 +89,7 @@ def work_ours(name: str, optimizer: str, precision: str, device: str) -> None:
             next(turns)
 
     trainer = make_trainer(cfg, logger=False, callbacks=[Turns()], enable_checkpointing=False)
-    module = build_module(parts, 0)
-    if cfg.compile:
-        module.compile_training(cfg.compile)
-    trainer.fit(module, datamodule=parts.data)
+    trainer.fit(build_module(parts, 0), datamodule=parts.data)
 
 
 def work_rival(side: str, name: str, precision: str, device: str) -> None:

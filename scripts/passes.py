@@ -1,7 +1,9 @@
 """How many tokens a run passes through a model's blocks, by torch's FLOP counter: the cost of a model that is not here.
 
-python -m scripts.passes fit=false                          (the default's instruments, on the embedded backbone)
-python -m scripts.passes fit=false model=scratch model.n_layer=8
+    python -m scripts.passes fit=false                          (the default's instruments, on the embedded backbone)
+    python -m scripts.passes fit=false model=scratch model.n_layer=8
+
+Times and memory of the presets in docs/models.md are reckoned from it.
 """
 
 import argparse

@@ -8,7 +8,9 @@ import wandb
 
 from fourier_lightning.mirror import wandb as mirror
 from fourier_lightning.models.module import AdditionModule
+from fourier_lightning.models.stacked import StackedModule
 from fourier_lightning.run import train
+from fourier_lightning.seeds import train_seeds
 from tests.test_run import run_json
 from tests.wandb_files import wandb_cli
 from tests.wandb_server import wandb_server
@@ -56,3 +58,28 @@ def test_a_lost_server_is_one_line_and_the_run_is_whole(tiny, tmp_path, monkeypa
         with wandb_server() as again:
             wandb_cli(*command[1:], WANDB_BASE_URL=again.url, WANDB_API_KEY=KEY)
         assert any("test/loss" in row for row in again.streamed["wandb-history.jsonl"])
+
+
+def test_seeds_that_train_as_one_end_as_one_run_does(tiny, tmp_path, monkeypatch, capfd):
+    """Each with its own line, and none of them waits for another's patience to end."""
+    monkeypatch.setattr(mirror, "FINISH_SECONDS", 1.5)
+    with wandb_server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        wandb.teardown()
+        real = StackedModule.on_train_epoch_end
+
+        def on_train_epoch_end(self):
+            if self.trainer.current_epoch == 0:
+                server.shutdown()
+                server.server_close()
+            real(self)
+
+        monkeypatch.setattr(StackedModule, "on_train_epoch_end", on_train_epoch_end)
+        few = ["instruments=none", "logger.wandb.mode=online", "logger.wandb.media=false"]
+        train_seeds(tiny(*few, "seeds_in_parallel=2"))
+    wandb.teardown()
+    out, _ = capfd.readouterr()
+    told = [line for line in out.splitlines() if line.startswith("W&B was not reached in time: the record is whole")]
+    assert len(told) == 2 and all(f"seed{seed}/wandb/run-" in line for seed, line in enumerate(told))
+    assert {run_json(tmp_path / f"seed{seed}")["status"] for seed in (0, 1)} == {"finished"}

@@ -2,7 +2,8 @@
 
 import netrc
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from threading import Thread
 from typing import Any, Literal
 from urllib.parse import urlparse
@@ -165,28 +166,32 @@ def labels_of(config: dict[str, Any] | None) -> list[str]:
     return [word[:TAG_LENGTH] for word in words]
 
 
-def finish_wandb(exit_code: int, at_once: bool = False) -> None:
-    """Close W&B's run, whatever happened: the next job of a sweep must not write into it.
+def finish_wandb(exit_code: int, at_once: bool = False, runs: Sequence[Any] | None = None) -> None:
+    """Close W&B's runs, whatever happened: the next job of a sweep must not write into them.
 
-    A server that is not there, or not any more, costs ``FINISH_SECONDS``, and no part of the run.
+    A server that is not there, or not any more, costs ``FINISH_SECONDS``, and no part of a run.
 
     Args:
         at_once: the process is to end within seconds: what is not sent by then stays on the disk.
+        runs: by default the one that is open.
     """
     import wandb
 
-    where = wandb.run.settings.sync_dir if wandb.run else ""
-    failed: list[Exception] = []
+    failed: list[Any] = []
 
-    def finish() -> None:
+    def finish(run: Any) -> None:
         try:
-            wandb.finish(exit_code=exit_code)
-        except Exception as error:  # TimeoutError, or whatever a lost connection makes of it
-            failed.append(error)
+            run.finish(exit_code=exit_code)
+        except Exception:  # TimeoutError, or whatever a lost connection makes of it
+            failed.append(run)
 
-    thread = Thread(target=finish, daemon=True)
-    thread.start()
-    thread.join(AT_ONCE_SECONDS if at_once else None)
-    if failed or thread.is_alive():
-        command = f"wandb sync --no-skip-online {where}"
-        print(f"W&B was not reached in time: the record is whole, and `{command}` sends what W&B lacks")
+    open_runs = runs if runs is not None else [wandb.run] if wandb.run else []
+    threads = [(Thread(target=finish, args=(run,), daemon=True), run, run.settings.sync_dir) for run in open_runs]
+    for thread, *_ in threads:
+        thread.start()
+    until = time.monotonic() + AT_ONCE_SECONDS
+    for thread, run, where in threads:
+        thread.join(max(0.0, until - time.monotonic()) if at_once else None)
+        if run in failed or thread.is_alive():
+            command = f"wandb sync --no-skip-online {where}"
+            print(f"W&B was not reached in time: the record is whole, and `{command}` sends what W&B lacks")

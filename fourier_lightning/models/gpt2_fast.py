@@ -9,7 +9,7 @@ holds the results against `GPT2LMHeadModel.forward`.
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import GPT2LMHeadModel
-from transformers.models.gpt2.modeling_gpt2 import GPT2Block
+from transformers.models.gpt2.modeling_gpt2 import GPT2Attention, GPT2Block
 
 
 def answer_logits(net: GPT2LMHeadModel, prompt: Tensor) -> Tensor:
@@ -35,12 +35,15 @@ def embed(net: GPT2LMHeadModel, tokens: Tensor, start: int = 0) -> Tensor:
     return body.drop(body.wte(tokens) + body.wpe.weight[start : start + tokens.shape[1]])
 
 
+def columns(attn: GPT2Attention, x: Tensor, start: int, stop: int | None = None) -> Tensor:
+    """Some columns of x c_attn: that is one (d, 3d) matrix for queries, keys and values."""
+    return F.linear(x, attn.c_attn.weight[:, start:stop].T, attn.c_attn.bias[start:stop])
+
+
 def keys_values(block: GPT2Block, x: Tensor) -> tuple[Tensor, Tensor]:
     """Keys and values (B, heads, L, d / heads) of normalised states (B, L, d)."""
     attn, width = block.attn, x.shape[-1]
-    # c_attn is one (d, 3d) matrix for queries, keys and values: use its columns apart.
-    both = F.linear(x, attn.c_attn.weight[:, width:].T, attn.c_attn.bias[width:])
-    key, value = both.view(*x.shape[:2], 2, attn.num_heads, attn.head_dim).permute(2, 0, 3, 1, 4)
+    key, value = columns(attn, x, width).view(*x.shape[:2], 2, attn.num_heads, attn.head_dim).permute(2, 0, 3, 1, 4)
     return key, value
 
 
@@ -49,8 +52,7 @@ def last_position(block: GPT2Block, hidden: Tensor) -> Tensor:
     attn = block.attn
     batch, _, width = hidden.shape
     x = block.ln_1(hidden)
-    query = F.linear(x[:, -1:], attn.c_attn.weight[:, :width].T, attn.c_attn.bias[:width])
-    query = query.view(batch, 1, attn.num_heads, attn.head_dim).transpose(1, 2)
+    query = columns(attn, x[:, -1:], 0, width).view(batch, 1, attn.num_heads, attn.head_dim).transpose(1, 2)
     key, value = keys_values(block, x)
     dropout = attn.attn_dropout.p if attn.training else 0.0
     mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=attn.scaling)

@@ -17,7 +17,7 @@ from torch.distributed.fsdp import FSDPModule
 from transformers import GPT2LMHeadModel
 from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 
-from fourier_lightning.models.gpt2_fast import embed
+from fourier_lightning.models.gpt2_fast import columns, embed
 
 # Numbers of the residual stream that need not be computed, from which it pays: on two cores, five templates at d 128
 # take 0.9 to 1.0 times the plain pass's speed in batches of 16 (up to 10,000 such numbers), 1.02 to 1.1 in batches of
@@ -47,9 +47,7 @@ def packed_logits(
     # of the last block the last position alone, as in gpt2_fast
     block, width = net.transformer.h[-1], states.shape[1]
     attn, x = block.attn, block.ln_1(states)
-    weight, bias = attn.c_attn.weight, attn.c_attn.bias
-    query = F.linear(pack.last(x), weight[:, :width].T, bias[:width])
-    key, value = F.linear(x, weight[:, width:].T, bias[width:]).split(width, dim=1)
+    query, (key, value) = columns(attn, pack.last(x), 0, width), columns(attn, x, width).split(width, dim=1)
     last = pack.last(states) + attn.resid_dropout(attn.c_proj(pack.answer(attn, query, key, value)))
     last = last + block.mlp(block.ln_2(last))
     return net.lm_head(net.transformer.ln_f(last))
