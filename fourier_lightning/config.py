@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fourier_lightning import targets
 from fourier_lightning.errors import ConfigError, refuse, suggestion
 from fourier_lightning.idle import check_idle
+from fourier_lightning.names import filter_name
 from fourier_lightning.values import fits, key_of, type_error
 
 PACKAGE_DIR = Path(__file__).resolve().parent
@@ -80,9 +81,10 @@ def cpu_computes_in_bf16() -> bool:
 
 
 def register_resolvers() -> None:
-    """Make ``${asset:...}`` and ``${auto_precision:...}`` available to the YAML files. Safe to call twice."""
+    """Make ``${asset:...}``, ``${auto_precision:...}`` and ``${filter_name:...}`` known to YAML. Safe to call twice."""
     OmegaConf.register_new_resolver("asset", asset_path, replace=True)
     OmegaConf.register_new_resolver("auto_precision", auto_precision, replace=True)
+    OmegaConf.register_new_resolver("filter_name", filter_name, replace=True)
 
 
 def load_config(overrides: list[str] | None = None, output_dir: str | Path | None = None) -> DictConfig:

@@ -31,7 +31,7 @@ TINY = [
 
 
 # Fixtures that train: a test that asks for one of them waits for it, so `make quicktest` leaves it out.
-TRAINING = {"tiny_runs", "offline_run", "filtered_run", "tiny", "command_line"}
+TRAINING = {"tiny_runs", "offline_run", "filtered_run", "grid_run", "tiny", "command_line"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -165,6 +165,19 @@ def filtered_run(offline_run: Offline, tmp_path_factory: pytest.TempPathFactory)
     checkpoint = offline_run.dir / "checkpoints" / "last.ckpt"
     one = [f"callbacks.filter_grid.{key}=null" for key in ("keep", "cutoffs", "modules")]
     options = ["fit=false", f"ckpt_path={checkpoint}", "instruments=filter_grid", *one, "filter.cutoff=5"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MirrorLogger, "strict", True)
+        train(load_config([*TINY, *options, "logger.wandb.mode=offline"], where))
+    return Offline(where)
+
+
+@pytest.fixture(scope="session")
+def grid_run(offline_run: Offline, tmp_path_factory: pytest.TempPathFactory) -> Offline:
+    """Its weights under a grid of filters."""
+    where = tmp_path_factory.mktemp("grid")
+    checkpoint = offline_run.dir / "checkpoints" / "last.ckpt"
+    lists = [f"callbacks.filter_grid.{key}" for key in ("cutoffs=[1,5,20]", "modules=[attn,mlp]")]
+    options = ["fit=false", f"ckpt_path={checkpoint}", "instruments=filter_grid", *lists]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MirrorLogger, "strict", True)
         train(load_config([*TINY, *options, "logger.wandb.mode=offline"], where))

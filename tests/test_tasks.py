@@ -20,7 +20,6 @@ from fourier_lightning.data.three_operands import ThreeOperands
 from fourier_lightning.data.tokens import encode_template
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.filtering import Tally
-from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.schema import TABLES
 from fourier_lightning.run import make, train
@@ -158,7 +157,7 @@ def test_the_papers_five_sentences_of_multiplication_are_asked_within_the_defaul
 @pytest.mark.parametrize("p", [22, 23, 30])
 def test_on_a_circle_errors_go_the_shorter_way_round(p):
     guesses, answers = torch.cartesian_prod(torch.arange(p), torch.arange(p)).T
-    tally = Tally(NumberMetrics(cycle=p), *(torch.zeros(n, dtype=torch.long) for n in (2 * p - 1, p, p)))
+    tally = Tally(p, torch.zeros(8), *(torch.zeros(n, dtype=torch.long) for n in (2 * p - 1, p, p)))
     tally.update(torch.nn.functional.one_hot(guesses, p).float(), answers, torch.arange(p), torch.tensor(0.0))
     steps = []  # from answer to guess, by walking both ways round at once
     for guess, answer in zip(guesses.tolist(), answers.tolist(), strict=True):

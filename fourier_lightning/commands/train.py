@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning import targets
 from fourier_lightning.allocator import keep_freed_memory
+from fourier_lightning.commands.alike import check_jobs
 from fourier_lightning.commands.guard import check_hydra
 from fourier_lightning.commands.jobs import go_on, take_device
 from fourier_lightning.commands.mistakes import check_options, explain
@@ -81,6 +82,7 @@ class Lifecycle(Callback):
             swept = [*(one.key_or_group for one in given if one.is_sweep_override()), *params]
             listed = (f"{key}={value}" for key, value in params.items())
             check_idle(settings, [*overrides, *listed], swept)
+            check_jobs(config)
         except ConfigError as error:
             raise SystemExit(fail(error)) from error
         _session.sweep_dir = where
@@ -202,9 +204,10 @@ def has_jobs(sweep_dir: Path | None) -> bool:
 
 def close_sweep(sweep_dir: Path) -> None:
     """Print and write the sweep's table; leave nothing behind of a sweep whose settings were refused."""
-    from fourier_lightning.console import print_rows
+    from fourier_lightning.console import print_sweep
     from fourier_lightning.readings.contrasts import unequal_arms
     from fourier_lightning.readings.seeds import finished
+    from fourier_lightning.record.runs import label_runs
     from fourier_lightning.record.sweep import jobs, write_summary
 
     if not has_jobs(sweep_dir):
@@ -213,7 +216,9 @@ def close_sweep(sweep_dir: Path) -> None:
             sweep_dir.rmdir()
         return
     rows = write_summary(sweep_dir)
-    print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
-    if told := unequal_arms(finished(jobs(sweep_dir))):
+    runs = jobs(sweep_dir)
+    label_runs(runs)
+    print_sweep(rows, runs, sweep_dir)
+    if told := unequal_arms(finished(runs)):
         print(f"No equal contrast: {told}")
     print(f"To compare its arms: fourier-lightning report {sweep_dir}")

@@ -61,7 +61,10 @@ class Bars:
 
 @dataclass(frozen=True)
 class Points:
-    """Dots or stars, with words beside them or error bars if given; colliding words are left out."""
+    """Dots or stars, with words beside them or error bars if given; colliding words are left out.
+
+    ``hover`` are words that the report shows of each point when it is pointed at.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
@@ -71,6 +74,8 @@ class Points:
     error: Sequence[float] | None = None
     size: float = 5
     star: bool = False
+    hollow: bool = False
+    hover: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
 """Figures of several runs, and the names by which all figures are asked for."""
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fourier_lightning.figures import accuracy, spectra
+from fourier_lightning.figures import bands as by_band
+from fourier_lightning.figures import cutoffs as by_cutoff
 from fourier_lightning.figures.catalogue import FIGURES, MAPS, SPECTRUM, embedding_arrays, layer_arrays
 from fourier_lightning.figures.chart import Chart, colours
+from fourier_lightning.readings import words
+from fourier_lightning.readings.bands import is_frozen, measured, tables
+from fourier_lightning.readings.cutoffs import Grid, grids
 from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run, by_label
 
@@ -17,15 +22,17 @@ class ComparisonSpec:
 
     Attributes:
         shows: in a line.
-        make: from the runs that ``usable`` lets through, grouped by label.
+        make: from the runs that ``usable`` lets through, grouped by label; None where there is nothing to compare.
         usable: which runs can be in it.
         needs: what to say if there are none.
+        alone: worth drawing of a single run, too.
     """
 
     shows: str
-    make: Callable[[dict[str, list[Run]], dict[str, str]], Chart]
+    make: Callable[[dict[str, list[Run]], dict[str, str]], Chart | None]
     usable: Callable[[Run], bool]
     needs: str
+    alone: bool = False
 
 
 def trained(run: Run) -> bool:
@@ -66,6 +73,34 @@ def arms(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart:
     return accuracy.arms(values, palette)
 
 
+def cutoffs(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart:
+    """Ours: low-pass and high-pass filters by cut-off; what tells arms and settings apart is in the panels' titles."""
+    found: dict[str, Grid] = {}
+    for label, runs in groups.items():
+        mine = [one for one in grids(runs) if one.cutoffs]
+        for one in mine:
+            told = [label] if len(groups) > 1 else []
+            told += [f"{one.method}, {one.split} split, {one.positions}, {one.basis}"] if len(mine) > 1 else []
+            found[", ".join(told)] = one
+    chart = by_cutoff.cutoffs(found)
+    if len(groups) > 1:
+        return chart
+    ((label, runs),) = groups.items()
+    which = f"seed {runs[0].seed}" if len(runs) == 1 else words.seeds(len(runs))
+    return replace(chart, title="\n".join([chart.title, ", ".join(filter(None, [label, which]))]))
+
+
+def has_cutoffs(run: Run) -> bool:
+    """Whether a model was filtered at several cut-offs."""
+    return any(len(one.cutoffs) > 1 for one in grids([run]))
+
+
+def bands(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart | None:
+    """Ours: tables with some of their waves, each with its controls; None where the tables don't differ."""
+    found = tables(run for runs in groups.values() for run in runs)
+    return by_band.bands(found) if found else None
+
+
 COMPARISONS: dict[str, ComparisonSpec] = {
     "7b": ComparisonSpec("validation accuracy by epoch, with and without the pretrained embedding", learning_curves,
                          trained, "runs that were trained (fit=true)"),
@@ -75,6 +110,11 @@ COMPARISONS: dict[str, ComparisonSpec] = {
                          lambda r: r.has(arrays=SPECTRUM), "runs with the embedding_spectrum instrument"),
     "arms": ComparisonSpec("final accuracy, arm by arm", arms,
                            lambda r: r.status == "finished" and "val/accuracy" in r.metrics, "finished runs"),
+    "cutoffs": ComparisonSpec("accuracy by the cut-off of filters, beside random directions of equal energy", cutoffs,
+                              has_cutoffs, "runs with the filter_grid instrument at several cut-offs", alone=True),
+    "bands": ComparisonSpec("final accuracy by the waves of the frozen table, beside each table's controls", bands,
+                            lambda r: is_frozen(r) and r.status == "finished" and measured(r, "val"),
+                            "finished runs with different frozen tables"),
 }  # fmt: skip
 
 

@@ -105,6 +105,7 @@ def draw_panel(figure: SubFigure, axes: Axes, panel: Panel) -> None:
     if panel.top:
         top = axes.secondary_xaxis("top")
         top.set_xticks([x for x, _ in panel.top], [text for _, text in panel.top], fontsize=7)
+        top.minorticks_off()
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -134,9 +135,10 @@ def draw_mark(figure: SubFigure, axes: Axes, mark: Mark) -> None:
             axes.barh(x, y, height=width, color=colour, label=label, xerr=error, error_kw={"linewidth": 1})
         case Bars(x, y, _, colour, width, error):
             axes.bar(x, y, width=width, color=colour, label=label, yerr=error, error_kw={"linewidth": 1})
-        case Points(x, y, _, colour, text, error, size, star):
+        case Points(x, y, _, colour, text, error, size, star, hollow):
+            inside = {"markerfacecolor": "white", "markeredgewidth": 1} if hollow else {"markeredgewidth": 0}
             axes.errorbar(x, y, yerr=error, fmt="*" if star else "o", color=colour, markersize=size, label=label,
-                          linewidth=1, capsize=2, markeredgewidth=0, zorder=3)  # fmt: skip
+                          linewidth=1, capsize=2, zorder=3, **inside)  # fmt: skip
             for at, word in enumerate(text or ()):
                 axes.annotate(word, (x[at], y[at]), xytext=(0, 4), textcoords="offset points", fontsize=7, ha="center")
         case Heatmap(x, y, z, unit, diverging, scale):

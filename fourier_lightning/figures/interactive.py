@@ -1,6 +1,7 @@
 """Charts as plotly figures, for the report: hover, zoom, and a legend that switches arms on and off."""
 
 import html
+import math
 import textwrap
 from typing import Any
 
@@ -39,7 +40,8 @@ def interactive(chart: Chart, letters: int = WIDE) -> go.Figure:
             figure.update_yaxes({"autorange": "reversed", "dtick": 1}, **place)
         within = {"xref": f"x{axis}", "yref": f"y{axis} domain", "showarrow": False, "yanchor": "bottom", "y": 1}
         for x, text in panel.top:
-            figure.add_annotation(**within, x=x, text=plain(text), font={"size": 9})
+            at = math.log10(x) if panel.x.log else x
+            figure.add_annotation(**within, x=at, text=plain(text), font={"size": 9})
         if panel.title:
             lifted = 16 if panel.top else 2
             figure.add_annotation(
@@ -103,11 +105,13 @@ def add(figure: go.Figure, mark: Mark, place: dict[str, int], named: set[str], a
             ends = {"x": short(y), "y": short(x), "orientation": "h", "error_x": spread} if across else {
                 "x": short(x), "y": short(y), "error_y": spread}  # fmt: skip
             figure.add_bar(**ends, width=width, marker={"color": colour}, **entry, **place)
-        case Points(x, y, _, colour, text, error, size, star):
+        case Points(x, y, _, colour, text, error, size, star, hollow, hover):
             spread = {"type": "data", "array": short(error)} if error is not None else None
+            symbol = ("star" if star else "circle") + ("-open" if hollow else "")
             look = {
                 "mode": "markers+text" if text else "markers",
-                "marker": {"color": colour, "size": size + 1, "symbol": "star" if star else "circle"},
+                "marker": {"color": colour, "size": size + 1, "symbol": symbol},
+                "hovertext": None if hover is None else [plain(word) for word in hover],
             }
             words = (
                 {"text": [plain(word) for word in text], "textposition": "top center", "textfont": {"size": 9}}

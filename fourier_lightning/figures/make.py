@@ -2,6 +2,8 @@
 
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.figures.catalogue import FIGURES
@@ -19,7 +21,7 @@ def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
     charts: dict[str, Chart] = {}
     for name in wanted or [*FIGURES, *COMPARISONS]:
         if name in COMPARISONS:
-            chart = comparison(name, runs) if wanted or len(runs) > 1 else None
+            chart = comparison(name, runs) if wanted or len(runs) > 1 or COMPARISONS[name].alone else None
             if chart is not None:
                 charts[name] = chart
             elif wanted:
@@ -47,6 +49,20 @@ def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
 def titled(chart: Chart, run: Run) -> Chart:
     """The chart with the run named in its title."""
     return replace(chart, title=f"{chart.title}\n{run.title}")
+
+
+def save(chart: Chart, path: Path) -> Path | None:
+    """Draw a chart into a file; None where matplotlib is not installed or the disk takes no more."""
+    if find_spec("matplotlib") is None:
+        return None
+    from fourier_lightning.figures.draw import draw
+
+    try:
+        path.parent.mkdir(exist_ok=True)
+        draw(chart).savefig(path, dpi=130)
+    except OSError:
+        return None
+    return path
 
 
 def slug(text: str) -> str:

@@ -115,11 +115,25 @@ def sweeps() -> list[Any]:
         wr.ParallelCoordinatesPlot(title="Settings and best validation accuracy", columns=[*columns, best]),
         wr.ParameterImportancePlot(with_respect_to="val/accuracy.max"),
         wr.RunComparer(diff_only="split"),
-        chart("filter_grid"),
-        wr.ScatterPlot(
-            title="Accuracy under one filter, by cut-off", x=wr.Config("cutoff"), y=wr.SummaryMetric("filter/accuracy")
-        ),
     ]
+
+
+def cutoffs() -> list[Any]:
+    """What do filters leave, by their cut-off? Grids in one job, and sweeps of one filter a job."""
+    scores = {"accuracy": "Exact", "mod_10": "Right modulo 10", "within_10": "Within 10"}
+    grids = [chart(name) for name in CHARTS if name.startswith("filter_grid")]
+    return [pictures("cutoffs", title="By cut-off, beside random directions of equal energy"), *grids, *(
+        by_filter(f"{start}{name}{end}", f"{title}{words}")
+        for name, title in scores.items()
+        for start, end, words in (("filter/", "", " under one filter, by its cut-off k"),
+                                  ("filter/control_energy_", "_mean", " with random directions of equal energy gone"))
+    )]  # fmt: skip
+
+
+def by_filter(metric: str, title: str) -> wr.ScatterPlot:
+    """A dot for each run of a sweep over cut-offs."""
+    return wr.ScatterPlot(title=title, x=wr.SummaryMetric("filter/cutoff"), y=wr.SummaryMetric(metric), log_x=True,
+                          range_y=(0, 1))  # fmt: skip
 
 
 def workspace(entity: str, project: str) -> ws.Workspace:
@@ -131,7 +145,7 @@ def workspace(entity: str, project: str) -> ws.Workspace:
     """
     sections = [
         ws.Section(name=part.__name__, panels=part(), is_open=part is rescue)
-        for part in (rescue, spectra, ablations, errors, sweeps)
+        for part in (rescue, spectra, ablations, cutoffs, errors, sweeps)
     ]
     return ws.Workspace(
         entity=entity,

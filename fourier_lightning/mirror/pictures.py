@@ -12,12 +12,17 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from fourier_lightning.figures.catalogue import FIGURES
+from fourier_lightning.figures.chart import Chart
+from fourier_lightning.figures.comparisons import comparison
 from fourier_lightning.mirror.charts import CHARTS, ChartSpec
 from fourier_lightning.record.runs import Run
 from fourier_lightning.record.writer import RunRecord
 
-# The heatmap that no custom chart stands in for. A picture takes a third of a second; figures and report have them all.
-PICTURES = ("answer_phase",)
+# What no custom chart stands in for. A picture takes a third of a second; figures and report have them all.
+PICTURES: dict[str, tuple[str, Callable[[Run], Chart | None]]] = {
+    "answer_phase": ("tables/answer_phase", FIGURES["answer_phase"].make),
+    "cutoffs": ("tables/filter_grid", lambda run: comparison("cutoffs", [run])),
+}
 DPI = 80
 Item = tuple[str, Sequence[str], Callable[[], Any]]  # key in W&B, sources in the record, what makes it
 
@@ -27,8 +32,8 @@ class MirrorLogger(WandbLogger):
 
     ``tables/<name>`` is a table of the record, less step and epoch; ``charts/<name>`` one of ``charts.CHARTS``. During
     a fit each of them is logged only if it changed (a frozen embedding keeps its spectrum), and not more often than
-    every ``media_seconds``; those of the last weights always are. ``figures/<id>``, a picture of ``figures.catalogue``
-    where matplotlib is installed, is drawn of the last weights alone: a picture takes a quarter of a second.
+    every ``media_seconds``; those of the last weights always are. ``figures/<id>``, one of ``PICTURES``, is drawn of
+    the last weights alone, where matplotlib is installed: a picture takes a quarter of a second.
 
     Args:
         media: false for scalars alone.
@@ -82,11 +87,9 @@ class MirrorLogger(WandbLogger):
         for name, chart in CHARTS.items():
             if not written.keys().isdisjoint(chart.sources):
                 yield f"charts/{name}", chart.sources, lambda chart=chart: custom_chart(chart, run)
-        for name in PICTURES if final and find_spec("matplotlib") else ():
-            spec = FIGURES[name]
-            sources = [*(f"tables/{one}" for one in spec.tables), *(f"arrays/{one}" for one in spec.arrays)]
-            if not written.keys().isdisjoint(sources):
-                yield f"figures/{name}", sources, lambda spec=spec: picture(spec.make(run))
+        for name, (source, draw) in PICTURES.items() if final and find_spec("matplotlib") else ():
+            if source in written:
+                yield f"figures/{name}", [source], lambda draw=draw: picture(draw(run))
 
     def _due(self, key: str, sources: Sequence[str], final: bool) -> bool:
         now, content = time.monotonic(), [self._sources[name] for name in sources]
@@ -134,8 +137,10 @@ def custom_chart(spec: ChartSpec, run: Run) -> Any:
     return wandb.plot_table(spec.vega, data, spec.fields, {"title": spec.title})
 
 
-def picture(chart: Any) -> Any:
-    """A drawn chart as a W&B image."""
+def picture(chart: Chart | None) -> Any:
+    """A drawn chart as a W&B image; None if there is none."""
+    if chart is None:
+        return None
     import numpy as np
     import wandb
     from matplotlib.backends.backend_agg import FigureCanvasAgg

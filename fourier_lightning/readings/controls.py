@@ -36,7 +36,7 @@ def unlike(row: Row, p: int) -> str:
     """Why a filter can't tell anything, "" if it can: its own reason, or that none of its controls leaves anything."""
     if row.get("comparable"):
         return str(row["comparable"])
-    blind = row["energy"] > WHOLE and row["rank"] > WHOLE * (p - 1)
+    blind = (row.get("energy") or 0.0) > WHOLE and row["rank"] > WHOLE * (p - 1)  # early records have no energy
     return f"it takes {row['energy']:.0%} of what these modules write, as any control would" if blind else ""
 
 

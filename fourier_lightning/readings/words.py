@@ -31,6 +31,14 @@ def triple(scores: Scores | None) -> str:
     return "-" if scores is None else " / ".join(f"{100 * value:.0f}" for value in scores) + " %"
 
 
+def shares(scores: Scores | None, spread: Scores | None = None) -> str:
+    """ "60 / 99 / 73", with standard deviations "60±2 / 99±0 / 73±4"."""
+    if scores is None:
+        return "-"
+    ends = [""] * 3 if spread is None else [f"±{100 * value:.0f}" for value in spread]
+    return " / ".join(f"{100 * value:.0f}{end}" for value, end in zip(scores, ends, strict=True))
+
+
 def beside(effect: Effect) -> str:
     """The numbers under a filter, and what as much of random directions leaves: "at equal energy 24 / 46 / 60 %"."""
     return triple(effect.found) + (f", at equal {effect.equal} {triple(effect.control)}" if effect.control else "")

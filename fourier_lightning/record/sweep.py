@@ -10,9 +10,15 @@ from fourier_lightning.atomic import write_text
 from fourier_lightning.record.files import natural
 from fourier_lightning.record.runs import Run, read_run
 
-# What fits a terminal; summary.json has every metric.
-SHOWN = ("val/accuracy", "test/accuracy")
-SHOWN_OF_FILTERS = ("filter/accuracy", "filter/control_accuracy_mean")
+# What fits a terminal, by column; summary.json has every metric.
+SHOWN = {"val/accuracy": "val/accuracy", "test/accuracy": "test/accuracy"}
+SCORES = {"accuracy": "exact", "mod_10": "modulo 10", "within_10": "within 10"}
+SHOWN_OF_FILTERS = {
+    **{f"filter/{name}": words for name, words in SCORES.items()},
+    **{f"filter/control_energy_{name}_mean": f"random directions of equal energy: {words}"
+       for name, words in SCORES.items()},
+    "filter/comparable": "comparable (1: yes)",
+}  # fmt: skip
 
 
 def jobs(sweep_dir: str | Path) -> list[Run]:
@@ -58,22 +64,17 @@ def write_summary(sweep_dir: str | Path) -> list[dict[str, Any]]:
     """
     rows = summarise(jobs(sweep_dir))
     write_text(Path(sweep_dir) / "summary.json", json.dumps(rows, indent=2) + "\n")
-    filtered = any(f"{SHOWN_OF_FILTERS[0]}/mean" in row for row in rows)
+    filtered = any("filter/accuracy/mean" in row for row in rows)
     shown = SHOWN_OF_FILTERS if filtered else SHOWN
     short = [
         {
             **{k: row[k] for k in ("settings", "seeds", "failed")},
-            **{short_name(name): _mean_std(row, name) for name in shown},
+            **{column: _mean_std(row, name) for name, column in shown.items()},
         }
         for row in rows
     ]
     write_text(Path(sweep_dir) / "summary.md", markdown_table(short))
     return short
-
-
-def short_name(name: str) -> str:
-    """A metric's name in a narrow column: "control_accuracy" for "filter/control_accuracy_mean"."""
-    return name.removeprefix("filter/").removesuffix("_mean")
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> str:

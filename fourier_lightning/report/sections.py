@@ -18,7 +18,7 @@ from fourier_lightning.readings.words import MODULES, percent
 from fourier_lightning.record.labels import differences
 from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run
-from fourier_lightning.report import summary
+from fourier_lightning.report import single_filters, summary
 from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section
 
 CALIBRATION = (
@@ -39,7 +39,6 @@ FILTERS = (
     "Energy: share of what the operands hold, or the modules write, that goes. Random: as much of it in random "
     "directions; where a filter takes more than 80 %, as many directions (rank)."
 )
-SINGLE = "Instrument filter_grid, all jobs of a model in one table; validation split, mean over seeds."
 MOST = 12  # arms with plots of their own, and in one plot; more would make the page slow and the plot unreadable
 
 
@@ -78,6 +77,8 @@ def arms(runs: Sequence[Run]) -> Section:
     for name, heading in (("arms", "Final accuracy"), ("7b", "During training (figure 7b)")):
         chart = comparison(name, runs, ranked[:MOST])
         blocks.append(Plot(chart, heading) if chart else Notice(f"{heading}: needs {COMPARISONS[name].needs}."))
+    if chart := comparison("bands", runs):
+        blocks.append(Plot(chart, "By the waves of the frozen table"))
     intro = "Click an arm in a legend to switch it off; drag to zoom, double-click to reset."
     return Section("arms", "Accuracy", intro, blocks)
 
@@ -152,8 +153,7 @@ def filters(runs: Sequence[Run]) -> Section:
         blocks.append(
             Plot(FIGURES["table_1"].make(seeds[0]), f"{label}, seed {seeds[0].seed}: Table 1", folded=index > 0)
         )
-    single = summary.single_filters(runs)
-    blocks += [DataTable(single, heading="Filters tried one by one", caption=SINGLE)] if single else []
+    blocks += single_filters.blocks(runs, list(groups)[:MOST])
     intro = ("Table 1 of the paper, beside random directions of the number line: as many as hold as much of what the "
              "modules write (equal energy), or as many (equal rank). Where they do the same, the row says little about "
              "waves. Energy: share of what the modules write that the filter changes. Left: share of the removed "

@@ -22,12 +22,6 @@ METRICS = {
     "val/accuracy": "val exact",
 }
 MOST = 3  # tasks on the first screen
-TRIED = {
-    "exact": "accuracy",
-    "equal energy, exact": "control_energy_accuracy_mean",
-    "modulo 10": "mod_10",
-    "within 10": "within_10",
-}
 
 
 def arm_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -194,19 +188,3 @@ def filter_row(effect: Effect) -> dict[str, Any]:
         f"random: {words.SCORES}": words.triple(effect.control), "as much": effect.equal or "-",
         "reading": effect.reading,
     }  # fmt: skip
-
-
-def single_filters(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Filters that were tried one by one or in a grid, mean over seeds: a row for each filter of each label."""
-    lines = []
-    for label, members in by_label(seeds.finished(runs)).items():
-        for filter, rows in filters.tried(members):
-            made = [row for row in rows if row["accuracy"] is not None]
-            line = {"arm": label, "kept": filter["keep"], "cut-off": filter["cutoff"]}
-            line |= {"in": words.MODULES[filter["modules"]], "method": filter["method"]}
-            line["method"] += "" if made else ": no null space"
-            for title, name in TRIED.items():
-                found = [row[name] for row in made if row.get(name) is not None]
-                line[title] = words.percent(filters.mean(found), 1)
-            lines.append({**line, "seeds": len(rows)})
-    return lines
