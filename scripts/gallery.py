@@ -96,7 +96,7 @@ def compared(runs: dict[str, Run], sweep: list[Run]) -> dict[str, tuple[Chart, l
 def command(run: Run) -> str:
     """How the run was made, without paths of this machine."""
     overrides = [re.sub(r"=[^=]*/(checkpoints/[^/]+)$", r"=RUN/\1", o) for o in run.info["overrides"]]
-    return "python train.py " + " ".join(o for o in overrides if not o.startswith(("hydra.", "logger=", "~callbacks")))
+    return "python train.py " + " ".join(o for o in overrides if not o.startswith(("hydra.", "logger", "~callbacks")))
 
 
 def page(name: str, chart: Chart, shows: str, how: str) -> str:
