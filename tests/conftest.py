@@ -1,5 +1,7 @@
 """Shared fixtures: the embedded backbone, small configurations, and the command line in process."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from fourier_lightning.run import train
 from tests.committed import write_dissected, write_mechanism, write_trained
 from tests.wandb_files import Offline
 
+ROOT = Path(__file__).resolve().parents[1]
 # A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.
 TINY = [
     "data.max_operand=20",
@@ -41,12 +44,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many bad inputs were refused, in one line each: the sum over the tests that counted them."""
+    """How many bad inputs were refused, in one line each, and how many of the documents' commands were run."""
     reports = [one for group in terminalreporter.stats.values() for one in group]
     counted = [value for one in reports for name, value in getattr(one, "user_properties", ())
                if name == "bad inputs refused" and one.when == "call"]  # fmt: skip
     if counted:
         terminalreporter.write_line(f"bad inputs refused, in one line each: {sum(counted)}")
+    for one in reports:
+        told = dict(getattr(one, "user_properties", ())).get("commands of README and docs")
+        if told and one.when == "call":
+            terminalreporter.write_line(f"commands of README and docs: {told}")
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +63,16 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     for name in ("WANDB_API_KEY", "WANDB_MODE", "HYDRA_FULL_ERROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path_factory.getbasetemp() / "no-netrc"))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package's wheel, built from the checkout."""
+    out = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-q", "-w", str(out)]
+    subprocess.run(build, check=True, capture_output=True)
+    (path,) = out.glob("*.whl")
+    return path
 
 
 @pytest.fixture(scope="session")
