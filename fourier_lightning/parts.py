@@ -1,6 +1,6 @@
 """What a run is made of: every setting checked, every part built that costs nothing to build."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in_place, recorded, trained_data
+from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in_place, trained_data
 from fourier_lightning.config import check_config
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.defaults import (
@@ -22,6 +22,7 @@ from fourier_lightning.defaults import (
     make,
 )
 from fourier_lightning.devices import check_compile, check_devices, check_seeds, check_whole
+from fourier_lightning.directory import check_free, differing, in_words, runs_in, settings_in, settings_of
 from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.instruments.base import Instrument
 from fourier_lightning.metrics import NumberMetrics
@@ -73,6 +74,7 @@ def prepare(cfg: DictConfig) -> Parts:
     Raises:
         ConfigError: with one line for each setting that can't work.
     """
+    settings = settings_of(cfg)
     auto_batch = defer_batch(cfg)
     notes = choose_size(cfg)
     check_config(cfg)
@@ -86,7 +88,7 @@ def prepare(cfg: DictConfig) -> Parts:
         check_auto_batch(cfg, model, trainer)
     backbone = make(cfg.backbone)
     if trainer.global_rank == 0:  # the others find what it has begun
-        check_directory(cfg)
+        check_directory(cfg, settings)
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
     check_prompted(cfg, model)
@@ -157,19 +159,36 @@ def check_prompted(cfg: DictConfig, model: ModelSettings) -> None:
             raise ConfigError(key, "a model with a random body has nothing to say", "add model=pretrained")
 
 
-def check_directory(cfg: DictConfig) -> None:
-    """Refuse a directory that holds a run, unless it is that run which goes on."""
-    if not cfg.paths.output_dir.strip():
+def check_directory(cfg: DictConfig, settings: Mapping[str, Any]) -> None:
+    """Refuse a directory in which another process is running, or that holds a run, unless it is that run which goes on.
+
+    Chooses the checkpoint of ``ckpt_path=auto``, in place. An evaluation that did not finish may begin again.
+
+    Args:
+        settings: of this run, see ``directory.settings_of``.
+    """
+    where = cfg.paths.output_dir
+    if not where.strip():
         raise ConfigError("hydra.run.dir=", "empty", "name a directory, or leave it out")
-    anew = cfg.ckpt_path == "auto"
+    check_free(where)
+    auto, key = cfg.ckpt_path == "auto", f"hydra.run.dir={where}"
     choose_checkpoint(cfg)
-    if recorded(cfg.paths.output_dir) is None:
+    runs, there = runs_in(where), settings_in(where)
+    if not runs:
         return
+    others = differing(there, settings, limits=True) if there is not None else []  # an older run does not say
+    finished = all(run.get("status") == "finished" for run in runs)
+    if (auto or in_place(cfg)) and others:
+        problem = f"holds a run of other settings ({in_words(others, there or {}, settings)})"
+        raise ConfigError(key, problem, "choose another directory, or repeat the settings of that run")
     if in_place(cfg):
-        check_history(cfg.paths.output_dir)
-    elif not anew:
-        remedy = "choose another, or go on with it: ckpt_path=auto"
-        raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", "holds a run already", remedy)
+        check_history(where)
+    elif auto and finished:
+        problem = f"{where} holds a finished run, and no checkpoints/last.ckpt to go on from"
+        raise ConfigError("ckpt_path=auto", problem, "choose another directory with hydra.run.dir=DIR")
+    elif not auto and (cfg.fit or finished or others or there is None):
+        go_on = ", or go on with it: ckpt_path=auto" if cfg.fit and not others else ""
+        raise ConfigError(key, "holds a run already", f"choose another{go_on}")
 
 
 def check_callbacks(cfg: DictConfig) -> None:

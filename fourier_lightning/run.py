@@ -23,6 +23,7 @@ from fourier_lightning.callbacks.resume import AtomicCheckpoints, FitLoop, Resum
 from fourier_lightning.checkpoint import in_place, load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import other_ranks, settings_from_rank_zero
+from fourier_lightning.directory import settings_of, sole_process, write_settings
 from fourier_lightning.errors import ConfigError, RunError
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
@@ -122,11 +123,30 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     quiet_libraries()
     if cfg.seeds_in_parallel > 1:
         raise ConfigError(f"seeds_in_parallel={cfg.seeds_in_parallel}", "train has one", "call seeds.train_seeds")
+    settings = settings_of(cfg)
     parts = prepare(cfg)
-    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     loaded = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else {"global_step": 0, "epoch": 0}
     if parts.rank:
         return take_part(cfg, parts, loaded)
+    with sole_process(cfg.paths.output_dir):
+        return carry_out(cfg, parts, settings, loaded, overrides, verbose)
+
+
+def carry_out(
+    cfg: DictConfig,
+    parts: Parts,
+    settings: Mapping[str, Any],
+    loaded: Mapping[str, Any],
+    overrides: Sequence[str],
+    verbose: bool,
+) -> dict[str, Any]:
+    """Run one job whose settings are checked: what ``train`` returns.
+
+    Args:
+        settings: see ``directory.settings_of``.
+        loaded: the checkpoint that it takes.
+    """
+    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     step = loaded["global_step"]
     card = new_card(resolved)
     if in_place(cfg):  # the same run, and its model
@@ -136,6 +156,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     about |= {"task": parts.data.task.card(), "p": parts.data.p}
     epoch_end = loaded.get("resume", {}).get("epoch_end")
     try:
+        write_settings(cfg.paths.output_dir, settings)
         record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), step if cfg.fit else 0, about, epoch_end)
     except OSError as error:
         problem, remedy = error.strerror or str(error), "make room, or choose a directory that can be written"

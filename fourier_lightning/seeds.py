@@ -1,7 +1,7 @@
 """Several seeds in one fit: ``seeds_in_parallel=5`` leaves the five runs that five commands would leave."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.callbacks.resume import AtomicCheckpoints
 from fourier_lightning.callbacks.seeds import OneOf, Seeds, SeedsLogger
 from fourier_lightning.devices import seed_dir, seeds_of
+from fourier_lightning.directory import settings_of, sole_process, write_settings
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import parameter_table
@@ -49,12 +50,27 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
         ConfigError: before anything is written.
     """
     quiet_libraries()
+    settings = settings_of(cfg)
     parts = prepare(cfg)
+    with sole_process(cfg.paths.output_dir):
+        write_settings(cfg.paths.output_dir, settings)
+        return carry_out_seeds(cfg, parts, settings, overrides, verbose)
+
+
+def carry_out_seeds(
+    cfg: DictConfig, parts: Parts, settings: Mapping[str, Any], overrides: Sequence[str], verbose: bool
+) -> dict[str, Any]:
+    """Run one job of several seeds whose settings are checked: what ``train_seeds`` returns.
+
+    Args:
+        settings: see ``directory.settings_of``.
+    """
     parts.data.seeds = seeds_of(cfg)
     ones: list[SeedRun] = []
     exit_code, stopped = 1, False
     try:
         for index, seed in enumerate(parts.data.seeds):
+            write_settings(seed_dir(cfg, seed), {**settings, "seed": seed, "seeds_in_parallel": 1})
             ones.append(begin(own_settings(cfg, seed), parts, overrides, seed, index))
         module = StackedModule([one.model for one in ones], parts.data.seeds)  # type: ignore[misc]
         clock = Clock([measurement for one in ones for measurement in one.measured.values()])

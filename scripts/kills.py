@@ -25,8 +25,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from fourier_lightning.checkpoint import nothing_left
 from fourier_lightning.config import load_config
+from fourier_lightning.directory import nothing_left
 from fourier_lightning.models.saved import tensors
 from fourier_lightning.run import train
 

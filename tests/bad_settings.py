@@ -33,7 +33,7 @@ COMMAND_LINES = {
     "train data=subtraction data.pairs=ordered": "data.pairs: not in the configuration that these choices make; leave ",
     "train data=modular_addition data.max_operand=9": "data.max_operand: not in the configuration that these choices m",
     "train logger=none logger.wandb.mode=offline": "logger.wandb.mode: not in the configuration that these choices mak",
-    "train hydra.run.dir=/dev/null/x": "hydra.run.dir or hydra.sweep.dir: [Errno 20] Not a directory",
+    "train hydra.run.dir=/dev/null/x": "hydra.run.dir=/dev/null/x: Not a directory; make room, or choose a directory",
     "train sweep=cutoffs": "sweep=cutoffs: a list of jobs (filter.keep, filter.cutoff, filter.modules); add -m to run ",
     "train -m embedding.cutoff=5,10 seed=0,1": "embedding.cutoff=5,10: nothing reads it: embedding.keep=all has none; ",
     "train +callbacks.x={_target_:no.such}": "callbacks.x._target_=no.such: is neither this package's nor Lightning's",

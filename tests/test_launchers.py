@@ -109,7 +109,7 @@ def test_a_job_that_starts_again_goes_on_or_starts_anew(tmp_path):
 
     assert again("interrupted", True) == again("running", False) == ("auto", True)
     assert again("finished", True) == again("", True) == (None, True)
-    assert again("running", True, fit=False) == (None, False)
+    assert again("running", True, fit=False) == (None, True)
 
 
 def test_what_slurm_and_a_local_job_are_asked_for(monkeypatch, tmp_path):

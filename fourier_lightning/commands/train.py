@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import hydra
@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fourier_lightning import targets
 from fourier_lightning.allocator import keep_freed_memory
 from fourier_lightning.commands.guard import check_hydra
-from fourier_lightning.commands.jobs import go_on, take_device
+from fourier_lightning.commands.jobs import from_where_it_was_typed, go_on, take_device
 from fourier_lightning.commands.mistakes import check_options, explain
 from fourier_lightning.commands.sigterm import ended_by_sigterm
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
@@ -35,6 +35,7 @@ class Session:
 
     job_started: bool = False
     sweep_dir: Path | None = None
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # the run directory, until it is over
 
 
 _session = Session()
@@ -45,7 +46,7 @@ class Lifecycle(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         """Refuse bad settings while nothing is on disk yet."""
-        from fourier_lightning.checkpoint import nothing_left
+        from fourier_lightning.directory import nothing_left, sole_process
         from fourier_lightning.run import prepare, quiet_libraries
 
         quiet_libraries()
@@ -56,11 +57,13 @@ class Lifecycle(Callback):
                 raise ConfigError(key, f"a list of jobs ({', '.join(map(str, jobs))})", "add -m to run them")
             settings, overrides = own(config, config.hydra.run.dir)
             take_settings(settings, overrides)
-            if nothing_left(settings):
+            if nothing_left(settings) is not None:
                 print(nothing_to_do(settings))
                 raise SystemExit(0)
-            prepare(settings)
+            parts = prepare(settings)
             check_idle(settings, overrides)
+            if parts.rank == 0:  # before Hydra writes into it
+                _session.held.enter_context(sole_process(settings.paths.output_dir))
         except ConfigError as error:
             # Hydra turns an Exception of a callback into a warning; SystemExit passes.
             raise SystemExit(fail(error)) from error
@@ -106,7 +109,7 @@ def as_typed(overrides: ListConfig) -> list[str]:
 
 def job(cfg: DictConfig) -> float | None:
     """One job. Returns the validation accuracy, for Hydra sweepers that optimise."""
-    from fourier_lightning.checkpoint import nothing_left
+    from fourier_lightning.directory import nothing_left
     from fourier_lightning.run import train
     from fourier_lightning.seeds import train_seeds
 
@@ -117,29 +120,30 @@ def job(cfg: DictConfig) -> float | None:
     in_sweep = settings.mode == RunMode.MULTIRUN
     overrides = as_typed(settings.overrides.task)
     try:
+        from_where_it_was_typed(cfg, settings.runtime.cwd)
         if in_sweep:
             join_sweep(cfg, settings)
         take_settings(cfg, overrides)
-        if ended := nothing_left(cfg):
+        if (metrics := nothing_left(cfg)) is not None:
             print(nothing_to_do(cfg))
-            return ended["metrics"].get("val/accuracy")
+            return metrics.get("val/accuracy")
         run = train if cfg.seeds_in_parallel == 1 else train_seeds
         with ended_by_sigterm():
             return run(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
     except ConfigError as error:
         if not in_sweep:  # Hydra would print a line of its own
             raise SystemExit(fail(error)) from error
-        fail(error, prefix=f"job {settings.job.num}: ")  # the sweep goes on; say at once which job can't
+        fail(error, prefix=f"job {settings.sweep.subdir}: ")  # the sweep goes on; say at once which job can't
         raise
     except Exception:
         if in_sweep:  # Hydra shows the first failure alone, and that when all is over
-            logging.getLogger(__name__).exception("job %s failed", settings.job.num)
+            logging.getLogger(__name__).exception("job %s failed", settings.sweep.subdir)
         raise
 
 
 def nothing_to_do(cfg: DictConfig) -> str:
     """What is said of a run that has finished, and is asked to go on by whoever starts it again and again."""
-    return f"{cfg.paths.output_dir}: finished already, and ckpt_path=auto has nothing left to do"
+    return f"{cfg.paths.output_dir}: finished already, and nothing is left to do"
 
 
 def join_sweep(cfg: DictConfig, settings: DictConfig) -> None:
@@ -183,6 +187,7 @@ def main(argv: Sequence[str]) -> None:
         else:
             code = fail(explain(error, argv))
     finally:
+        _session.held.close()
         sys.argv = called
         os.environ.pop("HYDRA_FULL_ERROR")
         if traceback_wanted is not None:
