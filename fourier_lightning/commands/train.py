@@ -218,6 +218,8 @@ def close_sweep(sweep_dir: Path) -> None:
             sweep_dir.rmdir()
         return
     rows = write_summary(sweep_dir)
+    if not rows:  # no job has begun
+        return
     print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
     if told := unequal_arms(finished(jobs(sweep_dir))):
         print(f"No equal contrast: {told}")
