@@ -46,7 +46,7 @@ MODEL_CHOICES = ("model", "size", "embedding", "experiment", "sweep")  # groups 
 GIVEN = {
     "data": ("tokenizer", "seed"),
     "trainer": ("logger", "callbacks", "enable_checkpointing", "default_root_dir"),
-    "logger.wandb": ("config",),
+    "logger.wandb": ("record", "config", "beside"),
 }
 NODES = ("paths", *TARGETS, "callbacks", "logger")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -25,7 +27,7 @@ from fourier_lightning.devices import check_compile, check_devices, check_seeds,
 from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.instruments.base import Instrument
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.mirror.wandb import check_wandb
+from fourier_lightning.mirror.settings import check_wandb
 from fourier_lightning.models.arms import ModelSettings, network_config
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.embedding import EmbeddingSettings
@@ -78,7 +80,6 @@ def prepare(cfg: DictConfig) -> Parts:
     check_config(cfg)
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
     check_callbacks(cfg)
-    check_wandb(cfg.logger.get("wandb", {}))
     trainer = make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     check_devices(cfg, trainer)
     check_compile(cfg, trainer)
@@ -87,6 +88,8 @@ def prepare(cfg: DictConfig) -> Parts:
     backbone = make(cfg.backbone)
     if trainer.global_rank == 0:  # the others find what it has begun
         check_directory(cfg)
+        if "wandb" in cfg.logger:
+            check_wandb(cfg.logger.wandb, several=cfg.seeds_in_parallel > 1 or in_sweep())
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
     check_prompted(cfg, model)
@@ -170,6 +173,11 @@ def check_directory(cfg: DictConfig) -> None:
     elif not anew:
         remedy = "choose another, or go on with it: ckpt_path=auto"
         raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", "holds a run already", remedy)
+
+
+def in_sweep() -> bool:
+    """Whether this is a job of a sweep by Hydra."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def check_callbacks(cfg: DictConfig) -> None:

@@ -24,7 +24,7 @@ from fourier_lightning.checkpoint import in_place, load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import other_ranks, settings_from_rank_zero
 from fourier_lightning.errors import ConfigError, RunError
-from fourier_lightning.mirror.wandb import finish_wandb
+from fourier_lightning.mirror.ending import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
 from fourier_lightning.models.module import AdditionModule, TableModule
 from fourier_lightning.parts import Parts, make, make_trainer, prepare
@@ -99,7 +99,7 @@ def build_trainer(
 def make_loggers(cfg: DictConfig, record: RunRecord, beside: bool = False) -> list[Any]:
     """The record's logger, then whatever ``logger=`` asks for; ``beside`` those of other seeds."""
     resolved = OmegaConf.to_container(cfg, resolve=True)
-    extra = {"wandb": {"config": {**resolved, "p": record.run["p"]}, "beside": beside}}
+    extra = {"wandb": {"record": record, "config": {**resolved, "p": record.run["p"]}, "beside": beside}}
     loggers = [make(node, **extra.get(name, {})) for name, node in cfg.logger.items()]
     return [RecordLogger(record), *(logger for logger in loggers if logger is not None)]
 
@@ -160,9 +160,10 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         stopped = ended(error, [record], cfg.paths.output_dir, verbose)
         raise
     finally:
-        finish_wandb(exit_code, at_once=stopped)
+        where_to_look = finish_wandb(exit_code, at_once=stopped)
     if verbose:
         console.print_results(metrics, cfg.paths.output_dir, clock.train_seconds)
+        print(where_to_look, end="")
     return {
         "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": record, "metrics": metrics,
         "run_dir": Path(cfg.paths.output_dir),

@@ -16,8 +16,8 @@ from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.callbacks.resume import AtomicCheckpoints
 from fourier_lightning.callbacks.seeds import OneOf, Seeds, SeedsLogger
 from fourier_lightning.devices import seed_dir, seeds_of
+from fourier_lightning.mirror.ending import finish_wandb
 from fourier_lightning.mirror.pictures import MirrorLogger
-from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import parameter_table
 from fourier_lightning.models.stacked import StackedModule
 from fourier_lightning.parts import Parts, make, make_instruments, make_trainer, prepare
@@ -86,11 +86,12 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
         raise
     finally:
         mirrors = [logger for one in ones for logger in one.loggers if isinstance(logger, MirrorLogger)]
-        finish_wandb(exit_code, stopped, [mirror.experiment for mirror in mirrors])
+        where_to_look = finish_wandb(exit_code, stopped, [mirror.experiment for mirror in mirrors])
     means = {name: sum(one.record.run["metrics"][name] for one in ones) / len(ones) for name in metrics}
     if verbose:
         console.print_seeds({one.seed: one.record.run["metrics"] for one in ones}, cfg.paths.output_dir,
                             clock.train_seconds)  # fmt: skip
+        print(where_to_look, end="")
     return {
         "data": parts.data,
         "module": module,

@@ -1,5 +1,6 @@
 """Shared fixtures: the embedded backbone, small configurations, and the command line in process."""
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,9 +54,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No log-in of the developer's reaches a test, and none of W&B's caches is touched. Nothing goes wrong silently."""
     monkeypatch.setattr(MirrorLogger, "strict", True)
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "HYDRA_FULL_ERROR"):
+    mine = [name for name in os.environ if name.startswith("WANDB_") and name != "WANDB_SERVICE"]
+    for name in (*mine, "HYDRA_FULL_ERROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path_factory.getbasetemp() / "no-netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path_factory.getbasetemp() / "no-settings"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytorch_lightning as pl
 import torch
 
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.mirror import wandb as mirror
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.run import train
 from tests.wandb_files import wandb_run
@@ -120,39 +119,13 @@ def test_wandb_runs_offline_without_asking_and_mirrors_the_record(tiny, tmp_path
     assert {"val/accuracy", "train/loss", "test/mod_10", "trainer/global_step"} <= keys
 
 
-def test_wandb_mode_follows_the_log_in(monkeypatch, tmp_path):
-    assert mirror.resolve_mode("auto") == "offline"
+def test_a_log_in_without_a_server_does_not_cost_the_run(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    assert mirror.resolve_mode("auto") == "online"
-    assert mirror.resolve_mode("offline") == "offline"
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    assert mirror.resolve_mode("auto") == "offline"
-    monkeypatch.delenv("WANDB_API_KEY")
-    monkeypatch.delenv("WANDB_MODE")
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine api.wandb.ai login user password " + "x" * 40)
-    monkeypatch.setenv("NETRC", str(netrc))
-    assert mirror.resolve_mode("auto") == "online"
-
-
-def test_a_log_in_without_a_server_does_not_cost_the_run(monkeypatch, tmp_path, capsys):
-    import wandb
-
-    real = wandb.init
-
-    def init(mode, **kwargs):
-        if mode == "online":
-            raise wandb.errors.CommError("no route")
-        return real(mode=mode, **kwargs)
-
-    monkeypatch.setattr(wandb, "init", init)
-    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    logger = mirror.wandb_logger("p", str(tmp_path), "n")
-    wandb.finish()
-    assert logger is not None and wandb_run(tmp_path)[0].display_name == "n"
-    assert "this run is logged offline" in capsys.readouterr().out
-    with pytest.raises(wandb.errors.CommError):  # asked for by name, it is not replaced
-        mirror.wandb_logger("p", str(tmp_path), "n", mode="online")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
+    train(tiny(*NOT_MEASURED, "trainer.max_epochs=1"))
+    assert "test/loss" in wandb_run(tmp_path)[1]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "W&B" in line]
+    assert "not reachable at http://127.0.0.1:1" in line and line.endswith("this run is logged offline")
 
 
 def test_other_loggers_and_none(tiny, tmp_path):

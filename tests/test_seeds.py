@@ -45,7 +45,7 @@ def test_each_seed_is_the_run_that_it_is_alone(tiny, tmp_path):
                 close(a[name], b[name])
         runs = [json.loads((folder / "run.json").read_text()) for folder in (there, where)]
         assert runs[1]["status"] == "finished" and runs[1]["overrides"] == ["a=1", f"seed={one.seed}"]
-        assert runs[0].keys() == runs[1].keys() and runs[0]["model"]["step"] == runs[1]["model"]["step"]
+        assert runs[0].keys() | {"wandb_id"} == runs[1].keys() and runs[0]["model"]["step"] == runs[1]["model"]["step"]
         assert runs[0]["metrics"].keys() == runs[1]["metrics"].keys() and runs[0]["name"] == runs[1]["name"]
         tables = [{path.name: read_jsonl(path) for path in (folder / "tables").iterdir()} for folder in (there, where)]
         assert tables[0].keys() == tables[1].keys()

@@ -1,15 +1,13 @@
 """A W&B workspace for a project of runs, as an object: its sections and panels. Needs the extra `dashboard`."""
 
-import socket
 from typing import Any
-from urllib.parse import urlparse
 
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.mirror.charts import CHARTS
-from fourier_lightning.mirror.wandb import logged_in, server
+from fourier_lightning.mirror.settings import check_reachable, environment, logged_in
 
 LABEL, STEP = wr.Config("label"), "trainer/global_step"  # the arm, share of the pairs, prompts
 PERIODS = ("2", "2.5", "5", "10")  # of callbacks/embedding_spectrum.yaml
@@ -164,16 +162,13 @@ def save(view: ws.Workspace) -> str:
     Raises:
         ConfigError: not logged in, no such project, no server.
     """
-    if not logged_in():
+    settings = environment()
+    if not logged_in(settings):
         raise ConfigError("WANDB_API_KEY", "not logged in to W&B", "run `wandb login`, or look at it with --dry-run")
-    where = urlparse(server())
     try:
-        port = where.port or (80 if where.scheme == "http" else 443)
-        socket.create_connection((where.hostname or "", port), timeout=10).close()
-    except (OSError, ValueError) as error:  # W&B's own client would try again for minutes
-        raise ConfigError(
-            server(), f"W&B is not reachable ({error})", "check the network and WANDB_BASE_URL"
-        ) from error
+        check_reachable(settings)
+    except ConnectionError as error:
+        raise ConfigError(settings.base_url, str(error), "check the network and WANDB_BASE_URL") from error
     try:
         return str(view.save().url)
     except Exception as error:  # of the library, of its transport, of the server

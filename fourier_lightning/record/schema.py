@@ -169,6 +169,7 @@ RUN = cols(
     ("status", "str", "`running` (or killed), `finished`, `failed`, `interrupted`"),
     ("started", "str", "UTC, ISO 8601"), ("name", "str", "of the run"), ("seed", "int?", "null of a table's"),
     ("overrides", "list", "of the command line"), ("id", "str", "12 hexadecimal characters, of this run alone"),
+    ("wandb_id", "str", "id of its W&B run, kept where it goes on in its directory; only with W&B"),
     ("task", "object", "name, p, cyclic, commutative"), ("p", "int", "length of the number line"),
     ("arm", "object", "of the model: body, table, frozen, keep, control, trained"),
     ("model", "object", "the model that is measured: id and seed of the run that trained it, step of the weights (of a "
