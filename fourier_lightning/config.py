@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fourier_lightning import targets
 from fourier_lightning.errors import ConfigError, refuse, suggestion
 from fourier_lightning.idle import check_idle
-from fourier_lightning.values import fits, key_of, type_error
+from fourier_lightning.values import fits, key_of, place_for, type_error
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 # In a wheel conf/ sits inside the package; in a checkout it is beside it.
@@ -182,7 +182,7 @@ def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
             if not fits(value, RUN_SETTINGS[key]):
                 yield type_error(key, value, RUN_SETTINGS[key])
         elif key not in NODES:
-            yield ConfigError(f"{key}={value}", "no such setting", suggestion(key, [*RUN_SETTINGS, *NODES]))
+            yield ConfigError(f"{key}={value}", "no such setting", place_for(str(key), [*RUN_SETTINGS, *NODES]))
     for key in [*RUN_SETTINGS, *NODES]:
         if key not in values or (key in NODES and values[key] is None):
             yield ConfigError(key, "missing", "choose one of its options, see fourier-lightning train --help")

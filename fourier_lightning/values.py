@@ -13,12 +13,24 @@ from fourier_lightning.errors import ConfigError, suggestion
 
 _NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a valid float, as everywhere in Python
 NO_NUMBERS = ("nan", "inf", "infinity")  # Hydra reads YAML's spellings of them, .nan and -.inf, as words
+WHOLE_RUNS = ("experiment", "sweep", "recipe")  # groups whose files set keys anywhere, by their first line
+GLOBAL = "# @package _global_"
 MOST = 2**63  # beyond what an integer tensor holds
 
 
 def key_of(override: str) -> str:
     """The key of an override as it is typed: ``~a.b``, ``+a.b=1`` and ``++a.b=1`` are about ``a.b``."""
     return override.lstrip("+~").partition("=")[0]
+
+
+def place_for(key: str, known: list[str]) -> str:
+    """The remedy for a key at the top of a configuration that isn't known there: files have such keys."""
+    if key in WHOLE_RUNS:
+        return f"make '{GLOBAL}' the first line of the file of {key}="
+    parent, _, name = key.partition("=")[0].rpartition(".")
+    if parent:
+        return f"in a file write it as two lines, {parent}: and below it, indented, {name}: VALUE"
+    return suggestion(key, known)
 
 
 def fits(value: Any, hint: Any) -> bool:

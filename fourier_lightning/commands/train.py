@@ -20,9 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning import targets
 from fourier_lightning.allocator import keep_freed_memory
+from fourier_lightning.commands.files import check_packages
 from fourier_lightning.commands.guard import check_hydra
 from fourier_lightning.commands.jobs import go_on, take_device
-from fourier_lightning.commands.mistakes import check_options, explain
+from fourier_lightning.commands.mistakes import explain
+from fourier_lightning.commands.options import settings_first
 from fourier_lightning.commands.sigterm import ended_by_sigterm
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
 from fourier_lightning.errors import ConfigError, fail
@@ -94,7 +96,9 @@ def own(config: DictConfig, where: str) -> tuple[DictConfig, list[str]]:
     """The settings of a run in a directory, without Hydra's, and its overrides."""
     settings = config.copy()
     OmegaConf.set_struct(settings, False)
-    overrides = as_typed(settings.pop("hydra").overrides.task)
+    hydra = settings.pop("hydra")
+    check_packages(settings, hydra)
+    overrides = as_typed(hydra.overrides.task)
     OmegaConf.update(settings, "paths.output_dir", where)
     return settings, overrides
 
@@ -119,6 +123,7 @@ def job(cfg: DictConfig) -> float | None:
     try:
         if in_sweep:
             join_sweep(cfg, settings)
+        check_packages(cfg, settings)
         take_settings(cfg, overrides)
         if ended := nothing_left(cfg):
             print(nothing_to_do(cfg))
@@ -161,7 +166,7 @@ def join_sweep(cfg: DictConfig, settings: DictConfig) -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Command line: Hydra's, see ``conf/hydra/help``."""
-    check_options(argv)
+    argv = settings_first(argv)
     register_resolvers()
     _session.job_started, _session.sweep_dir = False, None
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR")
