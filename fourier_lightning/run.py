@@ -23,7 +23,7 @@ from fourier_lightning.callbacks.resume import AtomicCheckpoints, FitLoop, Resum
 from fourier_lightning.checkpoint import in_place, load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import other_ranks, settings_from_rank_zero
-from fourier_lightning.errors import ConfigError, RunError
+from fourier_lightning.errors import ConfigError, RunError, output_failed
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
 from fourier_lightning.models.module import AdditionModule, TableModule
@@ -185,7 +185,7 @@ def ended(error: BaseException, records: Sequence[RunRecord], run_dir: str | Pat
             record.update(status="interrupted" if stopped else "failed", error=reason)
     if stopped and verbose:
         console.print_interrupted(run_dir)
-    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+    if isinstance(error, OSError) and error.errno in UNWRITABLE and not output_failed(error):
         raise unwritable(error, run_dir) from error
     return stopped
 

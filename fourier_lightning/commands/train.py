@@ -27,7 +27,7 @@ from fourier_lightning.commands.mistakes import explain
 from fourier_lightning.commands.options import settings_first
 from fourier_lightning.commands.sigterm import ended_by_sigterm
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
-from fourier_lightning.errors import ConfigError, fail
+from fourier_lightning.errors import ConfigError, fail, give_up, output_failed, unusable
 from fourier_lightning.idle import check_idle
 
 
@@ -66,6 +66,8 @@ class Lifecycle(Callback):
         except ConfigError as error:
             # Hydra turns an Exception of a callback into a warning; SystemExit passes.
             raise SystemExit(fail(error)) from error
+        except OSError as error:  # a path that is too long, or that may not be looked at
+            raise SystemExit(fail(unusable(error))) from error
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Remember where the sweep lies: its summary is written also when a job fails."""
@@ -85,6 +87,8 @@ class Lifecycle(Callback):
             check_idle(settings, [*overrides, *listed], swept)
         except ConfigError as error:
             raise SystemExit(fail(error)) from error
+        except OSError as error:
+            raise SystemExit(fail(unusable(error))) from error
         _session.sweep_dir = where
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: object) -> None:
@@ -136,7 +140,9 @@ def job(cfg: DictConfig) -> float | None:
             raise SystemExit(fail(error)) from error
         fail(error, prefix=f"job {settings.job.num}: ")  # the sweep goes on; say at once which job can't
         raise
-    except Exception:
+    except Exception as error:
+        if output_failed(error):  # nor is anything more to be said of other jobs
+            raise SystemExit(give_up(error)) from error
         if in_sweep:  # Hydra shows the first failure alone, and that when all is over
             logging.getLogger(__name__).exception("job %s failed", settings.job.num)
         raise
@@ -179,6 +185,8 @@ def main(argv: Sequence[str]) -> None:
     except ConfigError as error:
         code = error.code if _session.sweep_dir else fail(error)  # in a sweep each job has said its own
     except Exception as error:
+        if output_failed(error):
+            raise
         composing = isinstance(error, (HydraException, OmegaConfBaseException))
         if has_jobs(_session.sweep_dir) and not composing:  # a job's own traceback is out already
             print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
