@@ -44,7 +44,7 @@ TARGETS = ("backbone", "data", "embedding", "model", "optimizer", "filter", "tra
 MODEL_CHOICES = ("model", "size", "embedding", "experiment", "sweep")  # groups that say which model a run is about
 # What a run gives these targets itself: a setting of that name would be overruled.
 GIVEN = {
-    "data": ("tokenizer", "seed"),
+    "data": ("tokenizer", "seed", "rows"),
     "trainer": ("logger", "callbacks", "enable_checkpointing", "default_root_dir"),
     "logger.wandb": ("config",),
 }

@@ -91,6 +91,8 @@ def prepare(cfg: DictConfig) -> Parts:
         check_checkpoint(cfg)
     check_prompted(cfg, model)
     data = make_data(cfg, backbone)
+    if model.body == "pretrained" or embedding.needs_backbone:
+        notes += backbone.check(data.vocabulary.token_ids[data.vocabulary.numbers])
     if backbone.is_encoder() and not cfg.fit and model.body == "pretrained":
         return encoder_parts(cfg, backbone, data, model, embedding, optimizer, notes)
     if embedding.tie is None:
@@ -134,10 +136,10 @@ def encoder_parts(cfg: DictConfig, backbone: Backbone, data: ArithmeticDataModul
 
 def make_data(cfg: DictConfig, backbone: Backbone) -> ArithmeticDataModule:
     """The data; of an evaluation those that the model was trained on, and of them what is asked."""
-    tokenizer = backbone.tokenizer()
+    given = {"tokenizer": backbone.tokenizer(), "seed": cfg.seed, "rows": backbone.rows()}
     if cfg.fit or cfg.ckpt_path is None:
-        return make(cfg.data, tokenizer=tokenizer, seed=cfg.seed)
-    data = make(trained_data(cfg), tokenizer=tokenizer, seed=cfg.seed)
+        return make(cfg.data, **given)
+    data = make(trained_data(cfg), **given)
     smallest, largest = cfg.data.get("min_operand", data.task.smallest), cfg.data.get("max_operand", data.task.largest)
     data.ask(list(cfg.data.templates), smallest, largest)
     return data

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from fourier_lightning.data.task import Task
-from fourier_lightning.data.tokens import NumberStyle
+from fourier_lightning.data.tokens import NumberStyle, single_ids
 from fourier_lightning.errors import ConfigError
 
 SEARCHED = 2000  # numbers from 0: tokenizers that have all of three digits have none, or few, of four
@@ -39,9 +39,7 @@ class NumberTokens:
 @lru_cache(maxsize=8)
 def number_tokens(tokenizer: Any, style: NumberStyle) -> NumberTokens:
     """The audit of one style, over 0..1999."""
-    texts = [f" {n}" if style == "space" else str(n) for n in range(SEARCHED)]
-    lengths = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-    split = [n for n, length in enumerate(lengths) if length != 1]
+    split = [n for n, token in enumerate(single_ids(tokenizer, SEARCHED, style)) if token is None]
     return NumberTokens(style, split[0] if split else SEARCHED, SEARCHED - len(split), tuple(split[:5]))
 
 

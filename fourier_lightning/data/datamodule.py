@@ -20,6 +20,7 @@ from fourier_lightning.data.tokens import (
     build_vocabulary,
     encode_template,
     number_ids,
+    with_number,
 )
 from fourier_lightning.errors import ConfigError
 
@@ -47,6 +48,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         batch_size: of training, all devices together.
         eval_batch_size: of validation and test, likewise.
         seed: of the shuffling in training.
+        rows: of the backbone's token table; None: as many as its tokenizer has tokens.
 
     Raises:
         ConfigError: a value that can't work, named with its key.
@@ -69,6 +71,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         batch_size: int = 16,
         eval_batch_size: int = 1024,
         seed: int = 0,
+        rows: int | None = None,
     ) -> None:
         super().__init__()
         check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size, shots)
@@ -79,7 +82,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
         self.tokenizer, self.shots, self.axis = tokenizer, shots, axis
 
         if axis == "number":  # first: it bounds the rows
-            numbers = number_ids(tokenizer, task.p, number_style, task.size_key)
+            prompts = [with_number(task.templates[name], task.smallest, task.letters) for name in templates]
+            numbers = number_ids(tokenizer, task.p, number_style, task.size_key, prompts)
         else:
             check_rows(task)
         self.operands = task.operands()  # (rows, k)
@@ -94,19 +98,20 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
         gap, before = "" if number_style == "bare" else " ", ""
         if shots:
-            rows = draw_shots(self.split, self.asks, shots, split_seed)
-            self.split["train"] = self.split["train"][~torch.isin(self.split["train"], rows)]
-            solved = [task.templates[templates[index]] for index in self.template_of_row[rows].tolist()]
-            before = demonstrations(tokenizer, task, solved, self.shown[rows], gap)
+            shown = draw_shots(self.split, self.asks, shots, split_seed)
+            self.split["train"] = self.split["train"][~torch.isin(self.split["train"], shown)]
+            solved = [task.templates[templates[index]] for index in self.template_of_row[shown].tolist()]
+            before = demonstrations(tokenizer, task, solved, self.shown[shown], gap)
         self._texts = [before + task.templates[name] for name in templates]
-        self._digits = None if axis == "number" else Digits(tokenizer, task, gap)
+        self._digits = None if axis == "number" else Digits(tokenizer, task, gap, rows)
         self._templates: list[tuple[Tensor, Tensor]] = []
         self.vocabulary: Vocabulary
         if self._digits is not None:
             self.vocabulary = self._digits.vocabulary()
             return
         encoded, values = self._encode(self._texts), range(task.smallest, task.largest + 1)
-        self.vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact" and not shots)
+        compact = vocabulary == "compact" and not shots
+        self.vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, compact, rows)
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
 
     @property
