@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fourier_lightning import targets
 from fourier_lightning.errors import ConfigError, refuse, suggestion
 from fourier_lightning.idle import check_idle
-from fourier_lightning.values import fits, key_of, type_error
+from fourier_lightning.values import fits, key_of, takes, type_error
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 # In a wheel conf/ sits inside the package; in a checkout it is beside it.
@@ -199,12 +199,12 @@ def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
         yield ConfigError(f"seed={values['seed']}", "out of range", "use 0 or a positive integer below 2^32")
 
 
-def _node_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
-    if "_target_" in node:
+def _node_problems(prefix: str, node: Any) -> Iterator[ConfigError]:
+    if isinstance(node, dict) and "_target_" in node:
         yield from _signature_problems(prefix, node)
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _node_problems(f"{prefix}.{key}" if prefix else str(key), value)
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in entries:
+        yield from _node_problems(f"{prefix}.{key}" if prefix else str(key), value)
 
 
 def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
@@ -229,7 +229,7 @@ def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigErr
                 left_out = ("self", "args", "kwargs", *GIVEN.get(prefix, ()))
                 known = [f"{prefix}.{name}" for name in parameters if name not in left_out]
                 yield ConfigError(f"{full_key}={value}", "no such setting", suggestion(full_key, known))
-        elif key in hints and not ("_target_" in value if isinstance(value, dict) else fits(value, hints[key])):
+        elif key in hints and not takes(value, hints[key]):
             yield type_error(full_key, value, hints[key])
 
 

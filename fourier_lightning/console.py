@@ -59,6 +59,12 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
     console.print(f"To look at it: fourier-lightning report {run_dir}", soft_wrap=True)
 
 
+def print_tried(batches: int) -> None:
+    """What a ``fast_dev_run`` has shown."""
+    tried = "one batch" if batches == 1 else f"{batches} batches"
+    print(f"trainer.fast_dev_run: {tried} of each split went through; nothing is recorded, and no instrument looked")
+
+
 def print_seeds(metrics: dict[int, dict[str, float]], run_dir: str | Path, train_seconds: float) -> None:
     """Final accuracies of seeds that trained as one, and where each of them lies."""
     splits = [

@@ -1,13 +1,10 @@
 """What a run is made of: every setting checked, every part built that costs nothing to build."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in_place, recorded, trained_data
 from fourier_lightning.config import check_config
@@ -22,9 +19,10 @@ from fourier_lightning.defaults import (
     make,
 )
 from fourier_lightning.devices import check_compile, check_devices, check_seeds, check_whole
-from fourier_lightning.errors import ConfigError, suggestion
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.base import Instrument
-from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.lightning_features import check_callbacks, check_features, check_loggers, complaints
+from fourier_lightning.limits import check_limits, check_numbers, check_trainer
 from fourier_lightning.mirror.wandb import check_wandb
 from fourier_lightning.models.arms import ModelSettings, network_config
 from fourier_lightning.models.backbones import Backbone
@@ -33,8 +31,6 @@ from fourier_lightning.models.saved import check_saved
 from fourier_lightning.optim import OptimizerSettings
 from fourier_lightning.record.writer import check_history
 from fourier_lightning.targets import makes
-
-MOST_DEVICES = 1024
 
 
 @dataclass(frozen=True)
@@ -76,9 +72,11 @@ def prepare(cfg: DictConfig) -> Parts:
     auto_batch = defer_batch(cfg)
     notes = choose_size(cfg)
     check_config(cfg)
+    check_features(cfg)
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
     check_callbacks(cfg)
     check_wandb(cfg.logger.get("wandb", {}))
+    check_loggers(cfg)
     trainer = make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     check_devices(cfg, trainer)
     check_compile(cfg, trainer)
@@ -89,8 +87,10 @@ def prepare(cfg: DictConfig) -> Parts:
         check_directory(cfg)
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
+    check_trainer(cfg, trainer)
     check_prompted(cfg, model)
     data = make_data(cfg, backbone)
+    check_limits(cfg, trainer, data)
     if backbone.is_encoder() and not cfg.fit and model.body == "pretrained":
         return encoder_parts(cfg, backbone, data, model, embedding, optimizer, notes)
     if embedding.tie is None:
@@ -172,30 +172,6 @@ def check_directory(cfg: DictConfig) -> None:
         raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", "holds a run already", remedy)
 
 
-def check_callbacks(cfg: DictConfig) -> None:
-    """Refuse a callback that can't be made, or that watches a metric which no run logs, before a run begins."""
-    known = [f"{split}/{name}" for split in ("val", "train") for name in NumberMetrics.names]
-    for name, node in cfg.callbacks.items():
-        if node.get("monitor") is not None and node.monitor not in known:
-            key = f"callbacks.{name}.monitor={node.monitor}"
-            raise ConfigError(key, "no such metric", suggestion(str(node.monitor), known))
-        if (node.get("refresh_rate") or 0) < 0:
-            key = f"callbacks.{name}.refresh_rate={node.refresh_rate}"
-            raise ConfigError(key, "too small", "use 1 or more steps, or 0 for no bar")
-        if not makes(node, Instrument):
-            with complaints(f"callbacks.{name}", f"correct it, or remove it with ~callbacks.{name}"):
-                make(node)
-
-
-@contextmanager
-def complaints(key: str, remedy: str) -> Iterator[None]:
-    """What a library's constructor says of its arguments, as a ConfigError."""
-    try:
-        yield
-    except (MisconfigurationException, ValueError, TypeError, ImportError, OverflowError) as error:
-        raise ConfigError(key, " ".join(str(error).split()), remedy) from error
-
-
 def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) -> dict[str, Instrument]:
     """The callbacks that measure the model, by node name, checked against the data and the model's width."""
     instruments: dict[str, Instrument] = {}
@@ -214,26 +190,6 @@ def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) ->
 
 def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
     """The Lightning trainer of ``cfg.trainer``; its complaints become ConfigErrors."""
-    settings = cfg.trainer
-    if settings.get("precision") in ("bf16-true", "16-true"):
-        remedy = "use bf16-mixed or 32-true; to measure in half precision, fit=false backbone.dtype=bfloat16"
-        raise ConfigError(
-            f"trainer.precision={settings.precision}", "half-precision weights lose small updates", remedy
-        )
-    # Values that Lightning takes and stumbles over later.
-    for key, least in (("gradient_clip_val", 0), ("check_val_every_n_epoch", 1), ("log_every_n_steps", 0)):
-        if (settings.get(key) if settings.get(key) is not None else least) < least:
-            raise ConfigError(f"trainer.{key}={settings[key]}", "too small", f"use {least} or more, or null")
-    for key in ("devices", "num_nodes"):
-        if isinstance(settings.get(key), int) and settings[key] > MOST_DEVICES:
-            raise ConfigError(f"trainer.{key}={settings[key]}", "more than there are", f"use {MOST_DEVICES} or fewer")
-    if settings.get("val_check_interval") == 0:
-        raise ConfigError("trainer.val_check_interval=0", "too small", "use a share of an epoch, or a number of steps")
-    if settings.get("max_epochs") == -1 and settings.get("max_steps", -1) == -1 and cfg.optimizer.schedule == "linear":
-        raise ConfigError(
-            "trainer.max_epochs=-1",
-            "optimizer.schedule=linear needs to know where it ends",
-            "set trainer.max_epochs or trainer.max_steps, or use optimizer.schedule=constant",
-        )
+    check_numbers(cfg)
     with complaints("trainer", "correct that key under trainer.*"):
         return make(cfg.trainer, **kwargs)

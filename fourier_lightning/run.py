@@ -1,8 +1,6 @@
 """One run: check, build, fit, test, record, clean up."""
 
 import errno
-import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
@@ -11,11 +9,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers.logger import DummyLogger
 from transformers.initialization import no_init_weights
 
 from fourier_lightning import console
 from fourier_lightning.allocator import keep_freed_memory
+from fourier_lightning.attached import begun, close_files, make_callbacks
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.callbacks.finite import Finite
 from fourier_lightning.callbacks.measurement import Measurement
@@ -24,23 +24,18 @@ from fourier_lightning.checkpoint import in_place, load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import other_ranks, settings_from_rank_zero
 from fourier_lightning.errors import ConfigError, RunError
+from fourier_lightning.limits import rows_used
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
 from fourier_lightning.models.module import AdditionModule, TableModule
 from fourier_lightning.parts import Parts, make, make_trainer, prepare
+from fourier_lightning.quiet import quiet_libraries
 from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.models import new_card
 from fourier_lightning.record.writer import RunRecord, describe_device
 
 # What a disk answers when it takes no more, or nothing at all.
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-
-
-def make_callbacks(cfg: DictConfig, measurements: dict[str, Measurement], bar: bool) -> list[Any]:
-    """All callbacks in the order of the configuration; no progress bar where none is wanted."""
-    callbacks = [measurements.get(str(name)) or make(node) for name, node in cfg.callbacks.items()]
-    hidden = not bar or cfg.trainer.get("enable_progress_bar") is False
-    return [callback for callback in callbacks if not (hidden and isinstance(callback, ProgressBar))]
 
 
 def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> AdditionModule | TableModule:
@@ -101,7 +96,7 @@ def make_loggers(cfg: DictConfig, record: RunRecord, beside: bool = False) -> li
     resolved = OmegaConf.to_container(cfg, resolve=True)
     extra = {"wandb": {"config": {**resolved, "p": record.run["p"]}, "beside": beside}}
     loggers = [make(node, **extra.get(name, {})) for name, node in cfg.logger.items()]
-    return [RecordLogger(record), *(logger for logger in loggers if logger is not None)]
+    return [RecordLogger(record), *begun((logger for logger in loggers if logger is not None), resolved, record)]
 
 
 def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False) -> dict[str, Any]:
@@ -113,8 +108,8 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         verbose: print what trains, a progress bar and the results, as the command line does.
 
     Returns:
-        The objects of the run, for tests and notebooks: cfg, data, module, trainer, record, metrics,
-        run_dir (a Path: everything that was written).
+        The objects of the run, for tests and notebooks: cfg, data, module, trainer, record (None of a
+        ``trainer.fast_dev_run``), metrics, run_dir (a Path: everything that was written).
 
     Raises:
         ConfigError: before anything is written.
@@ -125,8 +120,8 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     parts = prepare(cfg)
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     loaded = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else {"global_step": 0, "epoch": 0}
-    if parts.rank:
-        return take_part(cfg, parts, loaded)
+    if parts.rank or cfg.trainer.get("fast_dev_run"):
+        return take_part(cfg, parts, loaded, verbose)
     step = loaded["global_step"]
     card = new_card(resolved)
     if in_place(cfg):  # the same run, and its model
@@ -140,12 +135,12 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     except OSError as error:
         problem, remedy = error.strerror or str(error), "make room, or choose a directory that can be written"
         raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", problem, remedy) from error
-    exit_code, stopped = 1, False
+    exit_code, stopped, loggers = 1, False, []
     try:
         module = build_module(parts, cfg.seed, model)
-        trainer, clock, measured, resume = build_trainer(cfg, parts, loaded, make_loggers(cfg, record), verbose)
-        parameters = parameter_table(module.decoder)
-        rows = {split: len(indices) for split, indices in parts.data.split.items()}
+        loggers = make_loggers(cfg, record)
+        trainer, clock, measured, resume = build_trainer(cfg, parts, loaded, loggers, verbose)
+        parameters, rows = parameter_table(module.decoder), rows_used(trainer, parts.data)
         device = describe_device(trainer.strategy.root_device, trainer.world_size)
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         if verbose:
@@ -160,6 +155,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         stopped = ended(error, [record], cfg.paths.output_dir, verbose)
         raise
     finally:
+        close_files(loggers, record.run["metrics"])
         finish_wandb(exit_code, at_once=stopped)
     if verbose:
         console.print_results(metrics, cfg.paths.output_dir, clock.train_seconds)
@@ -197,16 +193,23 @@ def unwritable(error: OSError, run_dir: str | Path) -> RunError:
     return RunError(str(error.filename or run_dir), error.strerror or str(error), remedy)
 
 
-def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any]) -> dict[str, Any]:
-    """The same on a further device: the work that all ranks do, without what rank zero records, shows and measures.
+def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any], verbose: bool = False) -> dict[str, Any]:
+    """The work of a run without its record, loggers and instruments: on a further device, or as ``fast_dev_run``.
 
     Returns:
-        module, trainer, metrics.
+        What ``train`` returns, without a record.
     """
     module = build_module(parts, cfg.seed)
-    trainer, clock, _, _ = build_trainer(cfg, parts, loaded, [], verbose=False)
-    metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
-    return {"module": module, "trainer": trainer, "metrics": metrics}
+    # some callbacks ask for a logger
+    trainer, clock, _, _ = build_trainer(cfg, parts, loaded, [DummyLogger()], verbose and not parts.rank)
+    with other_ranks(cfg, trainer, print):
+        metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
+    if verbose and not parts.rank:
+        console.print_tried(int(cfg.trainer.fast_dev_run))
+    return {
+        "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": None, "metrics": metrics,
+        "run_dir": Path(cfg.paths.output_dir),
+    }  # fmt: skip
 
 
 def join() -> None:
@@ -230,20 +233,3 @@ def fit_and_test(
         for result in trainer.test(module, datamodule=data, ckpt_path=ckpt_path, verbose=False):
             metrics |= result
     return metrics
-
-
-def quiet_libraries() -> None:
-    """Keep the terminal for what the user asked for."""
-    from transformers.utils import logging as hf_logging
-
-    hf_logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
-    for name in ("pytorch_lightning", "lightning_fabric", "huggingface_hub"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # Ours is no DataLoader and needs no workers.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-    # What is logged is the same on all ranks already.
-    warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed setting.*")
-    # A checkpoint of another run directory: the best score there is not this run's.
-    warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")

@@ -10,12 +10,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.callbacks import ProgressBar
 
 from fourier_lightning import console
+from fourier_lightning.attached import close_files, make_callbacks, shown
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.callbacks.finite import Finite
 from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.callbacks.resume import AtomicCheckpoints
 from fourier_lightning.callbacks.seeds import OneOf, Seeds, SeedsLogger
 from fourier_lightning.devices import seed_dir, seeds_of
+from fourier_lightning.limits import rows_used
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import parameter_table
@@ -23,7 +25,8 @@ from fourier_lightning.models.stacked import StackedModule
 from fourier_lightning.parts import Parts, make, make_instruments, make_trainer, prepare
 from fourier_lightning.record.models import new_card
 from fourier_lightning.record.writer import RunRecord, describe_device
-from fourier_lightning.run import build_module, ended, fit_and_test, make_callbacks, make_loggers, quiet_libraries
+from fourier_lightning.run import build_module, ended, fit_and_test, make_loggers, quiet_libraries
+from fourier_lightning.targets import makes
 from fourier_lightning.values import key_of
 
 
@@ -58,7 +61,7 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
             ones.append(begin(own_settings(cfg, seed), parts, overrides, seed, index))
         module = StackedModule([one.model for one in ones], parts.data.seeds)  # type: ignore[misc]
         clock = Clock([measurement for one in ones for measurement in one.measured.values()])
-        bars = [bar for node in cfg.callbacks.values() if isinstance(bar := make(node), ProgressBar)] if verbose else []
+        bars = shown([make(node) for node in cfg.callbacks.values() if makes(node, ProgressBar)], cfg, verbose)
         trainer = make_trainer(
             cfg,
             logger=SeedsLogger(ones),
@@ -69,7 +72,7 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
         )
         trainer.strategy.checkpoint_io = AtomicCheckpoints()
         parameters = parameter_table(ones[0].model.decoder)
-        rows = {split: len(indices) for split, indices in parts.data.split.items()}
+        rows = rows_used(trainer, parts.data)
         device = describe_device(trainer.strategy.root_device)
         for one in ones:
             one.record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
@@ -85,6 +88,8 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
         stopped = ended(error, [one.record for one in ones], cfg.paths.output_dir, verbose)
         raise
     finally:
+        for one in ones:
+            close_files(one.loggers, one.record.run["metrics"])
         mirrors = [logger for one in ones for logger in one.loggers if isinstance(logger, MirrorLogger)]
         finish_wandb(exit_code, stopped, [mirror.experiment for mirror in mirrors])
     means = {name: sum(one.record.run["metrics"][name] for one in ones) / len(ones) for name in metrics}

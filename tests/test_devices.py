@@ -68,7 +68,8 @@ def test_two_processes_give_the_metrics_and_the_tables_of_one(tiny, tmp_path):
     """Muon and AdamW, a last batch of one row, an odd validation split, instruments on the way and at the end."""
     rows = ["data.train_fraction=0.7", "data.batch_size=20", "data.eval_batch_size=10", "seed=2"]
     looks = ["instruments=[logit_lens,layer_spectrum,breakdown]", "callbacks.logit_lens.every_n_epochs=1"]
-    options = [*rows, *looks, "logger.wandb.media=false"]
+    rates = "+callbacks.rates={_target_: pytorch_lightning.callbacks.LearningRateMonitor}"  # it asks for a logger
+    options = [*rows, *looks, rates, "logger.wandb.media=false"]
     results = {
         name: train(tiny(*options, *many, run_dir=tmp_path / name)) for name, many in (("one", []), ("two", TWO))
     }

@@ -212,6 +212,8 @@ def close_sweep(sweep_dir: Path) -> None:
         with contextlib.suppress(OSError):  # something else is in there
             sweep_dir.rmdir()
         return
+    if not jobs(sweep_dir):  # each was a fast_dev_run
+        return
     rows = write_summary(sweep_dir)
     print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
     if told := unequal_arms(finished(jobs(sweep_dir))):

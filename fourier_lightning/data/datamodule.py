@@ -200,7 +200,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches | Together:
         trainer = self.trainer
-        epoch = (lambda: trainer.current_epoch) if trainer else (lambda: 0)
+        fixed = trainer is None or trainer.overfit_batches > 0  # then every epoch has the batches of the first
+        epoch = (lambda: 0) if fixed else (lambda: trainer.current_epoch)
         settings = {"epoch": epoch, "redraw_order": self.redraw_order}
         return self._batches("train", self.batch_size, [{"seed": seed, **settings} for seed in self.seeds])
 
@@ -209,6 +210,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> Batches | Together:
         return self._batches("test", self.eval_batch_size, [{} for _ in self.seeds])
+
+    predict_dataloader = test_dataloader  # Trainer.predict: the model's answers to the questions of the test split
 
     def _batches(
         self, split: Literal["train", "val", "test"], batch_size: int, each: list[dict[str, Any]]

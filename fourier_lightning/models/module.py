@@ -131,6 +131,12 @@ class AdditionModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_metrics("test")
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The number that the model answers to each prompt: the likeliest of the number tokens (B,)."""
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self.decoder.answer_logits(batch["prompt"], share=True)
+        return logits[:, self.numbers].argmax(dim=1)
+
     def _evaluate(self, split: str, batch: Batch) -> None:
         with torch.autocast(self.device.type, enabled=False):  # in bf16 the two likeliest numbers can tie
             loss, logits = self.loss_and_logits(batch, share=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fourier_lightning.atomic import write_text
-from fourier_lightning.record.files import natural
+from fourier_lightning.record.files import natural, tried
 from fourier_lightning.record.runs import Run, read_run
 
 # What fits a terminal; summary.json has every metric.
@@ -20,7 +20,9 @@ def jobs(sweep_dir: str | Path) -> list[Run]:
 
     A job of several seeds counts as one for each of them.
     """
-    found = [job for job in sorted(Path(sweep_dir).iterdir(), key=natural) if (job / ".hydra").is_dir()]
+    found = [
+        job for job in sorted(Path(sweep_dir).iterdir(), key=natural) if (job / ".hydra").is_dir() and not tried(job)
+    ]
     seeds = [sorted((path.parents[1] for path in job.glob("seed*/record/run.json")), key=natural) for job in found]
     return [read_run(one) for job, below in zip(found, seeds, strict=True) for one in below or [job]]
 
