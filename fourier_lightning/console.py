@@ -1,5 +1,6 @@
 """What a run prints: the model before, the results after."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.readings import answers, waves, words
 from fourier_lightning.readings.effects import effects
 from fourier_lightning.record.runs import Run, read_run
+from fourier_lightning.terminal import terminal, typed
 
 
 def print_setup(
@@ -32,7 +34,7 @@ def print_setup(
     total, trainable = (sum(row[key] for row in parameters) for key in ("parameters", "trainable"))
     table.add_section()
     table.add_row("all", f"{total:,}", f"{trainable:,}", f"{total - trainable:,}")
-    console = Console()
+    console = terminal()
     console.print(table)
     sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in data.split.items())
     rows = f"{len(data.operands):,} {'pairs' if len(data.task.letters) == 2 else 'rows'}"
@@ -43,7 +45,7 @@ def print_setup(
 
 def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds: float) -> None:
     """Final metrics by split, what the instruments found, and where everything lies."""
-    console = Console(highlight=False)
+    console = terminal()
     splits = [split for split in ("train", "val", "test") if f"{split}/accuracy" in metrics]
     table = Table(title=f"Results after {train_seconds:.0f} s of training", title_justify="left")
     table.add_column("metric")
@@ -56,7 +58,7 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
         console.print(table)
     print_findings(console, read_run(Path(run_dir)))
     console.print(f"Everything this run wrote: {run_dir}", soft_wrap=True)
-    console.print(f"To look at it: fourier-lightning report {run_dir}", soft_wrap=True)
+    console.print(f"To look at it: fourier-lightning report {shlex.quote(str(run_dir))}", soft_wrap=True)
 
 
 def print_seeds(metrics: dict[int, dict[str, float]], run_dir: str | Path, train_seconds: float) -> None:
@@ -69,14 +71,14 @@ def print_seeds(metrics: dict[int, dict[str, float]], run_dir: str | Path, train
         for seed, one in metrics.items()
     ]
     print_rows(rows, f"Results after {train_seconds:.0f} s of training, {len(rows)} seeds as one")
-    print(f"A run each: {run_dir}/seed*\nTo compare them: fourier-lightning report {run_dir}")
+    print(f"A run each: {run_dir}/seed*\nTo compare them: fourier-lightning report {shlex.quote(str(run_dir))}")
 
 
 def print_interrupted(run_dir: str | Path) -> None:
     """Where a stopped run lies, and how it goes on."""
     last = Path(run_dir) / "checkpoints" / "last.ckpt"
-    resume = f"; the same command with ckpt_path={last} goes on" if last.is_file() else ""
-    Console(highlight=False).print(f"\nInterrupted. What there is: {run_dir}{resume}", soft_wrap=True)
+    resume = f"; the same command with {typed('ckpt_path', last)} goes on" if last.is_file() else ""
+    terminal().print(f"\nInterrupted. What there is: {run_dir}{resume}", soft_wrap=True)
 
 
 def print_findings(console: Console, run: Run) -> None:
@@ -95,7 +97,7 @@ def print_findings(console: Console, run: Run) -> None:
         console.print(f"Costliest waves to remove: {words.costliest(run)}")
     found = effects([run])
     if found:
-        console.print(f"Waves removed: {words.SCORES}, beside as much energy of random directions removed")
+        console.print(f"Accuracy with waves removed: {words.SCORES}")
     for effect in found:
         how = f" ({effect.method})" if effect.method else ""
         console.print(f"  {words.removed(effect)}: {words.beside(effect)}: {effect.reading}{how}", soft_wrap=True)
@@ -103,7 +105,7 @@ def print_findings(console: Console, run: Run) -> None:
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:
     """Any table of dictionaries with the same keys."""
-    console, table = Console(), Table(title=title, title_justify="left")
+    console, table = terminal(), Table(title=title, title_justify="left")
     cells = [["" if value is None else str(value) for value in row.values()] for row in rows]
     widths = [max(len(column), *(len(row[index]) for row in cells)) for index, column in enumerate(rows[0])]
     fits = sum(widths) + 3 * len(widths) < console.width  # else all columns give way, and none vanishes

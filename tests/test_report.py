@@ -180,6 +180,7 @@ def test_names_can_not_break_the_page(tiny_runs, tmp_path, chromium):
     runs = find_runs([tiny_runs])
     for run, name in zip(runs[:2], ("arm", "other"), strict=True):  # two labels of one arm: both are shown in full
         run.label = f"{name} {evil}"
+        run.info["arm"] = {**run.info["arm"], "body": run.label}  # as a closed model's name is
     runs[0].info |= {"overrides": [f"name={evil}"], "device": evil, "git": evil}
     runs[0].info["config"] |= {"name": evil, "extra": {evil: evil}}
     for row in runs[0].table("filter_ablation"):

@@ -1,13 +1,13 @@
 """Figures of several runs, and the names by which all figures are asked for."""
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fourier_lightning.figures import accuracy, spectra
 from fourier_lightning.figures.catalogue import FIGURES, MAPS, SPECTRUM, embedding_arrays, layer_arrays
 from fourier_lightning.figures.chart import Chart, colours
-from fourier_lightning.record.models import models
+from fourier_lightning.readings.seeds import finished_first, letter_key, lettered
 from fourier_lightning.record.runs import Run, by_label
 
 
@@ -34,21 +34,21 @@ def trained(run: Run) -> bool:
 
 
 def learning_curves(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart:
-    """Figure 7b; a run that did not finish is no part of a mean."""
+    """Figure 7b; of a label that no run has finished of, as far as its runs came."""
     curves: dict[str, list[accuracy.Curve]] = {}
     for label, runs in groups.items():
-        for run in runs:
-            name = label if run.status == "finished" else f"{label}, not finished"
-            curves.setdefault(name, []).append(run.curve("val/accuracy"))
-            palette.setdefault(name, palette[label])
+        done = [run for run in runs if run.status == "finished"]
+        name = label if done else f"{label}, not finished"
+        curves[name] = [run.curve("val/accuracy") for run in done or runs]
+        palette.setdefault(name, palette[label])
     return accuracy.learning_curves(curves, palette=palette)
 
 
 def compare_layers(groups: dict[str, list[Run]], palette: dict[str, str]) -> Chart:
     """Figure 8: one run of each label."""
     maps: dict[str, Any] = {}
-    for label, runs in groups.items():
-        maps |= layer_arrays(runs[0], label)
+    for label, (run, *_) in groups.items():
+        maps |= layer_arrays(run, label if run.status == "finished" else f"{label}, {run.status}")
     return spectra.layer_components(maps, next(iter(groups.values()))[0].p)
 
 
@@ -87,12 +87,16 @@ def comparison(name: str, runs: Sequence[Run], labels: Container[str] | None = N
         labels: of those that shall be in it, where not all shall.
     """
     spec = COMPARISONS[name]
-    asked = [run for run in runs if run.config and (labels is None or run.label in labels)]
-    usable = [run for run in models(asked) if spec.usable(run)]
+    named, full = lettered(runs)
+    asked = [run for run, given in zip(named, runs, strict=True) if labels is None or given.label in labels]
+    usable = [run for run in finished_first(asked) if spec.usable(run)]
     if not usable or (name in ("8", "15") and len({run.p for run in usable}) > 1):
         return None
     # one colour a label in all the figures of these runs, whichever of them a figure can show
-    return spec.make(by_label(usable), colours([run.label for run in runs], {run.label: run.arm.key for run in runs}))
+    palette = colours([run.label for run in named], {run.label: run.arm.key for run in named})
+    chart = spec.make(by_label(usable), palette)
+    key = letter_key(full, {run.label for run in usable})
+    return replace(chart, caption=f"{chart.caption} {key}.") if key else chart
 
 
 def figure_names(name: str) -> list[str]:

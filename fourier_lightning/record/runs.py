@@ -99,11 +99,12 @@ class Run:
 
     @property
     def title(self) -> str:
-        """For the top of a figure: label, backbone and seed."""
+        """For the top of a figure: label, backbone and seed, and its state if it has not finished."""
         words = [self.label or self.arm.words]
         if self.arm.uses_backbone:
             words.append(str(self.config.get("backbone", {}).get("name", "")).replace("_", "-"))
-        return ", ".join([*filter(None, words), f"seed {self.seed}"])
+        state = [] if self.status == "finished" else [self.status]
+        return ", ".join([*filter(None, words), f"seed {self.seed}", *state])
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows of a table about the latest weights that were looked at; empty if the record has none."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fourier_lightning.atomic import write_text
+from fourier_lightning.markdown import code
 from fourier_lightning.record.files import natural
 from fourier_lightning.record.runs import Run, read_run
 
@@ -67,7 +68,8 @@ def write_summary(sweep_dir: str | Path) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-    write_text(Path(sweep_dir) / "summary.md", markdown_table(short))
+    shown_as_code = [{**row, "settings": code(row["settings"])} for row in short]
+    write_text(Path(sweep_dir) / "summary.md", markdown_table(shown_as_code))
     return short
 
 
@@ -77,7 +79,7 @@ def short_name(name: str) -> str:
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> str:
-    """Rows with the same keys as a Markdown table."""
+    """Rows with the same keys as a Markdown table; their texts are Markdown already."""
     if not rows:
         return ""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(v) for v in row.values()] for row in rows)]
