@@ -12,7 +12,7 @@ from fourier_lightning.figures.comparisons import comparison
 from fourier_lightning.figures.overview import overview
 from fourier_lightning.readings import seeds, words
 from fourier_lightning.readings.effects import Effect, Scores, effects, intact
-from fourier_lightning.record.runs import Run, find_runs
+from fourier_lightning.record.runs import Run, find_runs, label_runs
 from fourier_lightning.report import sections, summary
 from fourier_lightning.report.blocks import Answers, DataTable
 from fourier_lightning.report.page import build
@@ -196,3 +196,11 @@ def test_it_can_be_read_on_a_desk_and_on_a_phone(runs, tmp_path, request, width,
     if width > 1000:
         assert found["answers"] <= height  # all four of them
     tab.close()
+
+
+def test_where_a_run_printed_and_computed_is_no_part_of_its_arm(mechanism):
+    """A sweep's launcher switches the progress bar off: its seeds are those of the same arm."""
+    runs = find_runs([mechanism / "0", mechanism / "1"])
+    runs[1].info["config"]["trainer"] |= {"enable_progress_bar": False, "accelerator": "cpu", "log_every_n_steps": 7}
+    label_runs(runs)
+    assert {run.label for run in runs} == {"scratch + frozen pretrained table"}
