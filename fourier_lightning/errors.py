@@ -24,6 +24,10 @@ class ConfigError(Exception):
         key, problem, remedy = self.args
         return " ".join(f"{key}: {problem}; {remedy}".splitlines())  # a value may hold line breaks
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and Jupyter show in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
     def under(self, node: str) -> "ConfigError":
         """The same error, its key below a node of the configuration: callbacks don't know what they are called."""
         key, problem, remedy = self.args

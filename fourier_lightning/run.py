@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fourier_lightning import console
 from fourier_lightning.allocator import keep_freed_memory
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.callbacks.finite import Finite
+from fourier_lightning.callbacks.interrupt import keyboard_interrupts
 from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.callbacks.resume import AtomicCheckpoints, FitLoop, Resume
 from fourier_lightning.checkpoint import in_place, load_checkpoint
@@ -30,6 +32,7 @@ from fourier_lightning.models.module import AdditionModule, TableModule
 from fourier_lightning.parts import Parts, make, make_trainer, prepare
 from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.models import new_card
+from fourier_lightning.record.result import TrainingResult
 from fourier_lightning.record.writer import RunRecord, describe_device
 
 # What a disk answers when it takes no more, or nothing at all.
@@ -104,21 +107,21 @@ def make_loggers(cfg: DictConfig, record: RunRecord, beside: bool = False) -> li
     return [RecordLogger(record), *(logger for logger in loggers if logger is not None)]
 
 
-def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False) -> dict[str, Any]:
+def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = True) -> TrainingResult:
     """Run one job.
 
     Args:
-        cfg: the composed configuration (``config.load_config`` or Hydra).
+        cfg: the composed configuration (``config.load_config`` or Hydra); it is not changed.
         overrides: the command-line overrides that made it, for the record.
-        verbose: print what trains, a progress bar and the results, as the command line does.
-
-    Returns:
-        The objects of the run, for tests and notebooks: cfg, data, module, trainer, record, metrics,
-        run_dir (a Path: everything that was written).
+        verbose: print what trains, a progress bar and the results, as the command line does; false prints nothing.
 
     Raises:
         ConfigError: before anything is written.
+        KeyboardInterrupt: as it came. The record says "interrupted"; ``ckpt_path=auto`` goes on.
     """
+    if not isinstance(cfg, DictConfig):
+        raise TypeError(f"train takes a configuration, not {type(cfg).__name__}; give it load_config([...])")
+    cfg = deepcopy(cfg)
     quiet_libraries()
     if cfg.seeds_in_parallel > 1:
         raise ConfigError(f"seeds_in_parallel={cfg.seeds_in_parallel}", "train has one", "call seeds.train_seeds")
@@ -163,10 +166,7 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         finish_wandb(exit_code, at_once=stopped)
     if verbose:
         console.print_results(metrics, cfg.paths.output_dir, clock.train_seconds)
-    return {
-        "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": record, "metrics": metrics,
-        "run_dir": Path(cfg.paths.output_dir),
-    }  # fmt: skip
+    return TrainingResult(Path(cfg.paths.output_dir), metrics, cfg, parts.data, module, trainer, record)
 
 
 def ended(error: BaseException, records: Sequence[RunRecord], run_dir: str | Path, verbose: bool) -> bool:
@@ -178,7 +178,7 @@ def ended(error: BaseException, records: Sequence[RunRecord], run_dir: str | Pat
     Raises:
         RunError: in place of what a disk refused.
     """
-    stopped = not isinstance(error, Exception)  # Lightning turns Ctrl-C into SystemExit
+    stopped = not isinstance(error, Exception)  # KeyboardInterrupt, or SIGTERM's
     reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
     for record in records:
         with suppress(OSError):  # the disk may be what failed
@@ -197,16 +197,12 @@ def unwritable(error: OSError, run_dir: str | Path) -> RunError:
     return RunError(str(error.filename or run_dir), error.strerror or str(error), remedy)
 
 
-def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any]) -> dict[str, Any]:
-    """The same on a further device: the work that all ranks do, without what rank zero records, shows and measures.
-
-    Returns:
-        module, trainer, metrics.
-    """
+def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any]) -> TrainingResult:
+    """The same on a further device: the work that all ranks do, without what rank zero records, shows and measures."""
     module = build_module(parts, cfg.seed)
     trainer, clock, _, _ = build_trainer(cfg, parts, loaded, [], verbose=False)
     metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
-    return {"module": module, "trainer": trainer, "metrics": metrics}
+    return TrainingResult(Path(cfg.paths.output_dir), metrics, cfg, parts.data, module, trainer, record=None)
 
 
 def join() -> None:
@@ -215,6 +211,7 @@ def join() -> None:
     train(settings_from_rank_zero())
 
 
+@keyboard_interrupts()
 def fit_and_test(
     cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: ArithmeticDataModule, clock: Clock
 ) -> dict[str, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.callbacks import ProgressBar
 
@@ -15,6 +16,7 @@ from fourier_lightning.callbacks.finite import Finite
 from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.callbacks.resume import AtomicCheckpoints
 from fourier_lightning.callbacks.seeds import OneOf, Seeds, SeedsLogger
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import seed_dir, seeds_of
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.mirror.wandb import finish_wandb
@@ -36,14 +38,23 @@ class SeedRun(OneOf):
     measured: dict[str, Measurement]
 
 
-def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True, repr=False, eq=False)
+class SeedsResult:
+    """What ``train_seeds`` returns: the metrics are means over seeds, the module has all of their models."""
+
+    run_dir: Path
+    metrics: dict[str, float]
+    data: ArithmeticDataModule
+    module: StackedModule
+    trainer: pl.Trainer
+    ones: list[SeedRun]
+
+
+def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = True) -> SeedsResult:
     """Run one job of several seeds, ``cfg.seed`` and those after it.
 
     Args:
         cfg, overrides, verbose: as ``run.train`` takes them.
-
-    Returns:
-        data, module (``StackedModule``), trainer, ones (a ``SeedRun`` each), metrics (means over seeds), run_dir.
 
     Raises:
         ConfigError: before anything is written.
@@ -91,14 +102,7 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
     if verbose:
         console.print_seeds({one.seed: one.record.run["metrics"] for one in ones}, cfg.paths.output_dir,
                             clock.train_seconds)  # fmt: skip
-    return {
-        "data": parts.data,
-        "module": module,
-        "trainer": trainer,
-        "ones": ones,
-        "metrics": means,
-        "run_dir": Path(cfg.paths.output_dir),
-    }
+    return SeedsResult(Path(cfg.paths.output_dir), means, parts.data, module, trainer, ones)
 
 
 def own_settings(cfg: DictConfig, seed: int) -> DictConfig:

@@ -45,7 +45,7 @@ def work(directory: str, overrides: list[str]) -> None:
     from fourier_lightning.run import train
     from scripts.bench_worker import peak_mb
 
-    train(load_config(overrides, directory))
+    train(load_config(overrides, directory), verbose=False)
     print(peak_mb())
 
 

@@ -43,7 +43,7 @@ def run(cfg: DictConfig, where: Path) -> None:
     cfg = copy.deepcopy(cfg)
     cfg.paths.output_dir = str(where)
     if nothing_left(cfg) is None:  # as the command does: a kill that came too late has killed nothing
-        train(cfg)
+        train(cfg, verbose=False)
 
 
 def in_child(work: Callable[[], Any], killed_after: float | None = None) -> int:

@@ -1,5 +1,6 @@
 """Shared fixtures: the embedded backbone, small configurations, and the command line in process."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -7,12 +8,12 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from fourier_lightning import cli
+from fourier_lightning import cli, run
 from fourier_lightning.config import asset_path, load_config
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.record.result import TrainingResult
 from fourier_lightning.record.runs import Run, find_runs
-from fourier_lightning.run import train
 from tests.committed import write_dissected, write_mechanism, write_trained
 from tests.wandb_files import Offline
 
@@ -28,6 +29,11 @@ TINY = [
     "optimizer.warmup_steps=2",
     "~callbacks.progress_bar",
 ]
+
+
+def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False) -> TrainingResult:
+    """``run.train`` with nothing on the screen."""
+    return run.train(cfg, overrides, verbose)
 
 
 # Fixtures that train: a test that asks for one of them waits for it, so `make quicktest` leaves it out.

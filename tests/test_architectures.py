@@ -15,7 +15,8 @@ from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.models.sizes import sized_config
 from fourier_lightning.optim import OptimizerSettings, build_optimizer
 from fourier_lightning.record.runs import read_run
-from fourier_lightning.run import prepare, train
+from fourier_lightning.run import prepare
+from tests.conftest import train
 from tests.tiny_models import SIZES, TIED, tiny_model
 
 BODY = {"name": "", "n_layer": 3, "width": 16, "n_head": 2, "body": "random", "dropout": 0.0}
@@ -129,11 +130,11 @@ def test_a_whole_run_from_a_directory(local, tiny, tmp_path):
     options = ["backbone=local", f"backbone.path={local.path}", "logger=none", "trainer.max_epochs=1"]
     sizes = [f"model.{name}=null" for name in ("n_layer", "width", "n_head")]
     result = train(tiny(*options, "model=pretrained", *sizes, "embedding.tie=false"))
-    trained, checkpoint = result["module"], tmp_path / "checkpoints" / "last.ckpt"
+    trained, checkpoint = result.module, tmp_path / "checkpoints" / "last.ckpt"
     again = AdditionModule.load_from_checkpoint(checkpoint, weights_only=True)
     for name, weight in trained.net.state_dict().items():
         assert again.net.state_dict()[name].equal(weight), name
-    assert result["metrics"]["train/loss"] > 0 and read_run(tmp_path).table("lens_accuracy")
+    assert result.metrics["train/loss"] > 0 and read_run(tmp_path).table("lens_accuracy")
 
 
 def saved(tmp_path, name, **settings):

@@ -3,8 +3,7 @@
 import pytest
 
 from fourier_lightning.config import load_config
-from fourier_lightning.run import train
-from tests.conftest import TINY
+from tests.conftest import TINY, train
 from tests.records import read_table
 from tests.test_instruments import assert_same_rows
 from tests.test_run import run_json

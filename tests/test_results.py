@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.run import train
 from scripts import bench_instruments, mechanism, results
+from tests.conftest import train
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -10,7 +10,7 @@ import pytest
 from fourier_lightning.config import load_config
 from fourier_lightning.record import columns, page, schema
 from fourier_lightning.record.runs import Run, read_run
-from fourier_lightning.run import train
+from tests.conftest import train
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "object": dict}

@@ -23,8 +23,8 @@ from fourier_lightning.instruments.filtering import Tally
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.schema import TABLES
-from fourier_lightning.run import make, train
-from tests.conftest import TINY
+from fourier_lightning.run import make
+from tests.conftest import TINY, train
 
 # A task and what is right, said in another way.
 TASKS = [
@@ -226,5 +226,5 @@ def test_every_task_goes_through_every_instrument(tmp_path, trained, task):
 def test_every_task_trains_in_the_other_arms(tmp_path, task, model):
     options = [f"model={model}", "instruments=none", "trainer.limit_train_batches=2", "data.redraw_order=true"]
     sizes = [] if model == "scratch" else ["model.n_layer=null", "model.width=null"]
-    before = train(load_config([*small(task), *options, *sizes, "trainer.max_epochs=2"], tmp_path))["metrics"]
+    before = train(load_config([*small(task), *options, *sizes, "trainer.max_epochs=2"], tmp_path)).metrics
     assert 0 < before["test/loss"] < 20 and "train/accuracy" in before

@@ -24,8 +24,8 @@ from fourier_lightning.instruments import (
 from fourier_lightning.models.hooks import capture
 from fourier_lightning.models.module import AdditionModule, TableModule
 from fourier_lightning.record.runs import read_run
-from fourier_lightning.run import build_module, prepare, train
-from tests.conftest import TINY
+from fourier_lightning.run import build_module, prepare
+from tests.conftest import TINY, train
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_a_view_is_of_one_split(pretrained, data, split):
 
 def test_a_run_looks_at_the_split_that_it_is_told(tmp_path, tiny):
     """The lens at the end is the model: it has the accuracy of the split that was asked for."""
-    metrics = train(tiny("logger=none", "split=test", "trainer.max_epochs=1", "instruments=logit_lens"))["metrics"]
+    metrics = train(tiny("logger=none", "split=test", "trainer.max_epochs=1", "instruments=logit_lens")).metrics
     rows = read_run(tmp_path).table("lens_accuracy")
     assert rows[-1]["mod_10"] == pytest.approx(metrics["test/mod_10"]) != metrics["val/mod_10"]
 

@@ -15,7 +15,8 @@ from fourier_lightning.mirror.charts import CHARTS
 from fourier_lightning.mirror.pictures import PICTURES, MirrorLogger
 from fourier_lightning.mirror.wandb import labels_of
 from fourier_lightning.record.files import read_jsonl
-from fourier_lightning.run import prepare, train
+from fourier_lightning.run import prepare
+from tests.conftest import train
 from tests.records import read_table
 from tests.test_instruments import NO_INSTRUMENTS, TABLES
 from tests.wandb_files import Offline

@@ -9,8 +9,8 @@ import wandb
 from fourier_lightning.mirror import wandb as mirror
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.models.stacked import StackedModule
-from fourier_lightning.run import train
 from fourier_lightning.seeds import train_seeds
+from tests.conftest import train
 from tests.test_run import run_json
 from tests.wandb_files import wandb_cli
 from tests.wandb_server import wandb_server
@@ -77,7 +77,7 @@ def test_seeds_that_train_as_one_end_as_one_run_does(tiny, tmp_path, monkeypatch
 
         monkeypatch.setattr(StackedModule, "on_train_epoch_end", on_train_epoch_end)
         few = ["instruments=none", "logger.wandb.mode=online", "logger.wandb.media=false"]
-        train_seeds(tiny(*few, "seeds_in_parallel=2"))
+        train_seeds(tiny(*few, "seeds_in_parallel=2"), verbose=False)
     wandb.teardown()
     out, _ = capfd.readouterr()
     told = [line for line in out.splitlines() if line.startswith("W&B was not reached in time: the record is whole")]

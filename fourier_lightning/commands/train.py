@@ -125,7 +125,9 @@ def job(cfg: DictConfig) -> float | None:
             return ended["metrics"].get("val/accuracy")
         run = train if cfg.seeds_in_parallel == 1 else train_seeds
         with ended_by_sigterm():
-            return run(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
+            return run(cfg, overrides, verbose=True).metrics.get("val/accuracy")
+    except KeyboardInterrupt as stop:
+        raise SystemExit(1) from stop
     except ConfigError as error:
         if not in_sweep:  # Hydra would print a line of its own
             raise SystemExit(fail(error)) from error
