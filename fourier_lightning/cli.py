@@ -8,6 +8,7 @@ from fourier_lightning.errors import EXTRAS, ConfigError, fail, suggestion
 
 COMMANDS = {
     "train": "train a model to add numbers, or evaluate and dissect one",
+    "export": "a trained model as a directory of transformers, with its tokenizer",
     "report": "one HTML file about any set of runs",
     "figures": "the paper's figures, drawn from runs",
     "claims": "which of the paper's claims hold in these runs?",

@@ -59,7 +59,7 @@ def test_tables_and_metrics_are_frames(result, monkeypatch):
 
 
 def test_a_run_shows_its_progress_unless_it_is_to_be_quiet(tmp_path, capfd):
-    settings = [one for one in QUICK if one != "~callbacks.progress_bar"]
+    settings = [word for word in QUICK if word != "~callbacks.progress_bar"]
     train(load_config(settings, tmp_path / "quiet"), verbose=False)
     shown = capfd.readouterr()
     assert (shown.out, shown.err) == ("", "")
@@ -126,7 +126,7 @@ def test_the_page_runs_as_it_is_printed(tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", page, re.S)
     for block in blocks:
         exec(compile(block, "notebook.md", "exec"), names)
-    assert len(blocks) == 2 and names["again"].metrics["test/accuracy"] == names["result"].metrics["test/accuracy"]
+    assert len(blocks) == 3 and names["again"].metrics["test/accuracy"] == names["result"].metrics["test/accuracy"]
     for attribute in re.findall(r"^\| `(.*)` \|", page, re.M):
         assert all(hasattr(names["result"], name.partition("(")[0]) for name in attribute.split("`, `"))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fourier_lightning.data.batches import Batches, Examples, Together, concatenate, drawn_orders
-from fourier_lightning.data.digits import Axis, DigitOf, Digits
+from fourier_lightning.data.digits import Axis, DigitOf, Digits, filled
 from fourier_lightning.data.settings import check_rows, check_settings, check_templates
 from fourier_lightning.data.shots import Asked, demonstrations, draw_shots, same_questions
 from fourier_lightning.data.split import SplitKind, split_rows
@@ -130,6 +130,11 @@ class ArithmeticDataModule(pl.LightningDataModule):
             for group in self._fill(index, self.shown[rows[self.template_of_row[rows] == index]], axis or self.axis):
                 by_length.setdefault(group.prompt.shape[1], []).append(group)
         return [concatenate(groups) for _, groups in sorted(by_length.items())]
+
+    def texts(self, rows: Tensor) -> tuple[list[str], Tensor]:
+        """The prompts of some rows as texts, and their answers (rows,)."""
+        chosen = zip(self.template_of_row[rows].tolist(), self.shown[rows].tolist(), strict=True)
+        return [filled(self._texts[index], row)[0] for index, row in chosen], self.whole.answers(self.shown[rows])
 
     def ask(self, templates: list[str], smallest: int, largest: int) -> None:
         """Ask a trained model something else: other templates, or operands of a smaller range.

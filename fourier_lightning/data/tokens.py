@@ -108,6 +108,8 @@ def encode_template(
             f"lower data.{size_key} or choose another of data.templates",
         )
     prompts = torch.tensor(encoded)
+    if tokenizer.unk_token_id is not None and (prompts == tokenizer.unk_token_id).any():
+        raise ConfigError("data.templates", f"this backbone has no tokens for {template!r}", "choose others")
     columns = (prompts != prompts[0]).any(dim=0).nonzero().flatten()
     assert len(columns) == len(letters), f"{template!r}: {len(columns)} tokens change with its operands"
     shown = prompts[:, columns]

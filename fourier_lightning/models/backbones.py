@@ -107,8 +107,8 @@ class Backbone:
         with contextlib.suppress(OSError, ValueError):  # none, or a broken one: transformers says so
             named = json.loads((self._directory() / "tokenizer_config.json").read_text()).get("tokenizer_class")
         tokenizer = self._load(PreTrainedTokenizerFast if named in PLAIN else AutoTokenizer)
-        zero, one = tokenizer(["0", "1"], add_special_tokens=False)["input_ids"]
-        if not zero or zero == one:  # transformers makes one without tokens where there is none
+        ids = tokenizer(["0", "1", " 0", " 1"], add_special_tokens=False)["input_ids"]
+        if not any(zero and zero != one for zero, one in (ids[:2], ids[2:])):  # transformers makes up an empty one
             problem, remedy = "holds no tokenizer that knows digits", "add its tokenizer.json, or use save_pretrained"
             raise ConfigError(f"backbone.path={self.path}", problem, remedy)
         return tokenizer
