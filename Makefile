@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RUNS ?= $(wildcard outputs multirun)
+# Those that hold something: a sweep that was refused leaves multirun/DATE behind.
+RUNS ?= $(foreach top,outputs multirun,$(if $(wildcard $(top)/*/*/*),$(top)))
 SEED ?= 0
 # Nothing is compiled below (that takes minutes on a slow machine): what is imported is compiled once and kept.
 unexport PYTHONDONTWRITEBYTECODE

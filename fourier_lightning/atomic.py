@@ -20,10 +20,11 @@ def replacing(path: str | Path, durable: bool = False) -> Iterator[Path]:
     Raises:
         OSError: it can't be written; its ``filename`` is ``path``.
     """
-    path = Path(path).resolve()
+    path = Path(path)
     if path.exists() and not path.is_file():
         yield path
         return
+    path = path.resolve()
     part = path.with_name(path.name + PART)
     try:
         with named(path):

@@ -121,6 +121,8 @@ def check_checkpoint(cfg: DictConfig) -> None:
         raise ConfigError(path, problem, "train that model again")
     here = identity(plain(cfg))
     wanted = {key: value for key, value in here.items() if cfg.fit or not (key.startswith(TRAINING) or key in ASKED)}
+    if here.get("embedding.tie") is None:  # left to the backbone
+        wanted.pop("embedding.tie", None)
     different = [
         f"{key}={saved.get(key)} there, {value} here" for key, value in wanted.items() if saved.get(key) != value
     ]
@@ -184,24 +186,11 @@ def choose_checkpoint(cfg: DictConfig) -> None:
     """Put the path in place of ``ckpt_path=auto``: the run directory's last.ckpt, or null where there is none yet.
 
     Raises:
-        ConfigError: without a fit, or where starting anew would replace a run that has finished.
+        ConfigError: without a fit.
     """
     if cfg.ckpt_path != "auto":
         return
     if not cfg.fit:
         raise ConfigError("ckpt_path=auto", "of a fit that goes on", "give the .ckpt file that is to be evaluated")
     last = Path(cfg.paths.output_dir) / "checkpoints" / "last.ckpt"
-    if not last.is_file() and (recorded(cfg.paths.output_dir) or {}).get("status") == "finished":
-        problem = f"{cfg.paths.output_dir} holds a finished run, and no checkpoints/last.ckpt to go on from"
-        raise ConfigError("ckpt_path=auto", problem, "choose another directory with hydra.run.dir=DIR")
     cfg.ckpt_path = str(last) if last.is_file() else None
-
-
-def nothing_left(cfg: DictConfig) -> dict[str, Any] | None:
-    """run.json of a run that ``ckpt_path=auto`` finds finished, as long as it is asked for; else None."""
-    info = recorded(cfg.paths.output_dir) if cfg.get("ckpt_path") == "auto" else None
-    if not info or info.get("status") != "finished":
-        return None
-    ends: dict[str, Any] = OmegaConf.to_container(cfg.trainer, resolve=True)  # type: ignore[assignment]
-    there = info.get("config", {}).get("trainer", {})
-    return info if all(there.get(key) == ends.get(key) for key in ("max_epochs", "max_steps", "max_time")) else None

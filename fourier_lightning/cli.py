@@ -1,13 +1,24 @@
 """The one command: ``fourier-lightning COMMAND ...``. Each command is imported when it is asked for."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from fourier_lightning.errors import EXTRAS, ConfigError, fail, suggestion
+from fourier_lightning.errors import (
+    EXTRAS,
+    UNUSABLE,
+    ConfigError,
+    fail,
+    give_up,
+    output_failed,
+    suggestion,
+    unusable,
+)
 
 COMMANDS = {
     "train": "train a model to add numbers, or evaluate and dissect one",
+    "export": "a trained model as a directory of transformers, with its tokenizer",
     "report": "one HTML file about any set of runs",
     "figures": "the paper's figures, drawn from runs",
     "claims": "which of the paper's claims hold in these runs?",
@@ -30,18 +41,43 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the console command, of ``python -m fourier_lightning`` and, as ``train``, of ``train.py``.
 
     Raises:
+        SystemExit: with code 2 and one line on stderr for what can't work; with 1 where nobody takes what it prints,
+            in silence where a pipe was closed (``| head``).
+    """
+    logging.raiseExceptions = False  # a message that can't be written is no reason for a traceback
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # nor is a letter that the terminal does not have
+    try:
+        try:
+            call(*(sys.argv[1:] if argv is None else argv) or ["--help"])
+        finally:
+            if sys.stdout is not None:  # closed from the start: then nothing is printed
+                sys.stdout.flush()
+    except OSError as error:
+        if not output_failed(error):
+            raise
+        raise SystemExit(give_up(error)) from error
+
+
+def call(name: str, *rest: str) -> None:
+    """One command.
+
+    Raises:
         SystemExit: with code 2 and one line on stderr for what can't work.
     """
-    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in ("-h", "--help", "help"):
         print(USAGE.format(commands="\n".join(f"  {each:11}{says}" for each, says in COMMANDS.items())))
         return
     try:
         if name not in COMMANDS:
             raise ConfigError(name, "no such command", remedy(name, rest))
-        import_module(f"fourier_lightning.commands.{name}").main(rest)
+        import_module(f"fourier_lightning.commands.{name}").main(list(rest))
     except ConfigError as error:
         raise SystemExit(fail(error)) from error
+    except OSError as error:
+        if error.filename is None or error.errno not in UNUSABLE:
+            raise
+        raise SystemExit(fail(unusable(error))) from error
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:

@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from fourier_lightning import targets
 from fourier_lightning.errors import ConfigError, refuse, suggestion
 from fourier_lightning.idle import check_idle
-from fourier_lightning.values import fits, key_of, type_error
+from fourier_lightning.names import filter_name
+from fourier_lightning.values import fits, key_of, place_for, takes, type_error
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 # In a wheel conf/ sits inside the package; in a checkout it is beside it.
@@ -44,9 +45,9 @@ TARGETS = ("backbone", "data", "embedding", "model", "optimizer", "filter", "tra
 MODEL_CHOICES = ("model", "size", "embedding", "experiment", "sweep")  # groups that say which model a run is about
 # What a run gives these targets itself: a setting of that name would be overruled.
 GIVEN = {
-    "data": ("tokenizer", "seed"),
+    "data": ("tokenizer", "seed", "rows"),
     "trainer": ("logger", "callbacks", "enable_checkpointing", "default_root_dir"),
-    "logger.wandb": ("config",),
+    "logger.wandb": ("record", "config", "beside"),
 }
 NODES = ("paths", *TARGETS, "callbacks", "logger")
 
@@ -80,9 +81,10 @@ def cpu_computes_in_bf16() -> bool:
 
 
 def register_resolvers() -> None:
-    """Make ``${asset:...}`` and ``${auto_precision:...}`` available to the YAML files. Safe to call twice."""
+    """Make ``${asset:...}``, ``${auto_precision:...}`` and ``${filter_name:...}`` known to YAML. Safe to call twice."""
     OmegaConf.register_new_resolver("asset", asset_path, replace=True)
     OmegaConf.register_new_resolver("auto_precision", auto_precision, replace=True)
+    OmegaConf.register_new_resolver("filter_name", filter_name, replace=True)
 
 
 def load_config(overrides: list[str] | None = None, output_dir: str | Path | None = None) -> DictConfig:
@@ -182,7 +184,7 @@ def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
             if not fits(value, RUN_SETTINGS[key]):
                 yield type_error(key, value, RUN_SETTINGS[key])
         elif key not in NODES:
-            yield ConfigError(f"{key}={value}", "no such setting", suggestion(key, [*RUN_SETTINGS, *NODES]))
+            yield ConfigError(f"{key}={value}", "no such setting", place_for(str(key), [*RUN_SETTINGS, *NODES]))
     for key in [*RUN_SETTINGS, *NODES]:
         if key not in values or (key in NODES and values[key] is None):
             yield ConfigError(key, "missing", "choose one of its options, see fourier-lightning train --help")
@@ -199,12 +201,12 @@ def _run_problems(values: dict[str, Any]) -> Iterator[ConfigError]:
         yield ConfigError(f"seed={values['seed']}", "out of range", "use 0 or a positive integer below 2^32")
 
 
-def _node_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
-    if "_target_" in node:
+def _node_problems(prefix: str, node: Any) -> Iterator[ConfigError]:
+    if isinstance(node, dict) and "_target_" in node:
         yield from _signature_problems(prefix, node)
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _node_problems(f"{prefix}.{key}" if prefix else str(key), value)
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in entries:
+        yield from _node_problems(f"{prefix}.{key}" if prefix else str(key), value)
 
 
 def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigError]:
@@ -229,7 +231,7 @@ def _signature_problems(prefix: str, node: dict[str, Any]) -> Iterator[ConfigErr
                 left_out = ("self", "args", "kwargs", *GIVEN.get(prefix, ()))
                 known = [f"{prefix}.{name}" for name in parameters if name not in left_out]
                 yield ConfigError(f"{full_key}={value}", "no such setting", suggestion(full_key, known))
-        elif key in hints and not ("_target_" in value if isinstance(value, dict) else fits(value, hints[key])):
+        elif key in hints and not takes(value, hints[key]):
             yield type_error(full_key, value, hints[key])
 
 

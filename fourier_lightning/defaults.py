@@ -15,10 +15,11 @@ from transformers import AutoModelForCausalLM
 from fourier_lightning.callbacks.recompute import ActivationCheckpointing
 from fourier_lightning.checkpoint import load_checkpoint
 from fourier_lightning.config import check_config, values_of
-from fourier_lightning.data.audit import largest_size, number_tokens, splitting
+from fourier_lightning.data.audit import SHORTEST, largest_size, last_operand, number_tokens, splitting
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.data.settings import check_templates
 from fourier_lightning.data.task import Task
+from fourier_lightning.data.tokens import NumberStyle
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.arms import ModelSettings
 from fourier_lightning.models.backbones import Backbone
@@ -59,13 +60,24 @@ def choose_size(cfg: DictConfig) -> tuple[str, ...]:
     tokenizer, style = backbone.tokenizer(), node["number_style"]
     size, chosen = largest_size(partial(sized, task, node), tokenizer, node["templates"], style)
     if chosen is None:
-        count = number_tokens(tokenizer, style).count
-        numbers = f"0..{count - 1}" if count else "none"
-        problem = f"{backbone.name} splits numbers {splitting(tokenizer)}; single tokens are {numbers} ({style})"
-        raise ConfigError(f"data.{key}=auto", problem, "see fourier-lightning audit backbone=...")
+        raise no_size(key, backbone.name, tokenizer, style, sized(task, node, node[key]), node["templates"])
     cfg.data[key] = size
     return (f"data.{key}={size}: the largest for which operands and answers (0..{chosen.p - 1}, {style}) are single "
             f"tokens of {backbone.name}",)  # fmt: skip
+
+
+def no_size(key: str, name: str, tokenizer: Any, style: NumberStyle, task: Task, templates: list[str]) -> ConfigError:
+    """Why a task has no size that its backbone's tokenizer allows."""
+    texts, remedy = task.templates, "see fourier-lightning audit backbone=..."
+    limits = {each: last_operand(tokenizer, texts[each], task.letters, task.smallest) for each in templates}
+    unfit = [each for each, limit in limits.items() if limit < task.smallest]
+    count = number_tokens(tokenizer, style).count
+    if unfit and count >= SHORTEST:
+        problem = f"in data.templates={unfit} operands are not the same single token in every place"
+        return ConfigError(f"data.{key}=auto", problem, f"choose others, {remedy}")
+    numbers = f"0..{count - 1}" if count else "none"
+    problem = f"{name} splits numbers {splitting(tokenizer)}; single tokens are {numbers} ({style})"
+    return ConfigError(f"data.{key}=auto", problem, remedy)
 
 
 def defer_batch(cfg: DictConfig) -> bool:

@@ -150,9 +150,6 @@ def check_seeds(
     ):  # fmt: skip
         if reason:
             raise ConfigError(key, reason, remedy)
-    for seed in seeds_of(cfg):
-        if (seed_dir(cfg, seed) / "record" / "run.json").is_file():
-            raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", f"holds a run of seed {seed}", "choose another")
 
 
 @contextmanager

@@ -1,8 +1,12 @@
 """The one exception that a user of the command line should ever meet."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
+from typing import TypeGuard
 
 
 class ConfigError(Exception):
@@ -23,6 +27,10 @@ class ConfigError(Exception):
     def __str__(self) -> str:
         key, problem, remedy = self.args
         return " ".join(f"{key}: {problem}; {remedy}".splitlines())  # a value may hold line breaks
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and Jupyter show in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
     def under(self, node: str) -> "ConfigError":
         """The same error, its key below a node of the configuration: callbacks don't know what they are called."""
@@ -91,5 +99,34 @@ def suggestion(word: str, known: Iterable[object], otherwise: str | None = None)
 
 def fail(error: ConfigError, prefix: str = "") -> int:
     """Print an error's line(s) and return the exit code."""
-    print("\n".join(f"error: {prefix}{line}" for line in str(error).splitlines()), file=sys.stderr)
+    with suppress(OSError):  # nobody reads them; the exit code counts all the same
+        print("\n".join(f"error: {prefix}{line}" for line in str(error).splitlines()), file=sys.stderr)
     return error.code
+
+
+# What an operating system answers to a path that it can't follow.
+UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
+
+
+def unusable(error: OSError) -> ConfigError:
+    """The line for a path that can't be followed, or may not be."""
+    return ConfigError(str(error.filename), error.strerror or str(error), "give another path")
+
+
+def output_failed(error: BaseException) -> TypeGuard[OSError]:
+    """Whether an error is that standard output takes no more, as with a full disk or a closed pipe: tries once more."""
+    if not isinstance(error, OSError) or error.errno is None or error.filename is not None:
+        return False
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
+
+
+def give_up(error: OSError) -> int:
+    """Say why standard output takes no more, leave nothing for Python to write at exit, and return the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):  # as ``| head`` does: no error
+        return 1
+    return fail(RunError("standard output", error.strerror or str(error), "make room, or send it elsewhere"))

@@ -1,15 +1,15 @@
 """What a run is made of: every setting checked, every part built that costs nothing to build."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in_place, recorded, trained_data
+from fourier_lightning.checkpoint import check_checkpoint, choose_checkpoint, in_place, trained_data
 from fourier_lightning.config import check_config
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.defaults import (
@@ -22,10 +22,12 @@ from fourier_lightning.defaults import (
     make,
 )
 from fourier_lightning.devices import check_compile, check_devices, check_seeds, check_whole
-from fourier_lightning.errors import ConfigError, suggestion
+from fourier_lightning.directory import check_free, differing, in_words, runs_in, settings_in, settings_of
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.base import Instrument
-from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.mirror.wandb import check_wandb
+from fourier_lightning.lightning_features import check_callbacks, check_features, check_loggers, complaints
+from fourier_lightning.limits import check_limits, check_numbers, check_trainer
+from fourier_lightning.mirror.settings import check_wandb
 from fourier_lightning.models.arms import ModelSettings, network_config
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.embedding import EmbeddingSettings
@@ -33,8 +35,6 @@ from fourier_lightning.models.saved import check_saved
 from fourier_lightning.optim import OptimizerSettings
 from fourier_lightning.record.writer import check_history
 from fourier_lightning.targets import makes
-
-MOST_DEVICES = 1024
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,14 @@ def prepare(cfg: DictConfig) -> Parts:
     Raises:
         ConfigError: with one line for each setting that can't work.
     """
+    settings = settings_of(cfg)
     auto_batch = defer_batch(cfg)
     notes = choose_size(cfg)
     check_config(cfg)
+    check_features(cfg)
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
     check_callbacks(cfg)
-    check_wandb(cfg.logger.get("wandb", {}))
+    check_loggers(cfg)
     trainer = make_trainer(cfg, logger=False, callbacks=[], enable_checkpointing=False, enable_progress_bar=False)
     check_devices(cfg, trainer)
     check_compile(cfg, trainer)
@@ -86,11 +88,15 @@ def prepare(cfg: DictConfig) -> Parts:
         check_auto_batch(cfg, model, trainer)
     backbone = make(cfg.backbone)
     if trainer.global_rank == 0:  # the others find what it has begun
-        check_directory(cfg)
+        check_directory(cfg, settings)
+        if "wandb" in cfg.logger:
+            check_wandb(cfg.logger.wandb, several=cfg.seeds_in_parallel > 1 or in_sweep())
     if cfg.ckpt_path is not None:
         check_checkpoint(cfg)
+    check_trainer(cfg, trainer)
     check_prompted(cfg, model)
     data = make_data(cfg, backbone)
+    check_limits(cfg, trainer, data)
     if backbone.is_encoder() and not cfg.fit and model.body == "pretrained":
         return encoder_parts(cfg, backbone, data, model, embedding, optimizer, notes)
     if embedding.tie is None:
@@ -134,10 +140,10 @@ def encoder_parts(cfg: DictConfig, backbone: Backbone, data: ArithmeticDataModul
 
 def make_data(cfg: DictConfig, backbone: Backbone) -> ArithmeticDataModule:
     """The data; of an evaluation those that the model was trained on, and of them what is asked."""
-    tokenizer = backbone.tokenizer()
+    given = {"tokenizer": backbone.tokenizer(), "seed": cfg.seed, "rows": backbone.rows()}
     if cfg.fit or cfg.ckpt_path is None:
-        return make(cfg.data, tokenizer=tokenizer, seed=cfg.seed)
-    data = make(trained_data(cfg), tokenizer=tokenizer, seed=cfg.seed)
+        return make(cfg.data, **given)
+    data = make(trained_data(cfg), **given)
     smallest, largest = cfg.data.get("min_operand", data.task.smallest), cfg.data.get("max_operand", data.task.largest)
     data.ask(list(cfg.data.templates), smallest, largest)
     return data
@@ -157,43 +163,41 @@ def check_prompted(cfg: DictConfig, model: ModelSettings) -> None:
             raise ConfigError(key, "a model with a random body has nothing to say", "add model=pretrained")
 
 
-def check_directory(cfg: DictConfig) -> None:
-    """Refuse a directory that holds a run, unless it is that run which goes on."""
-    if not cfg.paths.output_dir.strip():
+def check_directory(cfg: DictConfig, settings: Mapping[str, Any]) -> None:
+    """Refuse a directory in which another process is running, or that holds a run, unless it is that run which goes on.
+
+    Chooses the checkpoint of ``ckpt_path=auto``, in place. An evaluation that did not finish may begin again.
+
+    Args:
+        settings: of this run, see ``directory.settings_of``.
+    """
+    where = cfg.paths.output_dir
+    if not where.strip():
         raise ConfigError("hydra.run.dir=", "empty", "name a directory, or leave it out")
-    anew = cfg.ckpt_path == "auto"
+    check_free(where)
+    auto, key = cfg.ckpt_path == "auto", f"hydra.run.dir={where}"
     choose_checkpoint(cfg)
-    if recorded(cfg.paths.output_dir) is None:
+    runs, there = runs_in(where), settings_in(where)
+    if not runs:
         return
+    others = differing(there, settings, limits=True) if there is not None else []  # an older run does not say
+    finished = all(run.get("status") == "finished" for run in runs)
+    if (auto or in_place(cfg)) and others:
+        problem = f"holds a run of other settings ({in_words(others, there or {}, settings)})"
+        raise ConfigError(key, problem, "choose another directory, or repeat the settings of that run")
     if in_place(cfg):
-        check_history(cfg.paths.output_dir)
-    elif not anew:
-        remedy = "choose another, or go on with it: ckpt_path=auto"
-        raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", "holds a run already", remedy)
+        check_history(where)
+    elif auto and finished:
+        problem = f"{where} holds a finished run, and no checkpoints/last.ckpt to go on from"
+        raise ConfigError("ckpt_path=auto", problem, "choose another directory with hydra.run.dir=DIR")
+    elif not auto and (cfg.fit or finished or others or there is None):
+        go_on = ", or go on with it: ckpt_path=auto" if cfg.fit and not others else ""
+        raise ConfigError(key, "holds a run already", f"choose another{go_on}")
 
 
-def check_callbacks(cfg: DictConfig) -> None:
-    """Refuse a callback that can't be made, or that watches a metric which no run logs, before a run begins."""
-    known = [f"{split}/{name}" for split in ("val", "train") for name in NumberMetrics.names]
-    for name, node in cfg.callbacks.items():
-        if node.get("monitor") is not None and node.monitor not in known:
-            key = f"callbacks.{name}.monitor={node.monitor}"
-            raise ConfigError(key, "no such metric", suggestion(str(node.monitor), known))
-        if (node.get("refresh_rate") or 0) < 0:
-            key = f"callbacks.{name}.refresh_rate={node.refresh_rate}"
-            raise ConfigError(key, "too small", "use 1 or more steps, or 0 for no bar")
-        if not makes(node, Instrument):
-            with complaints(f"callbacks.{name}", f"correct it, or remove it with ~callbacks.{name}"):
-                make(node)
-
-
-@contextmanager
-def complaints(key: str, remedy: str) -> Iterator[None]:
-    """What a library's constructor says of its arguments, as a ConfigError."""
-    try:
-        yield
-    except (MisconfigurationException, ValueError, TypeError, ImportError, OverflowError) as error:
-        raise ConfigError(key, " ".join(str(error).split()), remedy) from error
+def in_sweep() -> bool:
+    """Whether this is a job of a sweep by Hydra."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) -> dict[str, Instrument]:
@@ -214,26 +218,6 @@ def make_instruments(cfg: DictConfig, data: ArithmeticDataModule, width: int) ->
 
 def make_trainer(cfg: DictConfig, **kwargs: Any) -> pl.Trainer:
     """The Lightning trainer of ``cfg.trainer``; its complaints become ConfigErrors."""
-    settings = cfg.trainer
-    if settings.get("precision") in ("bf16-true", "16-true"):
-        remedy = "use bf16-mixed or 32-true; to measure in half precision, fit=false backbone.dtype=bfloat16"
-        raise ConfigError(
-            f"trainer.precision={settings.precision}", "half-precision weights lose small updates", remedy
-        )
-    # Values that Lightning takes and stumbles over later.
-    for key, least in (("gradient_clip_val", 0), ("check_val_every_n_epoch", 1), ("log_every_n_steps", 0)):
-        if (settings.get(key) if settings.get(key) is not None else least) < least:
-            raise ConfigError(f"trainer.{key}={settings[key]}", "too small", f"use {least} or more, or null")
-    for key in ("devices", "num_nodes"):
-        if isinstance(settings.get(key), int) and settings[key] > MOST_DEVICES:
-            raise ConfigError(f"trainer.{key}={settings[key]}", "more than there are", f"use {MOST_DEVICES} or fewer")
-    if settings.get("val_check_interval") == 0:
-        raise ConfigError("trainer.val_check_interval=0", "too small", "use a share of an epoch, or a number of steps")
-    if settings.get("max_epochs") == -1 and settings.get("max_steps", -1) == -1 and cfg.optimizer.schedule == "linear":
-        raise ConfigError(
-            "trainer.max_epochs=-1",
-            "optimizer.schedule=linear needs to know where it ends",
-            "set trainer.max_epochs or trainer.max_steps, or use optimizer.schedule=constant",
-        )
+    check_numbers(cfg)
     with complaints("trainer", "correct that key under trainer.*"):
         return make(cfg.trainer, **kwargs)

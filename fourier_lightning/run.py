@@ -1,46 +1,45 @@
 """One run: check, build, fit, test, record, clean up."""
 
 import errno
-import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers.logger import DummyLogger
 from transformers.initialization import no_init_weights
 
 from fourier_lightning import console
 from fourier_lightning.allocator import keep_freed_memory
+from fourier_lightning.attached import begun, close_files, make_callbacks
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.callbacks.finite import Finite
+from fourier_lightning.callbacks.interrupt import keyboard_interrupts
 from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.callbacks.resume import AtomicCheckpoints, FitLoop, Resume
 from fourier_lightning.checkpoint import in_place, load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import other_ranks, settings_from_rank_zero
-from fourier_lightning.errors import ConfigError, RunError
-from fourier_lightning.mirror.wandb import finish_wandb
+from fourier_lightning.directory import settings_of, sole_process, write_settings
+from fourier_lightning.errors import ConfigError, RunError, output_failed
+from fourier_lightning.limits import rows_used
+from fourier_lightning.mirror.ending import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
 from fourier_lightning.models.module import AdditionModule, TableModule
 from fourier_lightning.parts import Parts, make, make_trainer, prepare
+from fourier_lightning.quiet import quiet_libraries
 from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.models import new_card
+from fourier_lightning.record.result import TrainingResult
 from fourier_lightning.record.writer import RunRecord, describe_device
 
 # What a disk answers when it takes no more, or nothing at all.
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
-
-
-def make_callbacks(cfg: DictConfig, measurements: dict[str, Measurement], bar: bool) -> list[Any]:
-    """All callbacks in the order of the configuration; no progress bar where none is wanted."""
-    callbacks = [measurements.get(str(name)) or make(node) for name, node in cfg.callbacks.items()]
-    hidden = not bar or cfg.trainer.get("enable_progress_bar") is False
-    return [callback for callback in callbacks if not (hidden and isinstance(callback, ProgressBar))]
 
 
 def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> AdditionModule | TableModule:
@@ -99,34 +98,53 @@ def build_trainer(
 def make_loggers(cfg: DictConfig, record: RunRecord, beside: bool = False) -> list[Any]:
     """The record's logger, then whatever ``logger=`` asks for; ``beside`` those of other seeds."""
     resolved = OmegaConf.to_container(cfg, resolve=True)
-    extra = {"wandb": {"config": {**resolved, "p": record.run["p"]}, "beside": beside}}
+    extra = {"wandb": {"record": record, "config": {**resolved, "p": record.run["p"]}, "beside": beside}}
     loggers = [make(node, **extra.get(name, {})) for name, node in cfg.logger.items()]
-    return [RecordLogger(record), *(logger for logger in loggers if logger is not None)]
+    return [RecordLogger(record), *begun((logger for logger in loggers if logger is not None), resolved, record)]
 
 
-def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False) -> dict[str, Any]:
+def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = True) -> TrainingResult:
     """Run one job.
 
     Args:
-        cfg: the composed configuration (``config.load_config`` or Hydra).
+        cfg: the composed configuration (``config.load_config`` or Hydra); it is not changed.
         overrides: the command-line overrides that made it, for the record.
-        verbose: print what trains, a progress bar and the results, as the command line does.
-
-    Returns:
-        The objects of the run, for tests and notebooks: cfg, data, module, trainer, record, metrics,
-        run_dir (a Path: everything that was written).
+        verbose: print what trains, a progress bar and the results, as the command line does; false prints nothing.
 
     Raises:
         ConfigError: before anything is written.
+        KeyboardInterrupt: as it came. The record says "interrupted"; ``ckpt_path=auto`` goes on.
     """
+    if not isinstance(cfg, DictConfig):
+        raise TypeError(f"train takes a configuration, not {type(cfg).__name__}; give it load_config([...])")
+    cfg = deepcopy(cfg)
     quiet_libraries()
     if cfg.seeds_in_parallel > 1:
         raise ConfigError(f"seeds_in_parallel={cfg.seeds_in_parallel}", "train has one", "call seeds.train_seeds")
+    settings = settings_of(cfg)
     parts = prepare(cfg)
-    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     loaded = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else {"global_step": 0, "epoch": 0}
-    if parts.rank:
-        return take_part(cfg, parts, loaded)
+    if parts.rank or cfg.trainer.get("fast_dev_run"):
+        return take_part(cfg, parts, loaded, verbose)
+    with sole_process(cfg.paths.output_dir):
+        return carry_out(cfg, parts, settings, loaded, overrides, verbose)
+
+
+def carry_out(
+    cfg: DictConfig,
+    parts: Parts,
+    settings: Mapping[str, Any],
+    loaded: Mapping[str, Any],
+    overrides: Sequence[str],
+    verbose: bool,
+) -> TrainingResult:
+    """Run one job whose settings are checked: what ``train`` returns.
+
+    Args:
+        settings: see ``directory.settings_of``.
+        loaded: the checkpoint that it takes.
+    """
+    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     step = loaded["global_step"]
     card = new_card(resolved)
     if in_place(cfg):  # the same run, and its model
@@ -136,16 +154,17 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
     about |= {"task": parts.data.task.card(), "p": parts.data.p}
     epoch_end = loaded.get("resume", {}).get("epoch_end")
     try:
+        write_settings(cfg.paths.output_dir, settings)
         record = RunRecord(cfg.paths.output_dir, resolved, list(overrides), step if cfg.fit else 0, about, epoch_end)
     except OSError as error:
         problem, remedy = error.strerror or str(error), "make room, or choose a directory that can be written"
         raise ConfigError(f"hydra.run.dir={cfg.paths.output_dir}", problem, remedy) from error
-    exit_code, stopped = 1, False
+    exit_code, stopped, loggers = 1, False, []
     try:
         module = build_module(parts, cfg.seed, model)
-        trainer, clock, measured, resume = build_trainer(cfg, parts, loaded, make_loggers(cfg, record), verbose)
-        parameters = parameter_table(module.decoder)
-        rows = {split: len(indices) for split, indices in parts.data.split.items()}
+        loggers = make_loggers(cfg, record)
+        trainer, clock, measured, resume = build_trainer(cfg, parts, loaded, loggers, verbose)
+        parameters, rows = parameter_table(module.decoder), rows_used(trainer, parts.data)
         device = describe_device(trainer.strategy.root_device, trainer.world_size)
         record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
         if verbose:
@@ -160,13 +179,12 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False)
         stopped = ended(error, [record], cfg.paths.output_dir, verbose)
         raise
     finally:
-        finish_wandb(exit_code, at_once=stopped)
+        close_files(loggers, record.run["metrics"])
+        where_to_look = finish_wandb(exit_code, at_once=stopped)
     if verbose:
         console.print_results(metrics, cfg.paths.output_dir, clock.train_seconds)
-    return {
-        "cfg": cfg, "data": parts.data, "module": module, "trainer": trainer, "record": record, "metrics": metrics,
-        "run_dir": Path(cfg.paths.output_dir),
-    }  # fmt: skip
+        print(where_to_look, end="")
+    return TrainingResult(Path(cfg.paths.output_dir), metrics, cfg, parts.data, module, trainer, record)
 
 
 def ended(error: BaseException, records: Sequence[RunRecord], run_dir: str | Path, verbose: bool) -> bool:
@@ -178,14 +196,14 @@ def ended(error: BaseException, records: Sequence[RunRecord], run_dir: str | Pat
     Raises:
         RunError: in place of what a disk refused.
     """
-    stopped = not isinstance(error, Exception)  # Lightning turns Ctrl-C into SystemExit
+    stopped = not isinstance(error, Exception)  # KeyboardInterrupt, or SIGTERM's
     reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
     for record in records:
         with suppress(OSError):  # the disk may be what failed
             record.update(status="interrupted" if stopped else "failed", error=reason)
     if stopped and verbose:
         console.print_interrupted(run_dir)
-    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+    if isinstance(error, OSError) and error.errno in UNWRITABLE and not output_failed(error):
         raise unwritable(error, run_dir) from error
     return stopped
 
@@ -197,16 +215,16 @@ def unwritable(error: OSError, run_dir: str | Path) -> RunError:
     return RunError(str(error.filename or run_dir), error.strerror or str(error), remedy)
 
 
-def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any]) -> dict[str, Any]:
-    """The same on a further device: the work that all ranks do, without what rank zero records, shows and measures.
-
-    Returns:
-        module, trainer, metrics.
-    """
+def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any], verbose: bool = False) -> TrainingResult:
+    """The work of a run without its record, loggers and instruments: on a further device, or as ``fast_dev_run``."""
     module = build_module(parts, cfg.seed)
-    trainer, clock, _, _ = build_trainer(cfg, parts, loaded, [], verbose=False)
-    metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
-    return {"module": module, "trainer": trainer, "metrics": metrics}
+    # some callbacks ask for a logger
+    trainer, clock, _, _ = build_trainer(cfg, parts, loaded, [DummyLogger()], verbose and not parts.rank)
+    with other_ranks(cfg, trainer, print):
+        metrics = fit_and_test(cfg, trainer, module, parts.data, clock)
+    if verbose and not parts.rank:
+        console.print_tried(int(cfg.trainer.fast_dev_run))
+    return TrainingResult(Path(cfg.paths.output_dir), metrics, cfg, parts.data, module, trainer, record=None)
 
 
 def join() -> None:
@@ -215,6 +233,7 @@ def join() -> None:
     train(settings_from_rank_zero())
 
 
+@keyboard_interrupts()
 def fit_and_test(
     cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: ArithmeticDataModule, clock: Clock
 ) -> dict[str, float]:
@@ -230,20 +249,3 @@ def fit_and_test(
         for result in trainer.test(module, datamodule=data, ckpt_path=ckpt_path, verbose=False):
             metrics |= result
     return metrics
-
-
-def quiet_libraries() -> None:
-    """Keep the terminal for what the user asked for."""
-    from transformers.utils import logging as hf_logging
-
-    hf_logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")  # Lightning 2.6 under torch 2.13
-    for name in ("pytorch_lightning", "lightning_fabric", "huggingface_hub"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # Ours is no DataLoader and needs no workers.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-    # What is logged is the same on all ranks already.
-    warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed setting.*")
-    # A checkpoint of another run directory: the best score there is not this run's.
-    warnings.filterwarnings("ignore", message=".*The dirpath has changed from.*")

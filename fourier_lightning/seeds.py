@@ -1,29 +1,35 @@
 """Several seeds in one fit: ``seeds_in_parallel=5`` leaves the five runs that five commands would leave."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.callbacks import ProgressBar
 
 from fourier_lightning import console
+from fourier_lightning.attached import close_files, make_callbacks, shown
 from fourier_lightning.callbacks.clock import Clock
 from fourier_lightning.callbacks.finite import Finite
 from fourier_lightning.callbacks.measurement import Measurement
 from fourier_lightning.callbacks.resume import AtomicCheckpoints
 from fourier_lightning.callbacks.seeds import OneOf, Seeds, SeedsLogger
+from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import seed_dir, seeds_of
+from fourier_lightning.directory import settings_of, sole_process, write_settings
+from fourier_lightning.limits import rows_used
+from fourier_lightning.mirror.ending import finish_wandb
 from fourier_lightning.mirror.pictures import MirrorLogger
-from fourier_lightning.mirror.wandb import finish_wandb
 from fourier_lightning.models.arms import parameter_table
 from fourier_lightning.models.stacked import StackedModule
 from fourier_lightning.parts import Parts, make, make_instruments, make_trainer, prepare
 from fourier_lightning.record.models import new_card
 from fourier_lightning.record.writer import RunRecord, describe_device
-from fourier_lightning.run import build_module, ended, fit_and_test, make_callbacks, make_loggers, quiet_libraries
+from fourier_lightning.run import build_module, ended, fit_and_test, make_loggers, quiet_libraries
+from fourier_lightning.targets import makes
 from fourier_lightning.values import key_of
 
 
@@ -36,29 +42,53 @@ class SeedRun(OneOf):
     measured: dict[str, Measurement]
 
 
-def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True, repr=False, eq=False)
+class SeedsResult:
+    """What ``train_seeds`` returns: the metrics are means over seeds, the module has all of their models."""
+
+    run_dir: Path
+    metrics: dict[str, float]
+    data: ArithmeticDataModule
+    module: StackedModule
+    trainer: pl.Trainer
+    ones: list[SeedRun]
+
+
+def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = True) -> SeedsResult:
     """Run one job of several seeds, ``cfg.seed`` and those after it.
 
     Args:
         cfg, overrides, verbose: as ``run.train`` takes them.
 
-    Returns:
-        data, module (``StackedModule``), trainer, ones (a ``SeedRun`` each), metrics (means over seeds), run_dir.
-
     Raises:
         ConfigError: before anything is written.
     """
     quiet_libraries()
+    settings = settings_of(cfg)
     parts = prepare(cfg)
+    with sole_process(cfg.paths.output_dir):
+        write_settings(cfg.paths.output_dir, settings)
+        return carry_out_seeds(cfg, parts, settings, overrides, verbose)
+
+
+def carry_out_seeds(
+    cfg: DictConfig, parts: Parts, settings: Mapping[str, Any], overrides: Sequence[str], verbose: bool
+) -> dict[str, Any]:
+    """Run one job of several seeds whose settings are checked: what ``train_seeds`` returns.
+
+    Args:
+        settings: see ``directory.settings_of``.
+    """
     parts.data.seeds = seeds_of(cfg)
     ones: list[SeedRun] = []
     exit_code, stopped = 1, False
     try:
         for index, seed in enumerate(parts.data.seeds):
+            write_settings(seed_dir(cfg, seed), {**settings, "seed": seed, "seeds_in_parallel": 1})
             ones.append(begin(own_settings(cfg, seed), parts, overrides, seed, index))
         module = StackedModule([one.model for one in ones], parts.data.seeds)  # type: ignore[misc]
         clock = Clock([measurement for one in ones for measurement in one.measured.values()])
-        bars = [bar for node in cfg.callbacks.values() if isinstance(bar := make(node), ProgressBar)] if verbose else []
+        bars = shown([make(node) for node in cfg.callbacks.values() if makes(node, ProgressBar)], cfg, verbose)
         trainer = make_trainer(
             cfg,
             logger=SeedsLogger(ones),
@@ -69,7 +99,7 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
         )
         trainer.strategy.checkpoint_io = AtomicCheckpoints()
         parameters = parameter_table(ones[0].model.decoder)
-        rows = {split: len(indices) for split, indices in parts.data.split.items()}
+        rows = rows_used(trainer, parts.data)
         device = describe_device(trainer.strategy.root_device)
         for one in ones:
             one.record.update(parameters=parameters, rows=rows, leaked_rows=parts.data.leaked(), device=device)
@@ -85,20 +115,16 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
         stopped = ended(error, [one.record for one in ones], cfg.paths.output_dir, verbose)
         raise
     finally:
+        for one in ones:
+            close_files(one.loggers, one.record.run["metrics"])
         mirrors = [logger for one in ones for logger in one.loggers if isinstance(logger, MirrorLogger)]
-        finish_wandb(exit_code, stopped, [mirror.experiment for mirror in mirrors])
+        where_to_look = finish_wandb(exit_code, stopped, [mirror.experiment for mirror in mirrors])
     means = {name: sum(one.record.run["metrics"][name] for one in ones) / len(ones) for name in metrics}
     if verbose:
         console.print_seeds({one.seed: one.record.run["metrics"] for one in ones}, cfg.paths.output_dir,
                             clock.train_seconds)  # fmt: skip
-    return {
-        "data": parts.data,
-        "module": module,
-        "trainer": trainer,
-        "ones": ones,
-        "metrics": means,
-        "run_dir": Path(cfg.paths.output_dir),
-    }
+        print(where_to_look, end="")
+    return SeedsResult(Path(cfg.paths.output_dir), means, parts.data, module, trainer, ones)
 
 
 def own_settings(cfg: DictConfig, seed: int) -> DictConfig:

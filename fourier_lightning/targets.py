@@ -13,8 +13,9 @@ FLAG = "allow_targets"
 # What nodes of a configuration are made of: here, and in Lightning.
 ALLOWED = (
     "fourier_lightning.callbacks.", "fourier_lightning.data.", "fourier_lightning.fourier.filters.",
-    "fourier_lightning.instruments.", "fourier_lightning.mirror.wandb.wandb_logger", "fourier_lightning.models.",
-    "fourier_lightning.optim.", "pytorch_lightning.Trainer", "pytorch_lightning.callbacks.",
+    "fourier_lightning.instruments.", "fourier_lightning.mirror.tensorboard.TensorBoard",
+    "fourier_lightning.mirror.wandb.wandb_logger", "fourier_lightning.models.", "fourier_lightning.optim.",
+    "pytorch_lightning.Trainer", "pytorch_lightning.callbacks.",
     "pytorch_lightning.loggers.", "pytorch_lightning.plugins.", "pytorch_lightning.profilers.",
     "pytorch_lightning.strategies.", "datetime.timedelta",
 )  # fmt: skip

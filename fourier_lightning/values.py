@@ -13,12 +13,24 @@ from fourier_lightning.errors import ConfigError, suggestion
 
 _NUMERIC_TOWER = BeartypeConf(is_pep484_tower=True)  # an int is a valid float, as everywhere in Python
 NO_NUMBERS = ("nan", "inf", "infinity")  # Hydra reads YAML's spellings of them, .nan and -.inf, as words
+WHOLE_RUNS = ("experiment", "sweep", "recipe")  # groups whose files set keys anywhere, by their first line
+GLOBAL = "# @package _global_"
 MOST = 2**63  # beyond what an integer tensor holds
 
 
 def key_of(override: str) -> str:
     """The key of an override as it is typed: ``~a.b``, ``+a.b=1`` and ``++a.b=1`` are about ``a.b``."""
     return override.lstrip("+~").partition("=")[0]
+
+
+def place_for(key: str, known: list[str]) -> str:
+    """The remedy for a key at the top of a configuration that isn't known there: files have such keys."""
+    if key in WHOLE_RUNS:
+        return f"make '{GLOBAL}' the first line of the file of {key}="
+    parent, _, name = key.partition("=")[0].rpartition(".")
+    if parent:
+        return f"in a file write it as two lines, {parent}: and below it, indented, {name}: VALUE"
+    return suggestion(key, known)
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -28,9 +40,22 @@ def fits(value: Any, hint: Any) -> bool:
         return any(fits(value, one) for one in arguments)
     if origin is list and isinstance(value, list):  # beartype would look at one entry, drawn at random
         return all(fits(one, arguments[0]) for one in value)
+    if origin is dict and isinstance(value, dict):
+        return all(fits(name, arguments[0]) and fits(entry, arguments[1]) for name, entry in value.items())
     if isinstance(value, bool) and not is_bearable("", hint):  # Python takes true for 1; a user does not mean it
         return hint is bool
     return _extreme(value) is None and is_bearable(value, hint, conf=_NUMERIC_TOWER)
+
+
+def takes(value: Any, hint: Any) -> bool:
+    """Whether a parameter of an annotated type takes a value: one that fits, a node, or nodes where it takes a list."""
+    if isinstance(value, list):
+        value = [entry for entry in value if not _is_node(entry)]
+    return _is_node(value) or fits(value, hint)
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, dict) and "_target_" in value
 
 
 def type_error(key: str, value: Any, hint: Any) -> ConfigError:
@@ -63,8 +88,8 @@ def _extreme(value: Any) -> str | None:
 
 
 def _numbers(value: Any) -> Iterator[int | float]:
-    if isinstance(value, list):
-        for one in value:
+    if isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
             yield from _numbers(one)
     elif isinstance(value, int | float):
         yield value

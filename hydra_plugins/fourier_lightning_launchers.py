@@ -82,20 +82,26 @@ with suppress(ModuleNotFoundError):  # without the extra there is nothing to fin
 
 
 def outcome(job: Any, overrides: list[str], number: int) -> JobReturn:
-    """What a job returned, or that it failed or was killed, which it can't say in this terminal itself."""
+    """What a job returned, or that it failed or was killed, which it can't say in this terminal itself.
+
+    Args:
+        number: of the job, if its overrides don't name its directory.
+    """
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     from fourier_lightning.errors import ConfigError, fail
 
+    chosen = [one.partition("=")[2] for one in overrides if one.startswith("hydra.sweep.subdir=")]
+    name = chosen[0] if chosen else number
     try:
         done: JobReturn = job.results()[0]
     except (FailedJobError, UncompletedJobError):
         done = JobReturn(overrides=overrides, status=JobStatus.FAILED)
-        done.return_value = RuntimeError(f"job {number} ended without a result: killed, or out of memory or time")
+        done.return_value = RuntimeError(f"job {name} ended without a result: killed, or out of memory or time")
     if done.status is JobStatus.FAILED:
         error = done._return_value
         if isinstance(error, ConfigError):
-            fail(error, prefix=f"job {number}: ")
+            fail(error, prefix=f"job {name}: ")
         else:
-            print(f"error: job {number}: {error}; its output: {job.paths.stderr}", file=sys.stderr)
+            print(f"error: job {name}: {error}; its output: {job.paths.stderr}", file=sys.stderr)
     return done

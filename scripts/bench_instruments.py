@@ -1,12 +1,13 @@
 """Measure what the Fourier instruments cost: time beside the training, time of the ablation table, memory.
 
-    python -m scripts.bench_instruments [--rounds 2] [--parts ablation beside_training memory] [--out FILE]
+    python -m scripts.bench_instruments [--rounds 2] [--parts ablation beside_training grid memory] [--out FILE]
 
-Three questions, each answered by a ratio within one run of this script:
+Four questions, each answered by a ratio within one run of this script:
 1. The quick run with and without its instruments, whole runs in turn: their time over the training's (target: 15 %).
 2. The ablation table against plain forward passes over the validation split: what does a row cost? (target: 1.15)
    A row's controls are rows of their own here; the figure with a row's controls counted in is shown beside it.
-3. All instruments on a model of GPT-2-small's shape with sentence prompts and the full validation split, in a process
+3. The filter grid in one job, by its number of cut-offs: how much more CPU time do 20 take than 8? (target: 2.5)
+4. All instruments on a model of GPT-2-small's shape with sentence prompts and the full validation split, in a process
    of its own: how much memory at its peak? (target: 3 GB). This takes several minutes.
 """
 
@@ -24,29 +25,34 @@ from fourier_lightning.record.runs import read_run
 
 ROOT = Path(__file__).resolve().parents[1]
 QUIET = ["logger=none", "~callbacks.progress_bar", "trainer.accelerator=cpu"]
-PARTS = ["ablation", "beside_training", "memory"]
+PARTS = ["ablation", "beside_training", "grid", "memory"]
+CUTOFFS = {
+    8: [1, 5, 10, 19, 30, 50, 75, 100],
+    20: [1, 2, 3, 4, 5, 7, 9, 11, 14, 17, 19, 20, 24, 29, 35, 43, 52, 63, 77, 100],
+}
 GPT2_SMALL = ["model=scratch", "data=addition", "model.n_layer=12", "model.width=768", "model.n_head=12"]
 
 
 def run(*overrides: str) -> dict[str, Any]:
-    """A run in a process of its own: its record, with the peak memory and the seconds of the process."""
+    """A run in a process of its own: its record, with the peak memory, the seconds and the CPU time of the process."""
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "scripts.bench_instruments", "--worker", directory, *QUIET, *overrides]
         began = time.perf_counter()
         done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         seconds = time.perf_counter() - began
         record = read_run(Path(directory)).info
-    return {**record, "peak_mb": float(done.stdout.splitlines()[-1]), "seconds": seconds}
+    cpu, peak = map(float, done.stdout.splitlines()[-2:])
+    return {**record, "peak_mb": peak, "cpu_seconds": cpu, "seconds": seconds}
 
 
 def work(directory: str, overrides: list[str]) -> None:
-    """The process that ``run`` starts; prints its peak memory last."""
+    """The process that ``run`` starts; prints its CPU time and its peak memory last."""
     from fourier_lightning.config import load_config
     from fourier_lightning.run import train
     from scripts.bench_worker import peak_mb
 
-    train(load_config(overrides, directory))
-    print(peak_mb())
+    train(load_config(overrides, directory), verbose=False)
+    print(time.process_time(), peak_mb(), sep="\n")
 
 
 def beside_training(rounds: int) -> dict[str, Any]:
@@ -109,6 +115,16 @@ def _ablation(cfg: Any, rounds: int) -> dict[str, Any]:
     }
 
 
+def grid(rounds: int) -> dict[str, Any]:
+    """CPU time of the default model's grid with 8 and with 20 cut-offs, whole jobs in turn; without training."""
+    options = ["fit=false", "model=scratch_pretrained_emb", "instruments=filter_grid"]
+    found = [[run(*options, f"callbacks.filter_grid.cutoffs={ks}")["cpu_seconds"] for ks in CUTOFFS]
+             for _ in range(rounds)]  # fmt: skip
+    few, many = (statistics.median(seconds) for seconds in zip(*found, strict=True))
+    return {"8 cut-offs, CPU s": round(few, 1), "20 cut-offs, CPU s": round(many, 1), "20 / 8": round(many / few, 2),
+            "target": 2.5}  # fmt: skip
+
+
 def memory() -> dict[str, Any]:
     """Peak memory of all instruments on GPT-2-small's shape."""
     record = run(*GPT2_SMALL, "fit=false", "test=false")
@@ -132,7 +148,7 @@ def main() -> None:
         work(sys.argv[2], sys.argv[3:])
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=2, help="of the first two questions")
+    parser.add_argument("--rounds", type=int, default=2, help="of the first three questions")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="the others stay as FILE has them")
     parser.add_argument("--out", type=Path, default=Path("bench_instruments.json"))
     args = parser.parse_args()
@@ -151,6 +167,9 @@ def main() -> None:
     if "beside_training" in args.parts:
         result["beside_training"] = beside_training(args.rounds)
         print_rows(down([result["beside_training"]]), "Instruments at their default cadence, beside the quick run")
+    if "grid" in args.parts:
+        result["grid"] = grid(args.rounds)
+        print_rows(down([result["grid"]]), "The filter grid in one job, by its number of cut-offs")
     if "memory" in args.parts:
         result["memory"] = memory()
         print_rows(down([result["memory"]]), "All instruments on a model of GPT-2-small's shape")

@@ -63,7 +63,7 @@ def records(where: Path, count: int) -> list[Path]:
     made = []
     for arm in ("scratch", "scratch_pretrained_emb"):
         overrides = [f"model={arm}", "seed=0", *SHORT]
-        made.append(train(load_config(overrides, where / f"made-{arm}"), overrides)["run_dir"])
+        made.append(train(load_config(overrides, where / f"made-{arm}"), overrides, verbose=False).run_dir)
     runs = [where / "runs" / str(number) for number in range(count)]
     for number, run in enumerate(runs):
         shutil.copytree(made[number % 2] / "record", run / "record")

@@ -37,11 +37,11 @@ def seconds(overrides: list[str], seeds: int, together: bool) -> tuple[float, in
     """Seconds of training, and the steps of all seeds."""
     with tempfile.TemporaryDirectory() as where:
         if together:
-            result = train_seeds(load_config([*overrides, f"seeds_in_parallel={seeds}"], where))
-            times = [result["ones"][0].record.run]
+            result = train_seeds(load_config([*overrides, f"seeds_in_parallel={seeds}"], where), verbose=False)
+            times = [result.ones[0].record.run]
         else:
             configs = [load_config([*overrides, f"seed={seed}"], f"{where}/{seed}") for seed in range(seeds)]
-            times = [train(cfg)["record"].run for cfg in configs]
+            times = [train(cfg, verbose=False).record.run for cfg in configs]
     return sum(run["train_seconds"] for run in times), sum(run["steps"] for run in times) * (seeds if together else 1)
 
 

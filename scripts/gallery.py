@@ -1,12 +1,12 @@
 """Make docs/figures.md: every figure of the paper, from real runs.
 
     python -m scripts.gallery --of RUN [--scratch RUN] [--format RUN] [--as-is RUN] [--multiplication RUN]
-                              [--sweep RUN_OR_SWEEP_DIR ...]
+                              [--grid RUN] [--sweep RUN_OR_SWEEP_DIR ...]
 
 Every figure that the paper shows of its fine-tuned model is made of the run behind --of, which needs all instruments;
 figures 6, 7a, 22 and 23 of --scratch, 17 and 18 of --format (else of --of, if its prompts are "a,b+"), 16 of
---multiplication. Figure 15 sets --as-is beside them; the comparisons 7b, 8 and "arms" are of the runs of --sweep. What
-has no run is left out, and said.
+--multiplication. Figure 15 sets --as-is beside them; the comparisons 7b, 8, "arms" and "bands" are of the runs of
+--sweep, "cutoffs" is of --grid. What has no run is left out, and said.
 """
 
 import argparse
@@ -38,7 +38,7 @@ text decoder, 4 layers, width 384) or its number embedding. Draw them of your ow
 `fourier-lightning figures RUN_DIR`.
 
 """
-KINDS = ("of", "scratch", "format", "as_is", "multiplication")
+KINDS = ("of", "scratch", "format", "as_is", "multiplication", "grid")
 
 
 def found_runs(asked: dict[str, Path], sweep: Sequence[Path]) -> tuple[dict[str, Run], list[Run]]:
@@ -82,6 +82,8 @@ def compared(runs: dict[str, Run], sweep: list[Run]) -> dict[str, tuple[Chart, l
         "8": with_and_without,
         "15": list(dict.fromkeys(runs[kind] for kind in ("as_is", "of", "scratch") if kind in runs)),
         "arms": sweep,
+        "bands": sweep,
+        "cutoffs": [runs["grid"]] if "grid" in runs else [],
     }
     made = {}
     for name, chosen in picks.items():
@@ -94,7 +96,7 @@ def compared(runs: dict[str, Run], sweep: list[Run]) -> dict[str, tuple[Chart, l
 def command(run: Run) -> str:
     """How the run was made, without paths of this machine."""
     overrides = [re.sub(r"=[^=]*/(checkpoints/[^/]+)$", r"=RUN/\1", o) for o in run.info["overrides"]]
-    return "python train.py " + " ".join(o for o in overrides if not o.startswith(("hydra.", "logger=", "~callbacks")))
+    return "python train.py " + " ".join(o for o in overrides if not o.startswith(("hydra.", "logger", "~callbacks")))
 
 
 def page(name: str, chart: Chart, shows: str, how: str) -> str:

@@ -25,8 +25,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from fourier_lightning.checkpoint import nothing_left
 from fourier_lightning.config import load_config
+from fourier_lightning.directory import nothing_left
 from fourier_lightning.models.saved import tensors
 from fourier_lightning.run import train
 
@@ -43,7 +43,7 @@ def run(cfg: DictConfig, where: Path) -> None:
     cfg = copy.deepcopy(cfg)
     cfg.paths.output_dir = str(where)
     if nothing_left(cfg) is None:  # as the command does: a kill that came too late has killed nothing
-        train(cfg)
+        train(cfg, verbose=False)
 
 
 def in_child(work: Callable[[], Any], killed_after: float | None = None) -> int:

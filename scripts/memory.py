@@ -48,8 +48,8 @@ def measure(where: Path, overrides: list[str]) -> None:
     began = time.perf_counter()
     settings = ["fit=false", "test=false", "logger=none", "backbone=local", "backbone.dtype=auto", ONCE]
     with tempfile.TemporaryDirectory() as run_dir:
-        result = train(load_config([*settings, *overrides, f"backbone.path={where}"], run_dir), verbose=True)
-    rows = len(result["data"].split["val"])
+        result = train(load_config([*settings, *overrides, f"backbone.path={where}"], run_dir))
+    rows = len(result.data.split["val"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts kB
     gpu = f", {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB on the GPU" if torch.cuda.is_available() else ""
     print(f"peak {peak:.2f} GiB resident{gpu}; {rows:,} prompts in {time.perf_counter() - began:.0f} s")

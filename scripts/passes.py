@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as where:
         cfg = load_config([*overrides, "logger=none"], where)
         with FlopCounterMode(display=False) as counter:
-            run = train(cfg)["record"].run
+            run = train(cfg, verbose=False).record.run
     (blocks,) = (row["parameters"] for row in run["parameters"] if row["part"] == "h")
     # a token's products with a GPT-2's matrices are these; those of attention, spectra and filters are others
     products = counter.get_flop_counts()["Global"]

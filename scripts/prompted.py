@@ -2,8 +2,9 @@
 
     python -m scripts.prompted RUN_DIR
 
-Writes into docs/results: prompted_answers.csv (a, b, answer: what ``fourier-lightning errors`` reads), prompted.jsonl
-(summary, errors, lens, direct path, number rows, and of each module and period the layer of the largest alignment).
+Writes into docs/results: prompted_answers.csv (a, b, answer: what ``fourier-lightning errors`` reads; answers that are
+numbers), prompted.jsonl (summary, errors, lens, direct path, number rows, and of each module and period the layer of
+the largest alignment).
 """
 
 import argparse
@@ -44,7 +45,10 @@ def main() -> None:
     with (OUT / "prompted_answers.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["a", "b", "answer"])
-        table.writerows([*row["operands"], row["said"]] for row in run.table("answers"))
+        answers = [[*row["operands"], row["said"]] for row in run.table("answers")]
+        table.writerows(row for row in answers if row[-1] is not None)
+    if unread := sum(row[-1] is None for row in answers):
+        print(f"{unread} of {len(answers)} answers mean no number: left out of the table")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from fourier_lightning import cli
+from fourier_lightning.commands import train
 from fourier_lightning.commands.train import Lifecycle
 from fourier_lightning.config import CONF_DIR, RUN_SETTINGS, register_resolvers
 
@@ -91,7 +92,14 @@ def run_with(base: tuple[str, ...], settings: dict[str, Any]) -> Callable[[], No
     for key, value in settings.items():
         OmegaConf.update(cfg, key, value, merge=False)
         cfg.hydra.overrides.task.append(f"{key}={value}")
-    return lambda: Lifecycle().on_run_start(cfg)
+
+    def start() -> None:
+        try:
+            Lifecycle().on_run_start(cfg)
+        finally:
+            train._session.held.close()  # as the command does at its end
+
+    return start
 
 
 def typed(line: str) -> dict[str, Any]:

@@ -19,7 +19,10 @@ class ByDigit:
     def __len__(self) -> int:
         return len(self.table)
 
-    def __call__(self, text, add_special_tokens=True, return_offsets_mapping=False):
+    def get_vocab(self):
+        return {character: row for row, character in enumerate(self.table)}
+
+    def __call__(self, text, add_special_tokens=True, return_offsets_mapping=False, **_):
         if isinstance(text, list):
             found = [self(one, add_special_tokens, True) for one in text]
             return {key: [one[key] for one in found] for key in found[0]}

@@ -145,6 +145,13 @@ def plant(record: Path, p: int = 521, layers: int = 4) -> None:
         write_array(record, f"heatmap_{module}", maps[None].astype(np.float32))
     digits, tenths = np.eye(10)[x % 10], np.eye(10)[x * 10 // p]
     write_array(record, "number_embedding", np.hstack([3 * digits, tenths]).astype(np.float32))
-    write_table(record, "filter_grid", [
-        {"keep": keep, "cutoff": cutoff, "modules": "mlp", "method": "readout", "accuracy": cutoff / 100}
-        for keep in ("low", "high") for cutoff in (10, 50)])  # fmt: skip
+    score = lambda value: dict.fromkeys(("accuracy", "mod_10", "within_10"), value)  # noqa: E731
+    grid = [{"keep": "all", "cutoff": None, "modules": "none", "method": "readout", **score(0.9)}] + [
+        {"keep": keep, "cutoff": cutoff, "modules": "mlp", "method": "readout", **score(cutoff / 100),
+         "rank": 2 * cutoff, "energy": cutoff / 200, "comparable": "collapse: 2 % of the predictions distinct"
+         if (keep, cutoff) == ("low", 10) else ""}
+        | {f"control_energy_{name}_{stat}": 0.3 if stat == "mean" else 0.02
+           for name in ("accuracy", "mod_10", "within_10") for stat in ("mean", "std")}
+        for keep in ("low", "high") for cutoff in (10, 50)
+    ]  # fmt: skip
+    write_table(record, "filter_grid", grid)

@@ -1,5 +1,9 @@
 """Shared fixtures: the embedded backbone, small configurations, and the command line in process."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -7,15 +11,16 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from fourier_lightning import cli
+from fourier_lightning import cli, run
 from fourier_lightning.config import asset_path, load_config
 from fourier_lightning.mirror.pictures import MirrorLogger
 from fourier_lightning.models.backbones import Backbone
+from fourier_lightning.record.result import TrainingResult
 from fourier_lightning.record.runs import Run, find_runs
-from fourier_lightning.run import train
 from tests.committed import write_dissected, write_mechanism, write_trained
 from tests.wandb_files import Offline
 
+ROOT = Path(__file__).resolve().parents[1]
 # A run of a second: small numbers, a tiny model, nothing on the screen. The record is always written.
 TINY = [
     "data.max_operand=20",
@@ -30,8 +35,13 @@ TINY = [
 ]
 
 
+def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = False) -> TrainingResult:
+    """``run.train`` with nothing on the screen."""
+    return run.train(cfg, overrides, verbose)
+
+
 # Fixtures that train: a test that asks for one of them waits for it, so `make quicktest` leaves it out.
-TRAINING = {"tiny_runs", "offline_run", "filtered_run", "tiny", "command_line"}
+TRAINING = {"tiny_runs", "offline_run", "filtered_run", "grid_run", "tiny", "command_line"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,21 +51,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many bad inputs were refused, in one line each: the sum over the tests that counted them."""
+    """How many bad inputs were refused, in one line each, and how many of the documents' commands were run."""
     reports = [one for group in terminalreporter.stats.values() for one in group]
     counted = [value for one in reports for name, value in getattr(one, "user_properties", ())
                if name == "bad inputs refused" and one.when == "call"]  # fmt: skip
     if counted:
         terminalreporter.write_line(f"bad inputs refused, in one line each: {sum(counted)}")
+    for one in reports:
+        told = dict(getattr(one, "user_properties", ())).get("commands of README and docs")
+        if told and one.when == "call":
+            terminalreporter.write_line(f"commands of README and docs: {told}")
 
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No log-in of the developer's reaches a test, and none of W&B's caches is touched. Nothing goes wrong silently."""
     monkeypatch.setattr(MirrorLogger, "strict", True)
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "HYDRA_FULL_ERROR"):
+    mine = [name for name in os.environ if name.startswith("WANDB_") and name != "WANDB_SERVICE"]
+    for name in (*mine, "HYDRA_FULL_ERROR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path_factory.getbasetemp() / "no-netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path_factory.getbasetemp() / "no-settings"))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package's wheel, built from the checkout."""
+    out = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-q", "-w", str(out)]
+    subprocess.run(build, check=True, capture_output=True)
+    (path,) = out.glob("*.whl")
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +191,19 @@ def filtered_run(offline_run: Offline, tmp_path_factory: pytest.TempPathFactory)
     checkpoint = offline_run.dir / "checkpoints" / "last.ckpt"
     one = [f"callbacks.filter_grid.{key}=null" for key in ("keep", "cutoffs", "modules")]
     options = ["fit=false", f"ckpt_path={checkpoint}", "instruments=filter_grid", *one, "filter.cutoff=5"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MirrorLogger, "strict", True)
+        train(load_config([*TINY, *options, "logger.wandb.mode=offline"], where))
+    return Offline(where)
+
+
+@pytest.fixture(scope="session")
+def grid_run(offline_run: Offline, tmp_path_factory: pytest.TempPathFactory) -> Offline:
+    """Its weights under a grid of filters."""
+    where = tmp_path_factory.mktemp("grid")
+    checkpoint = offline_run.dir / "checkpoints" / "last.ckpt"
+    lists = [f"callbacks.filter_grid.{key}" for key in ("cutoffs=[1,5,20]", "modules=[attn,mlp]")]
+    options = ["fit=false", f"ckpt_path={checkpoint}", "instruments=filter_grid", *lists]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MirrorLogger, "strict", True)
         train(load_config([*TINY, *options, "logger.wandb.mode=offline"], where))

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from fourier_lightning.config import load_config
-from fourier_lightning.run import train
-from tests.conftest import TINY
+from tests.conftest import TINY, train
 from tests.test_run import run_json
 
 PLAIN = [*TINY, "logger=none", "instruments=[embedding_spectrum,logit_lens]"]

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import markdown
@@ -29,6 +28,7 @@ from fourier_lightning.mirror.charts import CHARTS
 from fourier_lightning.record.runs import Run, find_runs
 from fourier_lightning.report.blocks import Plot
 from fourier_lightning.report.sections import all_sections
+from fourier_lightning.terminal import terminal
 from tests.committed import write_dissected, write_trained
 
 GOLDEN = Path(__file__).parent / "golden" / "readings.json"
@@ -56,7 +56,7 @@ def of_each(runs: Sequence[Run]) -> Iterator[tuple[str, Any]]:
             if all(run.has([s[7:]]) if s.startswith("tables/") else run.has(arrays=[s[7:]]) for s in chart.sources):
                 yield f"{whose}/chart {name}", [list(column) for column in zip(*chart.rows(run), strict=True)]
         lines = io.StringIO()
-        print_findings(Console(file=lines, width=500), run)
+        print_findings(terminal(file=lines, width=500), run)
         yield f"{whose}/console", lines.getvalue().splitlines()
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fourier_lightning.data.answers import MOST_DIGITS, errors_of, parse_answer, parse_number, summary
+from fourier_lightning.data.answers import MOST_DIGITS, errors_of, parse_answer, parse_cell, summary
 
 SAID = {
     "108": 108, "-5": -5, "+5": 5, "\u22125": -5, "- 5": -5, "007": 7, "108.": 108, "108.0": 108, "10.5": None,
@@ -35,8 +35,41 @@ def test_the_first_number_counts_whatever_stands_around_it(number, commas, befor
     assert parse_answer(f"{text}\n{another}") == number  # lines below have no say
     assert parse_answer(f"{text} and {another}") == number
     assert parse_answer(f"{another} = {text}") == number  # a question said again
-    assert parse_number(f" {written}\t") == number
-    assert parse_number(f"{written} {written}") is None or len(written) == 1  # digits parted one by one
+    assert parse_cell(f" {written}\t") == number
+
+
+CELLS = {
+    "108": 108, "108.0": 108, "108.": 108, "108,00": 108, "1000.000": 1000, "0.000": 0, "1,008": 1008, "1,008.00": 1008,
+    "1.008,00": 1008, "1 008": 1008, "1\u00a0008": 1008, "1\u202f008": 1008, "1'008": 1008, "1.000.000": 10**6,
+    "1,000,000": 10**6, "1 0 8": 108, "-1,008": -1008, "\u22125": -5, "- 5": -5, "007": 7, "\uff11\uff10\uff18": 108,
+    "1.5": None, "0.500": None, "12,34": None, "1 2 34": None, "1.000.00": None, "1e3": None, "108 x": None, "": None,
+    "9" * (MOST_DIGITS + 1): None, "1,0,8": None, "1\n008": None, "15 + 93 = 108": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "number"), CELLS.items())
+def test_what_a_cell_holds(text, number):
+    assert parse_cell(text) == number
+
+
+@pytest.mark.parametrize(("text", "comma_groups"), [("1.000", True), ("-12.345", False), ("1,008", False)])
+def test_a_cell_that_may_mean_two_numbers(text, comma_groups):
+    digits = text.lstrip("-").replace(".", "").replace(",", "")
+    with pytest.raises(ValueError, match=rf"^{digits}, or a fraction$"):
+        parse_cell(text, comma_groups)
+
+
+@given(st.text(st.sampled_from("0123456789.,' -+e"), max_size=12), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_a_cell_holds_its_own_digits_or_none(text, comma_groups):
+    try:
+        number = parse_cell(text, comma_groups)
+    except ValueError:
+        return
+    if number is not None:
+        digits = "".join(character for character in text if character.isdigit()).lstrip("0")
+        behind = digits.removeprefix(str(abs(number)) if number else "")
+        assert not behind.strip("0") and (number == 0 or len(behind) < len(digits))
 
 
 @given(st.integers(0, 10**12), SCRIPTS)
@@ -54,8 +87,6 @@ def test_any_text_means_a_whole_number_or_none(text):
     assert found is None or (type(found) is int and abs(found) < 10**MOST_DIGITS)
     if not any(character.isdecimal() for character in text):
         assert found is None
-    if parse_number(text) is not None:
-        assert parse_number(text) == found
 
 
 def test_answers_are_summed_up():

@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 import torch
+from transformers import AutoConfig
 
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
@@ -11,11 +12,13 @@ from fourier_lightning.models.arms import ModelSettings, initialise, network_con
 from fourier_lightning.models.backbones import Backbone
 from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.models.embedding import EmbeddingSettings
+from fourier_lightning.models.exported import check_model, write_model
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.models.sizes import sized_config
 from fourier_lightning.optim import OptimizerSettings, build_optimizer
 from fourier_lightning.record.runs import read_run
-from fourier_lightning.run import prepare, train
+from fourier_lightning.run import prepare
+from tests.conftest import train
 from tests.tiny_models import SIZES, TIED, tiny_model
 
 BODY = {"name": "", "n_layer": 3, "width": 16, "n_head": 2, "body": "random", "dropout": 0.0}
@@ -129,11 +132,25 @@ def test_a_whole_run_from_a_directory(local, tiny, tmp_path):
     options = ["backbone=local", f"backbone.path={local.path}", "logger=none", "trainer.max_epochs=1"]
     sizes = [f"model.{name}=null" for name in ("n_layer", "width", "n_head")]
     result = train(tiny(*options, "model=pretrained", *sizes, "embedding.tie=false"))
-    trained, checkpoint = result["module"], tmp_path / "checkpoints" / "last.ckpt"
+    trained, checkpoint = result.module, tmp_path / "checkpoints" / "last.ckpt"
     again = AdditionModule.load_from_checkpoint(checkpoint, weights_only=True)
     for name, weight in trained.net.state_dict().items():
         assert again.net.state_dict()[name].equal(weight), name
-    assert result["metrics"]["train/loss"] > 0 and read_run(tmp_path).table("lens_accuracy")
+    assert result.metrics["train/loss"] > 0 and read_run(tmp_path).table("lens_accuracy")
+
+
+@pytest.mark.parametrize("vocabulary", ["compact", "full"])
+def test_every_arm_is_exported_and_read_back(local, vocabulary, tmp_path):
+    for number, arm in enumerate(ARMS):
+        module, where = build(local, arm, vocabulary).eval(), tmp_path / str(number)
+        write_model(module, data(vocabulary), where)
+        if local.name == "qwen2":  # transformers reads any tokenizer beside a Qwen 2 as Qwen 2's own
+            with pytest.raises(ConfigError, match=r"^tokenizer: AutoTokenizer gives every qwen2 model"):
+                check_model(module, data(vocabulary), where)
+        else:
+            assert check_model(module, data(vocabulary), where).keys() == {"val/accuracy", "test/accuracy"}
+            config = AutoConfig.from_pretrained(where)
+            assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (None, None, None)
 
 
 def saved(tmp_path, name, **settings):

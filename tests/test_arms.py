@@ -9,7 +9,8 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.arms import ModelSettings, parameter_table
 from fourier_lightning.models.gpt2_fast import answer_logits
 from fourier_lightning.models.sizes import FUSED
-from fourier_lightning.run import build_module, prepare, train
+from fourier_lightning.run import build_module, prepare
+from tests.conftest import train
 
 
 def build(*overrides):
@@ -64,8 +65,8 @@ def test_training_in_bf16_keeps_weights_in_float32(tmp_path, optimizer):
     precision = ["trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1.0"]
     cfg = load_config([*TINY, *precision, f"optimizer={optimizer}", "logger=none"], tmp_path)
     result = train(cfg)
-    assert {p.dtype for p in result["module"].parameters()} == {torch.float32}
-    assert result["metrics"]["train/loss"] < 4
+    assert {p.dtype for p in result.module.parameters()} == {torch.float32}
+    assert result.metrics["train/loss"] < 4
 
 
 def test_dropout_is_on_in_training_and_off_in_evaluation():

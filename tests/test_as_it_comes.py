@@ -15,7 +15,8 @@ from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.models.hooks import capture
 from fourier_lightning.parts import prepare
 from fourier_lightning.record.runs import find_runs, read_run
-from fourier_lightning.run import build_module, train
+from fourier_lightning.run import build_module
+from tests.conftest import train
 from tests.tiny_models import SIZES, TIED, tiny_model
 
 SMALL = ["fit=false", "logger=none", "data.max_operand=20", "trainer.accelerator=cpu", "test=false"]

@@ -6,89 +6,13 @@ import shutil
 from pathlib import Path
 
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fourier_lightning.config import asset_path
 from fourier_lightning.record.runs import read_run
 from tests.bad_input import SMALL, command, elsewhere, refusal, run_with, told
 from tests.committed import settings as settings_of
-from tests.test_bad_input import BULK
 
 __all__ = ["elsewhere"]  # a fixture
-
-CSV = {
-    b"": ": empty; give it the columns",
-    b"\n , \n": ": empty; give it the columns",
-    b"a,b\n1,2\n": ": no column answer in its first line (a, b); give it a, b, answer",
-    b"a;b;answer\n1;2;3\n": ": no column a, b, answer in its first line (a;b;answer)",
-    b"a,b,answer\n": ": no answers below its first line",
-    b"a,b,a,answer\n1,2,3,4\n": ": a column's name twice",
-    b"a,b,answer\n1,2,3\n1,3,so\n": ", line 3: answer is 'so', no whole number; put the number alone there",
-    b"a,b,answer\n1,2,nan\n": ", line 2: answer is 'nan', no whole number",
-    b"a,b,answer\n1,2,\n": ", line 2: answer is '', no whole number",
-    b"a,b,answer\n1,inf,3\n": ", line 2: b is 'inf', no whole number",
-    b"a,b,answer\n1.5,2,3\n": ", line 2: a is '1.5', no whole number",
-    b"a,b,answer\n1,2\n": ", line 2: 2 cells under 3 columns",
-    b"a,b,answer\n1,2,1,008\n": ", line 2: 4 cells under 3 columns; quote cells that hold a comma",
-    b"a,b,answer\n1,2,3\n\n1,2,4\n": ", line 4: asks the same as line 2",
-    b"a,b,answer\n1,2,\xff\n": ": not UTF-8",
-    "a,b,answer\n1,2,3".encode("utf-16"): ": not UTF-8",
-    b'a,b,answer\n1,2,"3\n': ": can't be read (unexpected end of data)",
-    b"a,b,answer\n1,2," + b"9" * 40 + b"\n": ", line 2: answer is '" + "9" * 40 + "', no whole number",
-}
-
-
-def test_a_table_that_is_none(elsewhere, record_property):
-    file = Path("answers.csv")
-    for content, begins in CSV.items():
-        file.write_bytes(content)
-        said = refusal(command("errors", str(file), "--output", "record"), ("answers.csv",))
-        assert said is not None and said.startswith(f"{file}{begins}"), said
-    told(record_property, len(CSV))
-
-
-no_numbers = st.text(st.characters(codec="utf-8", exclude_categories=["Nd", "Cs", "Cc"]), max_size=8)
-cells = no_numbers | st.sampled_from(["1.5", "inf", "nan", "1e3", "0x10", "--1", "1 2 3 4 x", "9" * 50, "\0", "1/2"])
-
-
-@st.composite
-def tables(draw: st.DrawFn) -> list[list[str]]:
-    """Answers to a few questions, with one cell that is no number, one too many or few, or a line twice."""
-    rows = [[str(a), str(b), str(a + b)] for a in range(3) for b in range(2)]
-    row, column = draw(st.integers(0, 5)), draw(st.integers(0, 2))
-    match draw(st.sampled_from(["cell", "long", "short", "twice", "name"])):
-        case "cell":
-            rows[row][column] = draw(cells)
-        case "long":
-            rows[row] += draw(st.lists(cells, min_size=1, max_size=3))
-        case "short":
-            del rows[row][column]
-        case "twice":
-            rows.append(rows[row])
-        case "name":
-            names = ["a", "b", "answer"]
-            names[column] = draw(no_numbers.filter(lambda name: name.strip().lower() not in ("a", "b", "answer")))
-            return [names, *rows]
-    return [["a", "b", "answer"], *rows]
-
-
-def test_a_table_with_one_fault(elsewhere, record_property):
-    file, seen = Path("answers.csv"), set()
-
-    @settings(BULK, max_examples=150)
-    @given(tables())
-    def each(rows):
-        text = "\n".join(",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
-        file.write_text(text, encoding="utf-8", newline="")
-        said = refusal(command("errors", str(file), "--output", "record"), ("answers.csv",))
-        assert said is not None and said.startswith(str(file)), said
-        seen.add(text)
-
-    each()
-    assert len(seen) >= 100
-    told(record_property, len(seen))
-
 
 VERDICT = {
     "claim": "closed_errors", "outcome": "undecided", "model": "x", "seeds": [0], "value": 0.5, "low": 0.4, "high": 0.6,

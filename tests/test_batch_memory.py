@@ -10,7 +10,7 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.batch_memory import bytes_kept, most_rows
 from fourier_lightning.models.decoder import Decoder
 from fourier_lightning.parts import prepare
-from fourier_lightning.run import train
+from tests.conftest import train
 from tests.tiny_models import tiny_model
 
 

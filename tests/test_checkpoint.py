@@ -7,8 +7,7 @@ from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.record.files import read_jsonl
-from fourier_lightning.run import train
-from tests.conftest import TINY
+from tests.conftest import TINY, train
 from tests.test_run import run_json
 
 PLAIN = ["logger=none", "instruments=none"]  # what instruments find again is test_instruments.py's
@@ -38,17 +37,17 @@ def test_a_checkpoint_needs_nothing_else(tiny, tmp_path):
     path = tmp_path / "checkpoints" / "last.ckpt"
     torch.load(path, weights_only=True)
     module = AdditionModule.load_from_checkpoint(path, weights_only=True).eval()
-    prompt = result["data"].examples("test")[0].prompt
-    assert module(prompt).equal(result["module"].eval()(prompt))
+    prompt = result.data.examples("test")[0].prompt
+    assert module(prompt).equal(result.module.eval()(prompt))
     assert not module.net.transformer.wte.weight.requires_grad
 
 
 def test_evaluating_a_checkpoint_without_training(tiny, tmp_path):
-    trained = train(tiny(*PLAIN, run_dir=tmp_path / "a"))["metrics"]
+    trained = train(tiny(*PLAIN, run_dir=tmp_path / "a")).metrics
     checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
-    again = train(tiny(*PLAIN, "fit=false", f"ckpt_path={checkpoint}", run_dir=tmp_path / "b"))["metrics"]
+    again = train(tiny(*PLAIN, "fit=false", f"ckpt_path={checkpoint}", run_dir=tmp_path / "b")).metrics
     assert again == pytest.approx({name: value for name, value in trained.items() if not name.startswith("train/")})
-    untrained = train(tiny(*PLAIN, "fit=false", run_dir=tmp_path / "c"))["metrics"]
+    untrained = train(tiny(*PLAIN, "fit=false", run_dir=tmp_path / "c")).metrics
     assert untrained["test/loss"] > 3  # about log 43 tokens
     first, second, third = (run_json(tmp_path / name) for name in "abc")
     assert len({run["id"] for run in (first, second, third)}) == 3 and len(first["id"]) == 12
@@ -108,7 +107,7 @@ def test_weights_alone_can_be_evaluated_but_not_resumed(tiny, trained, tmp_path)
     best = f"ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"
     with pytest.raises(ConfigError, match="holds weights alone"):
         train(tiny(best, "trainer.max_epochs=3"))
-    assert train(tiny(best, "fit=false", *PLAIN))["metrics"]["test/loss"] > 0
+    assert train(tiny(best, "fit=false", *PLAIN)).metrics["test/loss"] > 0
 
 
 QUIET = [*PLAIN, "trainer.accelerator=cpu", "fit=false"]
@@ -119,8 +118,8 @@ def test_an_evaluation_needs_nothing_repeated(trained, tmp_path):
     last = f"ckpt_path={trained / 'checkpoints' / 'last.ckpt'}"
     result = train(load_config([*QUIET, last], tmp_path / "a"))
     before = run_json(trained)
-    assert result["metrics"] == pytest.approx(
-        {name: value for name, value in before["metrics"].items() if name in result["metrics"]}
+    assert result.metrics == pytest.approx(
+        {name: value for name, value in before["metrics"].items() if name in result.metrics}
     )
     now = run_json(tmp_path / "a")["config"]
     assert (now["model"], now["embedding"], now["data"]) == tuple(
@@ -161,8 +160,8 @@ def test_an_evaluation_may_ask_something_else(trained, tmp_path):
         "filter.draws=1",
     ]
     result = train(load_config([*QUIET, last, *asked], tmp_path / "a"))
-    whole = train(load_config([*QUIET, last], tmp_path / "b"))["data"]
-    data = result["data"]
+    whole = train(load_config([*QUIET, last], tmp_path / "b")).data
+    data = result.data
     assert data.p == 41 and data.eval_batch_size == 64 and int(data.operands[data.split["test"]].max()) <= 15
     assert set(data.split["test"].tolist()) < set(whole.split["test"].tolist())  # what was held out still is
     for wrong, said in (
@@ -195,7 +194,7 @@ def test_a_directory_that_holds_a_run_is_refused(trained, command_line):
 
 def test_a_notebook_hears_nothing_and_is_told_where_the_run_lies(tiny, tmp_path, capfd):
     result = train(tiny(*PLAIN, "trainer.max_epochs=1"))
-    assert result["run_dir"] == tmp_path and (tmp_path / "record" / "run.json").is_file()
+    assert result.run_dir == tmp_path and (tmp_path / "record" / "run.json").is_file()
     assert capfd.readouterr() == ("", "")
 
 

@@ -10,6 +10,7 @@ import pytest
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import markdown, number
 from fourier_lightning.claims.verdict import Verdict
+from fourier_lightning.readings import words
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,7 +34,7 @@ def test_the_command_fills_the_ledger_from_real_runs(tiny_runs, tmp_path, comman
     assert by_claim["multiplication_periods"]["outcome"] == "not measured"
     assert {row["claim"] for row in rows} == {one.name for one in CLAIMS}
     text = readme.read_text()
-    assert text.startswith("before\n<!-- claims -->\n| claim") and text.endswith("<!-- /claims -->\nafter\n")
+    assert text.startswith("before\n<!-- claims -->\n- A: ") and text.endswith("<!-- /claims -->\nafter\n")
     assert "old" not in text and f"{len(CLAIMS)} claims" in text and f"{len(CLAIMS)} claims" in done.out
     assert command("claims", "--from", output, "--readme", readme).code == 0
     assert readme.read_text() == text
@@ -60,6 +61,11 @@ def test_numbers_in_words():
     assert number(base) == "0.5 [0.4, 0.6]"
     assert number(replace(base, low=None, high=None, control=0.1)) == "0.5; control 0.1"
     assert markdown([replace(base, claim=CLAIMS[0].name)]).count("**supported**") == 1
+    tiny = replace(base, value=1.96e-28, low=-3e-17, high=2e-4, control=-0.0)
+    assert number(tiny) == "0 [0, 0.0002]; control 0"
+    assert [words.p_value(p) for p in (1.96e-28, 0.0009, 0.0123, 1.0)] == [
+        "p < 0.001", "p < 0.001", "p = 0.012", "p = 1"
+    ]  # fmt: skip
 
 
 def test_the_page_of_claims_shows_the_committed_verdicts():
@@ -67,3 +73,48 @@ def test_the_page_of_claims_shows_the_committed_verdicts():
     assert {verdict.claim for verdict in verdicts} == {one.name for one in CLAIMS}
     readme = (ROOT / "docs/claims.md").read_text()
     assert readme.split("<!-- claims -->\n")[1].split("<!-- /claims -->")[0] == markdown(verdicts)
+
+
+def test_one_run_says_that_seeds_are_missing_and_how_to_train_them(mechanism, command, tmp_path):
+    """One seed of the committed runs: the reason by each claim, and one line with the command at the end."""
+    shutil.copytree(mechanism / "0", tmp_path / "0")
+    path = tmp_path / "0" / "record" / "run.json"
+    info = json.loads(path.read_text())
+    settings = {**info["config"], "fit": True}
+    overrides = ["seed=0", "name='[bold]x y'", "optimizer.lr=0.01", "data.templates=[format]", "hydra.run.dir=out"]
+    path.write_text(json.dumps({**info, "config": settings, "overrides": overrides}))
+    done = command("claims", tmp_path)
+    *rest, last = done.out.splitlines()
+    waiting = [line for line in rest if line.startswith("  undecided") and line.endswith("; one seed")]
+    assert len(waiting) > 20
+    assert last == (
+        f"scratch + frozen pretrained table (whisper-tiny-en-text): {len(waiting)} of these verdicts are undecided "
+        "because 1 seed is too few. Most rules need 2 seeds, those on what modules write 3; 5 decide most claims. "
+        "Train more, then give their directory, too: "
+        "python train.py -m seed=1,2,3,4 optimizer.lr=0.01 'data.templates=[format]'"
+    )
+    output = tmp_path / "claims.jsonl"
+    assert command("claims", tmp_path, "--output", output).code == 0
+    told = command("claims", "--from", output).out.splitlines()[-1]
+    assert told.endswith("python train.py -m seed=1,2,3,4 and the settings of these runs")
+
+
+def test_of_several_models_a_letter_stands_for_a_long_label(mechanism, command):
+    """The committed runs, five seeds an arm: labels of many settings stand once, above the claims."""
+    lines = command("claims", mechanism).out.splitlines()
+    assert lines[:3] == [
+        "A: pretrained, fine-tuned, 80 % of the pairs, data.batch_size=64 (whisper-tiny-en-text)",
+        "B: scratch + frozen pretrained table, 35 % of the pairs, data.batch_size=256 (whisper-tiny-en-text)",
+        "C: scratch, 35 % of the pairs, data.batch_size=256",
+    ]
+    assert lines[4] == "  not here       0.969 [0.962, 0.976]  A; seeds 0, 1, 2, 3, 4"
+    assert not any("data.batch_size" in line for line in lines[3:]) and lines[-1].startswith("43 claims; ")
+
+
+def test_a_verdict_on_answers_alone_has_its_number_and_its_model(command, tmp_path):
+    """Of a closed model no seed is known."""
+    answers = tmp_path / "answers.csv"
+    answers.write_text("a,b,answer\n" + "".join(f"{a},{a + 1},{2 * a + 1 + 10 * (a % 2)}\n" for a in range(40)))
+    assert command("errors", answers, "--model", "GPT [total]", "--output", tmp_path / "run").code == 0
+    said = command("claims", tmp_path / "run").out
+    assert "  supported      1 [0.839, 1]; control 0.1  GPT [total]\n" in said

@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from fourier_lightning import cli
 from fourier_lightning.config import CONF_DIR
 from tests.conftest import TINY
+from tests.records import read_table
 from tests.wandb_files import wandb_run
 
 
@@ -159,7 +160,8 @@ def test_a_sweep_that_cannot_be_composed_leaves_nothing(command_line, tmp_path):
 
 
 def test_a_clean_sweep_ends_with_0(command_line, tmp_path):
-    done = command_line("-m", *TINY, "logger=none", "instruments=none", "seed=0,1", f"hydra.sweep.dir={tmp_path / 's'}")
+    wanted = ["instruments=none", "seed=0,1", f"hydra.sweep.dir={tmp_path / 's'}"]
+    done = command_line(*TINY, "logger=none", "-m", *wanted)  # an option may stand between settings
     assert done.code == 0, done.err
     runs = [json.loads(path.read_text()) for path in sorted(Path(tmp_path).glob("s/*/record/run.json"))]
     (row,) = json.loads((tmp_path / "s" / "summary.json").read_text())
@@ -177,7 +179,7 @@ def test_sweep_of_cutoffs_on_a_checkpoint(command_line, tmp_path):
     sweep = ["sweep=cutoffs", f"ckpt_path={checkpoint}", "logger=none", f"hydra.sweep.dir={tmp_path}/sweep"]
     done = command_line("-m", *options, *sweep, "filter.cutoff=2,8", "filter.modules=mlp")
     assert done.code == 0, done.err
-    jobs = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    jobs = sorted(path.parent.name for path in (tmp_path / "sweep").glob("*/record"))
     assert jobs == ["0", "1", "2", "3"]  # low and high x two cut-offs
     runs = [json.loads((tmp_path / "sweep" / job / "record" / "run.json").read_text()) for job in jobs]
     assert {(r["config"]["filter"]["keep"], r["config"]["filter"]["cutoff"]) for r in runs} == {
@@ -185,9 +187,44 @@ def test_sweep_of_cutoffs_on_a_checkpoint(command_line, tmp_path):
     }
     assert all(not r["config"]["fit"] and 0 <= r["metrics"]["filter/accuracy"] <= 1 for r in runs)
     assert all(not (tmp_path / "sweep" / job / "checkpoints").exists() for job in jobs)
-    assert "| accuracy | control_accuracy |" in (tmp_path / "sweep" / "summary.md").read_text()
+    summary = (tmp_path / "sweep" / "summary.md").read_text()
+    assert "| exact | modulo 10 | within 10 | random directions of equal energy: exact |" in summary
+    assert {r["name"] for r in runs} == {f"{band}-pass k{sign}{k} in MLPs"
+                                         for band, sign in (("low", "<"), ("high", ">=")) for k in (2, 8)}  # fmt: skip
+    end = done.out[done.out.index("Sweep of 4 jobs: ") :]
+    assert "of equal energy, ± sd" in end and "low-pass in MLPs" in end and "high-pass in MLPs" in end
+    for row in (read_table(tmp_path / "sweep" / job, "filter_grid")[1] for job in jobs):
+        kept = f"k {'<' if row['keep'] == 'low' else '>='} {row['cutoff']} (T"
+        (line,) = [line for line in end.splitlines() if kept in line]
+        assert " / ".join(f"{100 * row[name]:.0f}" for name in ("accuracy", "mod_10", "within_10")) in line
+    picture = tmp_path / "sweep" / "figures" / "cutoffs.png"
+    assert f"Picture: {picture}" in end and picture.read_bytes().startswith(b"\x89PNG")
+    picture.unlink()
+    assert command_line.func("figures", tmp_path / "sweep", "--figure", "cutoffs").code == 0 and picture.is_file()
     again = command_line(*options, "instruments=filter_grid", "~callbacks.knock_out")
     assert again.code == 2 and "callbacks.knock_out: not in the configuration that these" in again.err
+
+
+def test_what_can_work_in_no_job_is_refused_once_before_a_sweep_begins(command_line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoint = ["fit=false", "ckpt_path=gone.ckpt,lost.ckpt,gone.ckpt", "seed=0,1"]
+    for overrides, said in (
+        (["sweep=cutoffs"], ["ckpt_path=RUN/checkpoints/last.ckpt: no such file"]),
+        (checkpoint, ["ckpt_path=gone.ckpt: no such file", "ckpt_path=lost.ckpt: no such file"]),
+        ([*TINY, "seed=0,1,2", "model.n_head=3"], ["model.width=16: not divisible by model.n_head=3"]),
+    ):
+        done = command_line("-m", *overrides)
+        lines = done.err.splitlines()
+        assert done.code == 2 and len(lines) == len(said) and not list(tmp_path.iterdir()), done.err
+        assert all(line.startswith(f"error: {words}") for line, words in zip(lines, said, strict=True))
+
+
+def test_a_sweep_begins_where_one_job_can_work_or_only_a_device_stands_against_it(command_line, tmp_path):
+    options = [*TINY, "logger=none", "instruments=none", f"hydra.sweep.dir={tmp_path}", "trainer.max_epochs=1"]
+    done = command_line("-m", *options, "seed=-1,0", "+trainer.limit_train_batches=1")
+    assert done.code == 2 and "error: job 0: seed=-1" in done.err and "Sweep of 2 jobs" in done.out
+    again = command_line("-m", *options[:-2], f"hydra.sweep.dir={tmp_path}/s", "trainer.accelerator=gpu", "seed=0,1")
+    assert again.code == 2 and again.err.count("error: job ") == 2  # each says it: it may run on another machine
 
 
 def test_sweep_of_embedding_bands_has_every_band_and_control():

@@ -64,7 +64,7 @@ def accessors(panel):
 
 def test_every_section_is_there_and_survives_the_wire():
     assert list(dict.fromkeys(section for section, _ in panels())) == [
-        "rescue", "spectra", "ablations", "errors", "sweeps"
+        "rescue", "spectra", "ablations", "cutoffs", "errors", "sweeps"
     ]  # fmt: skip
     kinds = {panel["viewType"] for _, panel in panels()}
     assert {"Run History Line Plot", "Bar Chart", "Vega2", "Media Browser", "Run Comparer"} < kinds
@@ -72,8 +72,8 @@ def test_every_section_is_there_and_survives_the_wire():
     assert again.section.panel_bank_config.sections[0].is_open
 
 
-def test_panels_read_what_runs_log(offline_run, filtered_run):
-    runs = (offline_run, filtered_run)
+def test_panels_read_what_runs_log(offline_run, filtered_run, grid_run):
+    runs = (offline_run, filtered_run, grid_run)
     known = {
         "history": {key for run in runs for row in run.rows() for key in row},
         "summary": {key for run in runs for key in flat(run.summary)},
@@ -88,8 +88,9 @@ def test_panels_read_what_runs_log(offline_run, filtered_run):
     assert {key for run in runs for key in run.summary if key.startswith(("figures/", "charts/"))} <= shown
 
 
-def test_custom_charts_ask_for_what_the_runs_own_panels_ask(offline_run):
-    own = {key: panel["panel_config"] for key, panel in offline_run.custom_charts().items()}
+def test_custom_charts_ask_for_what_the_runs_own_panels_ask(offline_run, grid_run):
+    found = {**offline_run.custom_charts(), **grid_run.custom_charts()}
+    own = {key: panel["panel_config"] for key, panel in found.items()}
 
     def fields(config):
         return {json.dumps(field, sort_keys=True) for field in config["userQuery"]["queryFields"][0]["fields"]}
@@ -97,11 +98,10 @@ def test_custom_charts_ask_for_what_the_runs_own_panels_ask(offline_run):
     for _, panel in panels():
         if panel["viewType"] == "Vega2":
             key = accessors(panel)[0][1].removesuffix("_table")
-            if key in own:  # all but the filter grid's
-                for name in ("panelDefId", "fieldSettings", "stringSettings", "transform"):
-                    assert panel["config"][name] == own[key][name]
-                assert fields(panel["config"]) == fields(own[key])
-    assert len(own) == len(CHARTS) - 1
+            for name in ("panelDefId", "fieldSettings", "stringSettings", "transform"):
+                assert panel["config"][name] == own[key][name]
+            assert fields(panel["config"]) == fields(own[key])
+    assert len(own) == len(CHARTS)
 
 
 def test_a_dry_run_prints_the_layout_and_asks_nobody(monkeypatch, command):

@@ -14,7 +14,7 @@ from fourier_lightning.config import check_config, load_config
 from fourier_lightning.data.batches import Batches, Examples, share_of
 from fourier_lightning.parts import make_trainer
 from fourier_lightning.record.files import read_jsonl
-from fourier_lightning.run import train
+from tests.conftest import train
 
 TWO = ["trainer=ddp", "trainer.devices=2", "trainer.max_epochs=2", "trainer.accelerator=cpu"]
 
@@ -68,11 +68,12 @@ def test_two_processes_give_the_metrics_and_the_tables_of_one(tiny, tmp_path):
     """Muon and AdamW, a last batch of one row, an odd validation split, instruments on the way and at the end."""
     rows = ["data.train_fraction=0.7", "data.batch_size=20", "data.eval_batch_size=10", "seed=2"]
     looks = ["instruments=[logit_lens,layer_spectrum,breakdown]", "callbacks.logit_lens.every_n_epochs=1"]
-    options = [*rows, *looks, "logger.wandb.media=false"]
+    rates = "+callbacks.rates={_target_: pytorch_lightning.callbacks.LearningRateMonitor}"  # it asks for a logger
+    options = [*rows, *looks, rates, "logger.wandb.media=false"]
     results = {
         name: train(tiny(*options, *many, run_dir=tmp_path / name)) for name, many in (("one", []), ("two", TWO))
     }
-    split = results["one"]["data"].split
+    split = results["one"].data.split
     assert len(split["train"]) % 20 == 1 and len(split["val"]) % 2 == 1
     assert not torch.distributed.is_initialized()
 
@@ -85,8 +86,8 @@ def test_two_processes_give_the_metrics_and_the_tables_of_one(tiny, tmp_path):
     tables = {path.name: read_jsonl(path) for path in (one / "tables").iterdir()}
     assert {"lens_accuracy.jsonl", "layer_periods.jsonl", "breakdown.jsonl"} == tables.keys()
     same(tables, {name: read_jsonl(two / "tables" / name) for name in tables})
-    for name, values in results["one"]["module"].net.state_dict().items():
-        torch.testing.assert_close(results["two"]["module"].net.state_dict()[name], values, rtol=1e-3, atol=2e-4)
+    for name, values in results["one"].module.net.state_dict().items():
+        torch.testing.assert_close(results["two"].module.net.state_dict()[name], values, rtol=1e-3, atol=2e-4)
     assert len(list((tmp_path / "two" / "wandb").glob("offline-run-*"))) == 1
     assert {path.name for path in (tmp_path / "two" / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
@@ -154,8 +155,8 @@ def test_activation_checkpointing_changes_memory_alone(tiny, tmp_path):
     """Bit for bit, with dropout: the masks of the second pass are those of the first."""
     options = ["model.n_layer=3", "model.dropout=0.1", "logger=none", "instruments=none", "trainer.max_epochs=1"]
     added = "callbacks=[default,activation_checkpointing]"
-    plain = train(tiny(*options, run_dir=tmp_path / "plain"))["module"]
-    less = train(tiny(*options, added, run_dir=tmp_path / "less"))["module"]
+    plain = train(tiny(*options, run_dir=tmp_path / "plain")).module
+    less = train(tiny(*options, added, run_dir=tmp_path / "less")).module
     assert all(value.equal(less.net.state_dict()[name]) for name, value in plain.net.state_dict().items())
 
     def saved(module):

@@ -18,6 +18,7 @@ from tests.conftest import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = re.split(r"^## ", (ROOT / "docs/extending.md").read_text(), flags=re.M)[1:]
+FILE = re.compile(r"^# (\S+\.(?:py|yaml))$", re.M)  # what a block's file is called: its first line, or its second
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.S)
 
 
@@ -25,9 +26,8 @@ def part(title):
     """The files and the commands of one part, in their order."""
     (text,) = [text for text in PARTS if text.startswith(f"{title}\n")]
     blocks = BLOCK.findall(text)
-    named = [body.split("\n", 1) for kind, body in blocks if kind in ("python", "yaml")]
-    files = {name.removeprefix("# "): body for name, body in named}
-    return files, [line for kind, body in blocks if kind == "sh" for line in body.splitlines()]
+    files = {FILE.search(body)[1]: body for kind, body in blocks if kind in ("python", "yaml")}
+    return files, [line for kind, body in blocks if kind == "bash" for line in body.splitlines()]
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """`fourier-lightning figures` and the gallery of the documents."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fourier_lightning.errors import ConfigError
 from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.comparisons import COMPARISONS, figure_names
+from fourier_lightning.figures.make import make_all
+from fourier_lightning.record.runs import find_runs
 from scripts import gallery
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +51,21 @@ def test_the_command_refuses_in_one_line(tiny_runs, tmp_path, command, args, sai
     assert done.code == 2 and said in done.err and done.err.count("\n") == 1
 
 
+def test_an_unfinished_run_without_the_record_is_left_out_and_no_figure_is_lost(dissected, capsys):
+    """Of a sweep in which one run was interrupted; and of two runs of one title, or of a title of many settings."""
+    runs = find_runs([dissected / "1", dissected / "2"])
+    runs[1].info["status"] = "interrupted"
+    assert list(make_all(runs, ["1b"])) == ["1b_pretrained_fine_tuned_whisper_tiny_en_text_seed_0"]
+    said = f"figure 1b: {runs[1].dir} left out: interrupted, no tables/final_logit_waves, arrays/heatmap_attn"
+    assert capsys.readouterr().err.startswith(said)
+    twins = [replace(runs[0], label=f"x{', data.max_operand=20' * 40}") for _ in range(2)]
+    first, second = make_all(twins, ["5a"])
+    assert second == f"{first}_2" and len(second) < 150
+    runs[1].info["status"] = "finished"
+    with pytest.raises(ConfigError, match="--figure 1b"):
+        make_all(runs, ["1b"])
+
+
 def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, tmp_path, monkeypatch):
     asked = {"of": tiny_runs / "0", "scratch": tiny_runs / "2", "as_is": tiny_runs / "1"}
     asked["multiplication"] = tiny_runs / "3"
@@ -57,7 +76,7 @@ def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, 
     runs, sweep = gallery.found_runs(asked, [tiny_runs / str(n) for n in range(4)])
     assert len(sweep) == 4 and runs["format"] is runs["of"]  # its prompts are "a,b+"
     made = {**gallery.figures_of(runs), **gallery.compared(runs, sweep)}
-    assert set(made) == {*FIGURES, *COMPARISONS}
+    assert set(made) == {*FIGURES, *COMPARISONS} - {"cutoffs", "bands"}  # of other runs, see test_cutoffs, test_bands
     assert made["6"][1] is runs["scratch"] and made["3"][1] is made["17"][1] is runs["of"]
     assert made["16"][1] is runs["multiplication"]
     assert made["15"][1] == [runs["as_is"], runs["of"], runs["scratch"]]
@@ -65,5 +84,5 @@ def test_the_gallery_has_every_figure_of_the_paper_that_can_be_shown(tiny_runs, 
     left_out = set(made) - set(gallery.figures_of(alone)) - set(gallery.compared(alone, []))
     assert left_out == {"6", "7a", "16", "22", "23", "17", "18", "7b", "8", "arms"}
     committed = (ROOT / "docs/figures.md").read_text()
-    for name in set(made) - {"16"}:  # which has no committed run yet
+    for name in {*set(made), "cutoffs", "bands"} - {"16"}:  # which has no committed run yet
         assert f"](figures/{name}.png)" in committed and (ROOT / f"docs/figures/{name}.png").is_file()

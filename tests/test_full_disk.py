@@ -11,7 +11,7 @@ import torch
 from fourier_lightning.atomic import append, replacing, write_text
 from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError, RunError
-from fourier_lightning.run import train
+from tests.conftest import train
 from tests.faults import PLAIN, composed, contents, copy, goes_on, line, trained
 from tests.test_run import run_json
 

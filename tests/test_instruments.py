@@ -7,8 +7,8 @@ from fourier_lightning.config import load_config
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.base import spread
 from fourier_lightning.record.files import read_jsonl
-from fourier_lightning.run import prepare, train
-from tests.conftest import TINY
+from fourier_lightning.run import prepare
+from tests.conftest import TINY, train
 from tests.records import read_array, read_table
 from tests.test_run import run_json
 from tests.wandb_files import wandb_run
@@ -118,9 +118,9 @@ def test_instruments_leave_training_as_it_is(tiny, tmp_path, cadence):
     often = [f"callbacks.{name}.every_n_epochs={cadence}" for name in INSTRUMENTS]
     plain = train(tiny(*common, *NO_INSTRUMENTS, run_dir=tmp_path / "plain"))
     watched = train(tiny(*common, *often, run_dir=tmp_path / "watched"))
-    weights = [result["module"].net.state_dict() for result in (plain, watched)]
+    weights = [result.module.net.state_dict() for result in (plain, watched)]
     assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])
-    assert plain["metrics"].items() <= watched["metrics"].items()
+    assert plain.metrics.items() <= watched.metrics.items()
     tables = tmp_path / "watched" / "record" / "tables"
     epochs = {row["epoch"] for row in read_jsonl(tables / "filter_ablation.jsonl")}
     assert epochs == ({0, 1} if cadence else {1})
@@ -137,7 +137,7 @@ def test_each_instrument_can_be_removed_and_runs_alone(tiny, tmp_path, name):
 @pytest.mark.parametrize("fit_ends", ["trainer.max_steps=8", "trainer.check_val_every_n_epoch=5"])
 def test_the_final_weights_are_always_measured(tiny, tmp_path, fit_ends):
     result = train(tiny("logger=none", fit_ends))
-    step = result["trainer"].global_step - 1
+    step = result.trainer.global_step - 1
     for name in ("filter_ablation", "embedding_periods", "knock_out"):
         assert {row["step"] for row in read_table(tmp_path, name)} == {step}
 

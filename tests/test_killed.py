@@ -18,8 +18,8 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.instruments.logit_lens import LogitLens
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.writer import RunRecord
-from fourier_lightning.run import train
 from scripts import kills
+from tests.conftest import train
 from tests.test_run import run_json
 
 pytestmark = pytest.mark.trains

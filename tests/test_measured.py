@@ -217,8 +217,8 @@ def test_what_is_measured_of_tables():
     both = both + 0.1 * np.random.default_rng(0).standard_normal(both.shape)
     found = waves.neighbours_alike(run_of(arrays={"number_embedding": both}), [])
     size, digit = found.detail.split("), ")
-    assert size.startswith("within a tenth of the range 100% (chance ") and size.endswith(", p 0.001")
-    assert digit == "same last digit 100% (chance 9%, p 0.001)"
+    assert size.startswith("within a tenth of the range 100% (chance ") and size.endswith(", p = 0.001")
+    assert digit == "same last digit 100% (chance 9%, p = 0.001)"
 
 
 @pytest.mark.parametrize(("count", "apart", "share"), [(200, 20, 1), (200, 21, 0), (60, 10, 1), (60, 11, 0)])

@@ -3,7 +3,6 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from fourier_lightning.claims import filtered
 from fourier_lightning.console import print_findings
@@ -14,6 +13,7 @@ from fourier_lightning.readings.effects import effects
 from fourier_lightning.readings.paper import TABLE_1
 from fourier_lightning.record.runs import Run, find_runs
 from fourier_lightning.report.summary import filters_table
+from fourier_lightning.terminal import terminal
 
 FILTERED = [key for key in TABLE_1 if key[1] != "none"]
 
@@ -45,7 +45,7 @@ def run(dissected) -> Run:
 def shown(run: Run) -> dict[str, object]:
     """What each reader makes of the MLPs without long waves: accuracy, and method."""
     lines = io.StringIO()
-    print_findings(Console(file=lines, width=500), run)
+    print_findings(terminal(file=lines, width=500), run)
     told = next(line for line in lines.getvalue().splitlines() if line.startswith("  long waves from MLP:"))
     report = next(line for line in filters_table({"x": [run]}) if line["removed"] == "long waves from MLP")
     ledger = filtered.kept_accuracy("mlp", "low")(run, [])

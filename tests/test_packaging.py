@@ -1,24 +1,12 @@
 """The wheel: built, installed into an empty environment, and used from another directory."""
 
 import subprocess
-import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
-import pytest
+from tests.docs_shell import install
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    out = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-q", "-w", str(out)]
-    subprocess.run(build, check=True, capture_output=True)
-    (path,) = out.glob("*.whl")
-    return path
 
 
 def test_wheel_holds_the_configuration_the_backbone_and_its_licence(wheel):
@@ -35,24 +23,12 @@ def test_wheel_holds_the_configuration_the_backbone_and_its_licence(wheel):
 def test_installed_wheel_composes_and_trains_from_another_directory(wheel, tmp_path):
     """Only the wheel is installed; its dependencies come from this environment, behind it on the path."""
     home = tmp_path / "venv"
-    venv.create(home, with_pip=False)
-    python = home / "bin" / "python"
-    paths = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True
-    )
-    site = Path(paths.stdout.strip())
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", str(wheel)],
-        check=True,
-        capture_output=True,
-    )
-    # A path file adds this environment's packages; its own editable install is not followed from there.
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    python = install(wheel, home)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     where = "import fourier_lightning; print(fourier_lightning.__file__)"
     found = subprocess.run([python, "-c", where], cwd=elsewhere, capture_output=True, text=True, check=True)
-    assert found.stdout.startswith(str(site))
+    assert found.stdout.startswith(str(home))
 
     command = home / "bin" / "fourier-lightning"
     composed = subprocess.run([command, "train", "--cfg", "job"], cwd=elsewhere, capture_output=True, text=True)

@@ -127,19 +127,6 @@ def test_a_seed_counts_once_of_runs_that_were_measured():
     assert filters.measured_once(runs) == [runs[2], runs[3]]
 
 
-def test_filters_of_a_grid_are_grouped_by_what_they_keep():
-    rows = [{"keep": keep, "modules": "mlp", "method": "readout", "cutoff": cutoff, "accuracy": value}
-            for keep, cutoff, value in (("low", 50, 0.1), ("high", 10, 0.2), ("low", 10, 0.3))]  # fmt: skip
-    other = {**rows[1], "accuracy": 0.4}
-    found = filters.tried([run_of(filter_grid=rows), run_of(filter_grid=[other]), run_of()])
-    name = {"modules": "mlp", "method": "readout"}
-    assert found == [
-        ({"keep": "high", **name, "cutoff": 10}, [rows[1], other]),
-        ({"keep": "low", **name, "cutoff": 10}, [rows[2]]),
-        ({"keep": "low", **name, "cutoff": 50}, [rows[0]]),
-    ]
-
-
 def test_single_waves_are_found_by_their_period():
     rows = [{"period": 5.0, "mod_5": None, "mod_2": 0.1}, {"period": 2.0, "mod_5": 0.3, "mod_2": 0.2}]
     run = run_of(single_component=rows)

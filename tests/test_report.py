@@ -141,7 +141,7 @@ def test_evaluations_and_filter_jobs_of_a_checkpoint_are_its_model(offline_run, 
     assert trained.label == filtered.label != scratch.label
     made = {section.name: section.blocks for section in all_sections(runs, [])}
     (tried,) = [block for block in made["filters"] if getattr(block, "heading", "") == "Filters tried one by one"]
-    assert [(row["arm"], row["cut-off"], row["seeds"]) for row in tried.rows] == [(trained.label, 5, 1)]
+    assert [(row["arm"], row["kept"], row["seeds"]) for row in tried.rows] == [(trained.label, "k < 5 (T > 8.2)", 1)]
     table = next(block.rows for block in made["glance"] if isinstance(block, DataTable))
     assert {row["arm"]: row["seeds"] for row in table} == {trained.label: 1, scratch.label: 1}
     assert "filter/accuracy" in filtered.metrics and len(made["runs"][0].rows) == 3
@@ -180,6 +180,7 @@ def test_names_can_not_break_the_page(tiny_runs, tmp_path, chromium):
     runs = find_runs([tiny_runs])
     for run, name in zip(runs[:2], ("arm", "other"), strict=True):  # two labels of one arm: both are shown in full
         run.label = f"{name} {evil}"
+        run.info["arm"] = {**run.info["arm"], "body": run.label}  # as a closed model's name is
     runs[0].info |= {"overrides": [f"name={evil}"], "device": evil, "git": evil}
     runs[0].info["config"] |= {"name": evil, "extra": {evil: evil}}
     for row in runs[0].table("filter_ablation"):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fourier_lightning.errors import ConfigError
-from fourier_lightning.run import train
-from scripts import bench_instruments, mechanism, results
+from scripts import bench_instruments, cutoffs, mechanism, results
+from tests.conftest import train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,8 +61,33 @@ def test_tables_and_picture_of_a_study_from_a_real_run(offline_run, tmp_path, mo
 @pytest.mark.parametrize("path", sorted((ROOT / "docs/results/rows").glob("*.jsonl")), ids=lambda path: path.stem)
 def test_the_committed_table_is_made_from_the_committed_rows(path):
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    made = mechanism.report(rows) if path.stem in mechanism.NAMES else results.table(rows)
+    reports = {**dict.fromkeys(mechanism.NAMES, mechanism.report), cutoffs.NAME: cutoffs.report}
+    made = reports.get(path.stem, results.table)(rows)
     assert (ROOT / f"docs/results/tables/{path.stem}.md").read_text().endswith(made)
+
+
+def test_the_grids_rows_table_and_picture_from_a_real_run(grid_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["cutoffs.py", str(grid_run.dir)])
+    cutoffs.main()
+    rows = [json.loads(line) for line in Path("docs/results/rows/cutoffs.jsonl").read_text().splitlines()]
+    text = Path("docs/results/tables/cutoffs.md").read_text()
+    assert len(rows) == 1 + 13 and len(text.splitlines()) == 8 + 13 and "| - | all | " in text
+    assert str(tmp_path.anchor) + "tmp" not in json.dumps(rows)  # no path of this machine
+    assert Path("docs/results/cutoffs.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(sys, "argv", ["cutoffs.py"])
+    cutoffs.main()  # redrawn from the committed rows
+    assert Path("docs/results/tables/cutoffs.md").read_text() == text
+
+
+def test_the_readme_says_of_the_grid_what_its_rows_say():
+    rows = [json.loads(line) for line in (ROOT / "docs/results/rows/cutoffs.jsonl").read_text().splitlines()]
+    found = {(one.keep, one.modules, one.cutoff): one for one in cutoffs.grid_of(rows)[0].outcomes}
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert "](docs/results/cutoffs.png)" in readme and rows[0]["command"].removeprefix("python ") in readme
+    for key, score, words in ((("low", "mlp", 17), 2, "within 10 in"), (("high", "attn_mlp", 19), 1, "modulo 10 in")):
+        own, control = found[key].found[score], found[key].control[score]
+        assert f"{words} {100 * own:.0f} % (random directions of equal energy: {100 * control:.0f} %)" in readme
 
 
 def test_an_empty_directory_does_not_empty_the_results(tmp_path):

@@ -5,7 +5,7 @@ import torch
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.record.files import read_jsonl
-from fourier_lightning.run import train
+from tests.conftest import train
 from tests.records import read_array
 from tests.test_instruments import ARRAYS, TABLES, assert_same_rows
 

@@ -8,9 +8,8 @@ import pytorch_lightning as pl
 import torch
 
 from fourier_lightning.metrics import NumberMetrics
-from fourier_lightning.mirror import wandb as mirror
 from fourier_lightning.record.files import read_jsonl
-from fourier_lightning.run import train
+from tests.conftest import train
 from tests.wandb_files import wandb_run
 
 NO_CHECKPOINTS = ["~callbacks.best_checkpoint", "~callbacks.last_checkpoint"]
@@ -37,14 +36,14 @@ def test_a_run_leaves_a_complete_record(tiny, tmp_path):
     assert [line["epoch"] for line in validations[:2]] == [0, 1] and all("step" in line for line in lines)
     assert lines[-1]["test/accuracy"] == pytest.approx(run["metrics"]["test/accuracy"])
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
-    assert result["metrics"] == run["metrics"]
+    assert result.metrics == run["metrics"]
 
 
 def test_the_task_is_learned(tiny):
     """Small, but real: sums 0..120 of pairs never seen, half of them right where chance is under 1 %."""
     size = ["data.max_operand=60", "model.n_layer=2", "model.width=64", "data.batch_size=128"]
     time = ["trainer.max_epochs=60", "trainer.check_val_every_n_epoch=20", "optimizer.warmup_steps=20"]
-    metrics = train(tiny(*size, *time, "logger=none", *NO_CHECKPOINTS, *NOT_MEASURED))["metrics"]
+    metrics = train(tiny(*size, *time, "logger=none", *NO_CHECKPOINTS, *NOT_MEASURED)).metrics
     assert metrics["train/accuracy"] > 0.95
     assert metrics["test/accuracy"] > 0.5
 
@@ -52,7 +51,7 @@ def test_the_task_is_learned(tiny):
 def test_two_runs_with_one_seed_are_bit_identical_and_another_seed_differs(tiny, tmp_path):
     def weights(seed, where):
         options = [f"seed={seed}", "logger=none", "model.dropout=0.1", "data=addition", *NO_CHECKPOINTS, *NOT_MEASURED]
-        return train(tiny(*options, run_dir=tmp_path / where))["module"].net.state_dict()
+        return train(tiny(*options, run_dir=tmp_path / where)).module.net.state_dict()
 
     one, again, other = weights(0, "a"), weights(0, "b"), weights(1, "c")
     assert all(one[name].equal(again[name]) for name in one)
@@ -71,15 +70,15 @@ def test_nothing_is_written_outside_the_run_directory(tiny, tmp_path, monkeypatc
 @pytest.mark.parametrize("limit", ["trainer.limit_val_batches=0", "trainer.limit_test_batches=0", "test=false"])
 def test_runs_without_one_of_the_evaluations(tiny, limit):
     callbacks = ["~callbacks.best_checkpoint"]  # it watches a validation metric
-    metrics = train(tiny("logger=none", limit, *callbacks, *NOT_MEASURED))["metrics"]
+    metrics = train(tiny("logger=none", limit, *callbacks, *NOT_MEASURED)).metrics
     assert ("val/loss" in metrics) == ("val" not in limit) and ("test/loss" in metrics) == ("test" not in limit)
 
 
 def test_answers_with_a_leading_space(tiny):
     result = train(tiny("logger=none", "data.number_style=space"))
-    vocabulary = result["data"].vocabulary
+    vocabulary = result.data.vocabulary
     assert len(vocabulary.operands) == 21 and not set(vocabulary.operands.tolist()) & set(vocabulary.numbers.tolist())
-    assert result["metrics"]["test/loss"] > 0
+    assert result.metrics["test/loss"] > 0
 
 
 def test_gradients_are_clipped(tiny):
@@ -88,7 +87,7 @@ def test_gradients_are_clipped(tiny):
     def norm(clip):
         options = ["optimizer=adamw", "optimizer.warmup_steps=0", f"trainer.gradient_clip_val={clip}"]
         result = train(tiny("logger=none", *options, "trainer.max_steps=1", *NO_CHECKPOINTS, *NOT_MEASURED))
-        moments = [s["exp_avg"] for s in result["trainer"].optimizers[0].state.values()]
+        moments = [s["exp_avg"] for s in result.trainer.optimizers[0].state.values()]
         return torch.cat([m.flatten() for m in moments]).norm().item() / 0.1  # exp_avg = (1 - 0.9) gradient
 
     assert norm("null") > 0.2
@@ -97,7 +96,7 @@ def test_gradients_are_clipped(tiny):
 
 @pytest.mark.parametrize("loss", ["answer", "sequence"])
 def test_loss_scopes_against_hugging_faces_own(tiny, loss):
-    module = train(tiny("logger=none", f"model.loss={loss}", "fit=false"))["module"].eval()
+    module = train(tiny("logger=none", f"model.loss={loss}", "fit=false")).module.eval()
     prompt, total = torch.tensor([[1, 41, 2, 42], [7, 41, 8, 42]]), torch.tensor([3, 15])
     ids = torch.cat([prompt, total[:, None]], dim=1)
     labels = ids.clone()
@@ -120,39 +119,13 @@ def test_wandb_runs_offline_without_asking_and_mirrors_the_record(tiny, tmp_path
     assert {"val/accuracy", "train/loss", "test/mod_10", "trainer/global_step"} <= keys
 
 
-def test_wandb_mode_follows_the_log_in(monkeypatch, tmp_path):
-    assert mirror.resolve_mode("auto") == "offline"
+def test_a_log_in_without_a_server_does_not_cost_the_run(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    assert mirror.resolve_mode("auto") == "online"
-    assert mirror.resolve_mode("offline") == "offline"
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    assert mirror.resolve_mode("auto") == "offline"
-    monkeypatch.delenv("WANDB_API_KEY")
-    monkeypatch.delenv("WANDB_MODE")
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine api.wandb.ai login user password " + "x" * 40)
-    monkeypatch.setenv("NETRC", str(netrc))
-    assert mirror.resolve_mode("auto") == "online"
-
-
-def test_a_log_in_without_a_server_does_not_cost_the_run(monkeypatch, tmp_path, capsys):
-    import wandb
-
-    real = wandb.init
-
-    def init(mode, **kwargs):
-        if mode == "online":
-            raise wandb.errors.CommError("no route")
-        return real(mode=mode, **kwargs)
-
-    monkeypatch.setattr(wandb, "init", init)
-    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    logger = mirror.wandb_logger("p", str(tmp_path), "n")
-    wandb.finish()
-    assert logger is not None and wandb_run(tmp_path)[0].display_name == "n"
-    assert "this run is logged offline" in capsys.readouterr().out
-    with pytest.raises(wandb.errors.CommError):  # asked for by name, it is not replaced
-        mirror.wandb_logger("p", str(tmp_path), "n", mode="online")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")
+    train(tiny(*NOT_MEASURED, "trainer.max_epochs=1"))
+    assert "test/loss" in wandb_run(tmp_path)[1]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "W&B" in line]
+    assert "not reachable at http://127.0.0.1:1" in line and line.endswith("this run is logged offline")
 
 
 def test_other_loggers_and_none(tiny, tmp_path):
@@ -177,7 +150,7 @@ class Fails(pl.Callback):
 
 
 @pytest.mark.parametrize(
-    ("error", "raised", "status"), [("crash", RuntimeError, "failed"), ("ctrl-c", SystemExit, "interrupted")]
+    ("error", "raised", "status"), [("crash", RuntimeError, "failed"), ("ctrl-c", KeyboardInterrupt, "interrupted")]
 )
 def test_a_run_that_ends_early_says_so_and_closes_wandb(tiny, tmp_path, capsys, error, raised, status):
     import wandb
@@ -203,5 +176,5 @@ def test_all_three_arms_run_on_the_papers_prompts(tiny, tmp_path):
     for model in ("pretrained", "scratch", "scratch_pretrained_emb"):
         sizes = ["model.n_layer=null", "model.width=null"] if model == "pretrained" else []
         options = [f"model={model}", *sizes, "data=addition", "logger=none", "trainer.max_epochs=1", *NOT_MEASURED]
-        metrics = train(tiny(*options, "optimizer=adamw", run_dir=tmp_path / model))["metrics"]
+        metrics = train(tiny(*options, "optimizer=adamw", run_dir=tmp_path / model)).metrics
         assert metrics["test/loss"] > 0

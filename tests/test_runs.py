@@ -10,7 +10,8 @@ from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.labels import differences, flatten
 from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import by_label, find_runs, label_runs, read_run
-from fourier_lightning.report.summary import arm_table, single_filters, winner
+from fourier_lightning.report.single_filters import table as single_filters
+from fourier_lightning.report.summary import arm_table, winner
 
 
 def test_runs_are_found_labelled_and_sorted(tiny_runs):
@@ -127,7 +128,7 @@ def test_what_any_run_of_a_model_measured_counts_for_it_the_latest_first(tiny_ru
 
 def test_filter_jobs_are_one_table_of_one_model(tiny_runs, tmp_path):
     runs = evaluations(tiny_runs / "0", tmp_path, ("a", {}), ("b", {}))
-    columns = {"modules": "mlp", "method": "readout", "control_accuracy_mean": 0.1, "refused": None}
+    columns = {"modules": "mlp", "method": "readout", "energy": 0.3, "control_accuracy_mean": 0.1, "refused": None}
     for run, cutoff in zip(runs[1:], (3, 4), strict=True):
         row = {"step": 11, "keep": "low", "cutoff": cutoff, "accuracy": 0.2, "mod_10": 0.3, "within_10": 0.4, **columns}
         run.path("tables", "filter_grid").write_text(json.dumps(row) + "\n")
@@ -135,8 +136,8 @@ def test_filter_jobs_are_one_table_of_one_model(tiny_runs, tmp_path):
     (model,) = models(runs)
     assert [row["cutoff"] for row in model.table("filter_grid")] == [3, 4] and "filter/accuracy" not in model.metrics
     table = single_filters(runs)
-    assert [(row["kept"], row["cut-off"], row["exact"], row["seeds"]) for row in table] == [
-        ("low", 3, "20.0 %", 1), ("low", 4, "20.0 %", 1),
+    assert [(row["kept"], row["exact / modulo 10 / within 10, %"], row["seeds"]) for row in table] == [
+        ("k < 3 (T > 13.7)", "20 / 30 / 40", 1), ("k < 4 (T > 10.2)", "20 / 30 / 40", 1),
     ]  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.optim import orthogonalise
 from fourier_lightning.parts import prepare
 from fourier_lightning.record.files import read_jsonl
-from fourier_lightning.run import train
 from fourier_lightning.seeds import train_seeds
+from tests.conftest import train
 
 LOOKS = ["instruments=[logit_lens,breakdown]", "callbacks.logit_lens.every_n_epochs=1"]
 # 161 rows in batches of 20: a step at which one seed has a single row, and the other a whole batch
@@ -30,11 +30,11 @@ def close(one: object, other: object) -> None:
 def test_each_seed_is_the_run_that_it_is_alone(tiny, tmp_path):
     options = [*SETTINGS, *LOOKS, "model=scratch"]
     together = ["seed=4", "seeds_in_parallel=2", "logger.wandb.media=false"]
-    many = train_seeds(tiny(*options, *together, run_dir=tmp_path / "many"), ["a=1", "seed=4"])
-    assert [one.seed for one in many["ones"]] == [4, 5]
-    rows = [[len(batch["answer"]) for batch in Batches(many["data"].examples("train"), 20, seed)] for seed in (4, 5)]
+    many = train_seeds(tiny(*options, *together, run_dir=tmp_path / "many"), ["a=1", "seed=4"], verbose=False)
+    assert [one.seed for one in many.ones] == [4, 5]
+    rows = [[len(batch["answer"]) for batch in Batches(many.data.examples("train"), 20, seed)] for seed in (4, 5)]
     assert rows[0] != rows[1] and sorted(rows[0]) == [1, *[20] * 8]
-    for one in many["ones"]:
+    for one in many.ones:
         alone = train(tiny(*options, f"seed={one.seed}", "logger=none", run_dir=tmp_path / str(one.seed)))
         where, there = (tmp_path / name / "record" for name in (f"many/seed{one.seed}", str(one.seed)))
         lines = [read_jsonl(folder / "metrics.jsonl") for folder in (there, where)]
@@ -45,7 +45,7 @@ def test_each_seed_is_the_run_that_it_is_alone(tiny, tmp_path):
                 close(a[name], b[name])
         runs = [json.loads((folder / "run.json").read_text()) for folder in (there, where)]
         assert runs[1]["status"] == "finished" and runs[1]["overrides"] == ["a=1", f"seed={one.seed}"]
-        assert runs[0].keys() == runs[1].keys() and runs[0]["model"]["step"] == runs[1]["model"]["step"]
+        assert runs[0].keys() | {"wandb_id"} == runs[1].keys() and runs[0]["model"]["step"] == runs[1]["model"]["step"]
         assert runs[0]["metrics"].keys() == runs[1]["metrics"].keys() and runs[0]["name"] == runs[1]["name"]
         tables = [{path.name: read_jsonl(path) for path in (folder / "tables").iterdir()} for folder in (there, where)]
         assert tables[0].keys() == tables[1].keys()
@@ -55,7 +55,7 @@ def test_each_seed_is_the_run_that_it_is_alone(tiny, tmp_path):
         for a, b in zip(tables[0]["lens_accuracy.jsonl"], tables[1]["lens_accuracy.jsonl"], strict=True):
             for name in a:
                 close(a[name], b[name])
-        for name, weights in alone["module"].net.state_dict().items():
+        for name, weights in alone.module.net.state_dict().items():
             torch.testing.assert_close(one.model.net.state_dict()[name], weights, rtol=2e-3, atol=2e-4)
     assert len(list((tmp_path / "many").glob("seed*/wandb/offline-run-*"))) == 2
 
@@ -63,7 +63,7 @@ def test_each_seed_is_the_run_that_it_is_alone(tiny, tmp_path):
 def test_a_seeds_checkpoint_is_its_own_runs(tiny, tmp_path):
     """It is no larger, and the run goes on from it, with AdamW's moments, as one that was alone."""
     settings = [*SETTINGS, "instruments=none", "logger=none", "optimizer=adamw", "optimizer.lr=1e-2"]
-    train_seeds(tiny(*settings, "seeds_in_parallel=2", run_dir=tmp_path / "many"))
+    train_seeds(tiny(*settings, "seeds_in_parallel=2", run_dir=tmp_path / "many"), verbose=False)
     train(tiny(*settings, "seed=1", run_dir=tmp_path / "alone"))
     paths = [tmp_path / name / "checkpoints" / "last.ckpt" for name in ("alone", "many/seed1")]
     assert paths[1].stat().st_size == pytest.approx(
@@ -75,9 +75,9 @@ def test_a_seeds_checkpoint_is_its_own_runs(tiny, tmp_path):
     for i, path in enumerate(paths):
         options = [*settings, "seed=1", "trainer.max_epochs=3", f"ckpt_path={path}"]
         found.append(train(tiny(*options, run_dir=tmp_path / f"on{i}")))
-    assert found[0]["trainer"].global_step == found[1]["trainer"].global_step
-    for name, value in found[0]["metrics"].items():
-        assert found[1]["metrics"][name] == pytest.approx(value, rel=5e-3, abs=5e-4), name
+    assert found[0].trainer.global_step == found[1].trainer.global_step
+    for name, value in found[0].metrics.items():
+        assert found[1].metrics[name] == pytest.approx(value, rel=5e-3, abs=5e-4), name
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5)])

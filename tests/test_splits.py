@@ -23,7 +23,8 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.readings.contrasts import differing
 from fourier_lightning.readings.seeds import task_of
 from fourier_lightning.record.runs import find_runs, label_runs
-from fourier_lightning.run import make, prepare, train
+from fourier_lightning.run import make, prepare
+from tests.conftest import train
 
 sizes = st.integers(12, 40)
 tasks = st.one_of(
@@ -153,7 +154,7 @@ def test_a_checkpoint_of_before_the_splits_is_one_of_the_random_split(tiny, tmp_
     with pytest.raises(ConfigError, match=r"data.split=random there, sums here"):
         check_checkpoint(tiny(*options, old, "data.split=sums"))
     again = load_config([*options, old, "fit=false"], tmp_path / "again")
-    assert train(again)["data"].split["test"].equal(prepare(tiny(*options)).data.split["test"])
+    assert train(again).data.split["test"].equal(prepare(tiny(*options)).data.split["test"])
     with pytest.raises(ConfigError, match=r"^data.split=sums: the checkpoint has data.split=random"):
         load_config([*options, old, "fit=false", "data.split=sums"], tmp_path / "other")
 

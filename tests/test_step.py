@@ -8,7 +8,7 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.models import gpt2_packed
 from fourier_lightning.models.module import AdditionModule
 from fourier_lightning.parts import prepare
-from fourier_lightning.run import train
+from tests.conftest import train
 
 
 class Waits(TorchDispatchMode):
@@ -57,7 +57,7 @@ def test_a_compiled_run_is_the_run(tiny, monkeypatch, words):
     monkeypatch.setattr(torch, "compile", traced)
     monkeypatch.setattr(gpt2_packed, "PAYS", 1)
     few = ("instruments=none", "logger=none", "test=false", "trainer.max_epochs=1", *words)
-    one, other = (train(tiny(*few, f"compile={mode}"))["module"].state_dict() for mode in ("null", "default"))
+    one, other = (train(tiny(*few, f"compile={mode}")).module.state_dict() for mode in ("null", "default"))
     assert asked == ["default"]
     for name, weights in one.items():
         torch.testing.assert_close(other[name], weights, atol=1e-5, rtol=1e-4, msg=name)

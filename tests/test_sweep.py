@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fourier_lightning.directory import write_settings
 from fourier_lightning.record.sweep import jobs, markdown_table, summarise, write_summary
 
 
@@ -35,6 +36,28 @@ def test_mean_and_deviation_over_seeds_by_what_differs(tmp_path):
     assert short[0]["val/accuracy"] == "0.3000 ± 0.1414" and short[2]["val/accuracy"] == "-"
     assert json.loads((tmp_path / "summary.json").read_text()) == rows
     assert (tmp_path / "summary.md").read_text().count("\n") == 2 + 3
+
+
+def test_an_arms_runs_are_one_row_whichever_command_ran_them(tmp_path):
+    """What counts are the settings, not what was typed; runs that have nothing else to tell them apart stay apart."""
+    values = {"val/accuracy": 0.5}
+    for number, (overrides, settings) in enumerate(
+        [
+            (["seed=0"], {"model.name": "b", "seed": 0, "name": "x"}),  # the default
+            (["model=b", "logger=none", "seed=1"], {"model.name": "b", "seed": 1, "name": "x"}),
+            (["seed=2", "model=b", "ckpt_path=auto"], {"model.name": "b", "seed": 2, "name": "x", "ckpt_path": "auto"}),
+            (["name=x", "seed=0", "model=a"], {"model.name": "a", "seed": 0, "name": "x"}),
+            (["name=y", "model=a", "seed=0"], {"model.name": "a", "seed": 0, "name": "y"}),
+        ]
+    ):
+        job(tmp_path, number, overrides, **values)
+        write_settings(tmp_path / str(number), settings)
+    rows = summarise(jobs(tmp_path))
+    assert [(row["settings"], row["seeds"]) for row in rows] == [
+        ("model=b", 3),
+        ("name=x model=a", 1),
+        ("name=y model=a", 1),
+    ]
 
 
 def test_one_seed_has_no_deviation_and_an_empty_sweep_no_rows(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from fourier_lightning import targets
 from fourier_lightning.config import CONF_DIR, load_config
 from fourier_lightning.errors import ConfigError
-from tests.conftest import TINY
+from tests.conftest import TINY, train
 
 ROOT = Path(__file__).resolve().parents[1]
 REFUSED = "is neither this package's nor Lightning's, and would be run; add allow_targets=true if you trust it"
@@ -124,7 +124,6 @@ def test_a_checkpoint_names_nothing_either(tiny, tmp_path):
     import torch
 
     from fourier_lightning.parts import prepare
-    from fourier_lightning.run import train
 
     train(tiny("logger=none", "instruments=none", "trainer.max_epochs=1", run_dir=tmp_path / "run"))
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"

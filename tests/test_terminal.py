@@ -4,6 +4,7 @@ import re
 
 from fourier_lightning.console import print_findings
 from fourier_lightning.record.runs import find_runs
+from fourier_lightning.terminal import terminal
 from tests.conftest import TINY
 
 OPTIONS = [option for option in TINY if option != "~callbacks.progress_bar"]
@@ -27,16 +28,17 @@ def test_one_bar_counts_the_whole_fit_and_what_is_measured_and_found_is_said(com
 
 
 def test_findings_name_filter_control_and_reading(tiny_runs, capsys):
-    from rich.console import Console
-
     found = find_runs([tiny_runs / "0"])[0]
     for row in found.table("filter_ablation"):
         row |= {"accuracy": 0.9 if row["removed"] == "none" else 0.2, "within_10": 0.3, "mod_10": 0.95, "energy": 0.5}
         row |= {f"control_energy_{name}_mean": 0.7 for name in ("accuracy", "mod_10", "within_10")}
         row |= {"comparable": ""}
     found.table("filter_ablation")[0]["within_10"] = 1.0
-    print_findings(Console(highlight=False), found)
-    said = "  long waves from MLP: 20 / 95 / 30 %, at equal energy 70 / 70 / 70 %: the residue stays, the size goes"
+    print_findings(terminal(), found)
+    said = (
+        "  long waves from MLP: 20 / 95 / 30 % (random directions of equal energy: 70 / 70 / 70 %): the last digit "
+        "survives, the magnitude is lost"
+    )
     assert said in capsys.readouterr().out
-    print_findings(Console(), find_runs([tiny_runs / "failed"])[0])
+    print_findings(terminal(), find_runs([tiny_runs / "failed"])[0])
     assert capsys.readouterr().out == ""

@@ -22,9 +22,10 @@ from fourier_lightning.instruments import (
     View,
 )
 from fourier_lightning.models.hooks import capture
+from fourier_lightning.models.module import AdditionModule, TableModule
 from fourier_lightning.record.runs import read_run
-from fourier_lightning.run import build_module, prepare, train
-from tests.conftest import TINY
+from fourier_lightning.run import build_module, prepare
+from tests.conftest import TINY, train
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_a_view_is_of_one_split(pretrained, data, split):
 
 def test_a_run_looks_at_the_split_that_it_is_told(tmp_path, tiny):
     """The lens at the end is the model: it has the accuracy of the split that was asked for."""
-    metrics = train(tiny("logger=none", "split=test", "trainer.max_epochs=1", "instruments=logit_lens"))["metrics"]
+    metrics = train(tiny("logger=none", "split=test", "trainer.max_epochs=1", "instruments=logit_lens")).metrics
     rows = read_run(tmp_path).table("lens_accuracy")
     assert rows[-1]["mod_10"] == pytest.approx(metrics["test/mod_10"]) != metrics["val/mod_10"]
 
@@ -101,3 +102,44 @@ def test_what_does_not_fit_is_refused(pretrained, data):
     compact = build_module(prepare(load_config([*TINY, "logger=none"])), 0).net  # 43 tokens
     with pytest.raises(ConfigError, match="tokens, and the model has 43"):
         View.of(compact, data)
+    with pytest.raises(ConfigError, match="split=validation: no such split; choose from train, val, test"):
+        View.of(pretrained, data, "validation")
+
+
+def test_a_view_is_of_a_lightning_module_too(tiny_runs):
+    parts = prepare(load_config([*TINY, "logger=none"]))
+    saved = AdditionModule.load_from_checkpoint(tiny_runs / "0/checkpoints/last.ckpt", weights_only=True)
+    for module in (build_module(parts, 0), saved):
+        inside, outside = (LogitLens()(View.of(model, parts.data)).tables for model in (module, module.decoder))
+        assert inside == outside and View.of(module, parts.data).decoder is module.decoder
+    full = prepare(load_config([*TINY, "logger=none", "data.vocabulary=full"])).data
+    with pytest.raises(ConfigError, match="data: the model was trained on other tokens"):
+        View.of(saved, full)
+
+
+def test_a_view_of_an_encoder_is_of_its_rows(data):
+    rows = torch.randn(len(data.vocabulary), 8, generator=torch.Generator().manual_seed(0))
+    found = EmbeddingSpectrum([2, 5])(View.of(TableModule(rows), data))
+    assert found.arrays["number_embedding"].equal(rows[data.vocabulary.numbers])
+
+
+def test_something_else_than_a_model_or_data_is_one_type_error(pretrained, data):
+    wrong = [
+        "RUN/checkpoints/last.ckpt",
+        None,
+        data,
+        pretrained.state_dict(),
+        pretrained.transformer,
+        torch.nn.Linear(2, 2),
+    ]
+    for model in wrong:
+        with pytest.raises(
+            TypeError, match=r"^View.of\(model, data\): \w+ is no model that can be looked at; give a Light"
+        ):
+            View.of(model, data)
+    for other in (None, pretrained, data.vocabulary, data.task):
+        with pytest.raises(TypeError, match=r"^View.of\(model, data\): \w+ is no data module"):
+            View.of(pretrained, other)
+    for view in (pretrained, data, None):
+        with pytest.raises(TypeError, match="LogitLens looks at a View, not"):
+            LogitLens()(view)

@@ -15,7 +15,8 @@ from fourier_lightning.mirror.charts import CHARTS
 from fourier_lightning.mirror.pictures import PICTURES, MirrorLogger
 from fourier_lightning.mirror.wandb import labels_of
 from fourier_lightning.record.files import read_jsonl
-from fourier_lightning.run import prepare, train
+from fourier_lightning.run import prepare
+from tests.conftest import train
 from tests.records import read_table
 from tests.test_instruments import NO_INSTRUMENTS, TABLES
 from tests.wandb_files import Offline
@@ -32,12 +33,10 @@ def test_tables_are_the_records(offline_run):
         assert rows == recorded and rows
 
 
-def test_pictures_can_be_seen(offline_run):
-    assert {key for key in offline_run.summary if key.startswith("figures/")} == {
-        f"figures/{name}" for name in PICTURES
-    }
-    for name in PICTURES:
-        with Image.open(offline_run.file(f"figures/{name}")) as image:
+def test_pictures_can_be_seen(offline_run, grid_run):
+    for run, name in zip((offline_run, grid_run), PICTURES, strict=True):
+        assert {key for key in run.summary if key.startswith("figures/")} == {f"figures/{name}"}
+        with Image.open(run.file(f"figures/{name}")) as image:
             assert image.format == "PNG" and image.width >= 500
             assert len(image.convert("L").getcolors()) > 20, name  # not an empty page
 
@@ -52,7 +51,7 @@ def test_custom_charts_are_tables_with_a_preset(offline_run):
                 for k, v in record["config"]["update"].items()
                 if "visualize" in k
             }
-    assert panels.keys() == {f"charts/{name}" for name in CHARTS if name != "filter_grid"}
+    assert panels.keys() == {f"charts/{name}" for name in CHARTS if not name.startswith("filter_grid")}
     for key, panel in panels.items():
         spec, config = CHARTS[key.removeprefix("charts/")], panel["panel_config"]
         assert panel["panel_type"] == "Vega2" and config["panelDefId"] == spec.vega
@@ -87,6 +86,31 @@ def test_charts_show_what_was_measured(offline_run):
     lines = shown("knock_out")
     assert lines[0] == (1, knock_out[0]["loss_increase"], "without component k")
     assert lines[-1][1:] == (knock_out[-1]["limit"], "the most that random ones cost (5 %)")
+
+
+def test_charts_of_a_grid_have_a_line_for_each_filter_and_its_control(grid_run):
+    rows = read_table(grid_run.dir, "filter_grid")
+    for name, metric in (("filter_grid", "accuracy"), ("filter_grid_mod_10", "mod_10")):
+        shown = [tuple(row) for row in json.loads(grid_run.file(f"charts/{name}_table").read_text())["data"]]
+        assert [row for row in shown if row[2] == "no filter"] == [(k, rows[0][metric], "no filter") for k in (1, 20)]
+        for row in rows[1:]:
+            line = f"{row['keep']}-pass in {'attention' if row['modules'] == 'attn' else 'MLPs'}"
+            beside = (row["cutoff"], row[f"control_energy_{metric}_mean"], f"{line}, random directions of equal energy")
+            assert (row["cutoff"], row[metric], line) in shown and (beside in shown) == (beside[1] is not None)
+    assert len(rows) == 1 + 2 * 3 * 2
+
+
+def test_the_summary_of_one_filter_has_what_a_chart_over_a_sweep_needs(filtered_run):
+    whole, row = read_table(filtered_run.dir, "filter_grid")
+    summary = filtered_run.summary
+    assert (summary["filter/cutoff"], summary["filter/period"]) == (5, pytest.approx(41 / 5))
+    assert summary["filter/comparable"] == (row["comparable"] == "")
+    for name in ("accuracy", "mod_10", "within_10"):
+        assert summary[f"filter/{name}"] == row[name]
+        assert summary[f"filter/unfiltered_{name}"] == whole[name] == pytest.approx(summary[f"val/{name}"]["last"])
+        for kind in ("control", "control_energy"):
+            assert summary[f"filter/{kind}_{name}_mean"] == row[f"{kind}_{name}_mean"]
+            assert summary[f"filter/{kind}_{name}_std"] == row[f"{kind}_{name}_std"]
 
 
 def test_media_come_at_their_instruments_cadence_on_the_scalars_steps(offline_run):

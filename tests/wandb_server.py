@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         knows_you: whether it accepts the API key.
+        refuses: what it says to every request, as with a team that there isn't; empty: nothing.
         asked: (name, variables) of each GraphQL request.
         streamed: lines by file, as "wandb-history.jsonl", of what runs stream.
         uploaded: bytes by file name.
@@ -34,6 +35,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.knows_you = True
+        self.refuses = ""
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.streamed: dict[str, list[str]] = {}
         self.uploaded: dict[str, bytes] = {}
@@ -56,9 +58,20 @@ class Server(ThreadingHTTPServer):
                 return {"createRunFiles": {"runID": "aWQ=", "uploadHeaders": [], "files": files}}
             case "Viewer":
                 return {"viewer": VIEWER if self.knows_you else None}
+            case "RunResumeStatus":
+                return {"model": {**PROJECT, "bucket": self.resumed(variables["name"])}}
             case "UpsertView2":
                 return {"upsertView": {"view": {"id": "dg==", "name": variables["name"]}, "inserted": True}}
         return {"serverInfo": {"features": []}}
+
+    def resumed(self, name: str) -> dict[str, Any] | None:
+        """What it has of a run that wants to go on; it knows of one run alone."""
+        history, events = (self.streamed.get(f"wandb-{kind}.jsonl", []) for kind in ("history", "events"))
+        if not history:
+            return None
+        lines = {"historyLineCount": len(history), "eventsLineCount": len(events), "logLineCount": 0}
+        tails = {"historyTail": json.dumps(history[-1:]), "eventsTail": json.dumps(events[-1:])}
+        return {**RUN, **lines, **tails, "name": name, "summaryMetrics": history[-1], "wandbConfig": '{"t": 1}'}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients hang up when they are done."""
@@ -78,10 +91,10 @@ class Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         return gzip.decompress(data) if self.headers.get("Content-Encoding") == "gzip" else data
 
-    def reply(self, answer: dict[str, Any]) -> None:
-        """JSON, status 200."""
+    def reply(self, answer: dict[str, Any], status: int = 200) -> None:
+        """JSON."""
         data = json.dumps(answer).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -96,13 +109,16 @@ class Handler(BaseHTTPRequestHandler):
         """GraphQL, a piece of a run's streams, or the client's own telemetry."""
         body = self.body()
         sent = json.loads(body) if self.path.endswith(("/graphql", "/file_stream")) else {}
-        if self.path == "/graphql":
+        if self.path == "/graphql" and self.server.refuses:
+            self.reply({"errors": [{"message": self.server.refuses}]}, 403)
+        elif self.path == "/graphql":
             name = sent.get("operationName") or sent["query"].split("(")[0].split()[-1]
             self.reply({"data": self.server.answer(name, sent.get("variables") or {})})
-            return
-        for name, piece in sent.get("files", {}).items():
-            self.server.streamed.setdefault(name, []).extend(piece["content"])
-        self.reply({})
+        else:
+            for name, piece in sent.get("files", {}).items():
+                lines, at = self.server.streamed.setdefault(name, []), piece["offset"]
+                lines[at : at + len(piece["content"])] = piece["content"]
+            self.reply({})
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from fourier_lightning.claims.calibrated import ERRS
+from fourier_lightning.terminal import terminal
 
 Row = Mapping[str, Any]
 COLUMNS = (
@@ -36,7 +36,7 @@ def print_rows(rows: Sequence[Row]) -> None:
     table = Table(*COLUMNS, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*cells(row), style="red" if row["wrong"] > ERRS * row["models"] else "")
-    Console(highlight=False).print(table)
+    terminal().print(table)
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from fourier_lightning.claims.measures import Measured
-from fourier_lightning.readings.seeds import t_interval, t_reach, wilson
+from fourier_lightning.readings.controls import draw_reach
+from fourier_lightning.readings.seeds import t_interval, wilson
 
 
 def interval(numbers: Sequence[Measured], alone: bool) -> tuple[float | None, float | None]:
@@ -36,18 +37,9 @@ def widened(middle: float, *reaches: float) -> tuple[float, float]:
 
 
 def control_reach(numbers: Sequence[Measured]) -> float:
-    """How far one more draw of the control may lie from the mean of its draws, at 95 %; 0 without a spread.
-
-    What is tested could be such a draw, if its waves meant nothing. The draws are the same for all seeds, so that more
-    seeds don't narrow it; their deviations are pooled.
-    """
-    spreads = [(one.control_std, one.draws) for one in numbers if one.control_std is not None and one.draws > 1]
-    if not spreads:
-        return 0.0
-    freedom = [draws - 1 for _, draws in spreads]
-    variance = float(np.average([std**2 for std, _ in spreads], weights=freedom))
-    draws = min(draws for _, draws in spreads)
-    return t_reach(sum(freedom)) * float(np.sqrt(variance * (1 + 1 / draws)))
+    """How far one more draw of the control may lie from the mean of its draws, at 95 %; 0 without a spread."""
+    spreads = [(one.control_std, one.draws) for one in numbers if one.control_std is not None]
+    return draw_reach(spreads)
 
 
 def beyond_control(numbers: Sequence[Measured], side: Literal["above", "below"]) -> bool:

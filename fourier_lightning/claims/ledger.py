@@ -51,13 +51,16 @@ APART = Bound(controls.APART, "above", "apart by at least 10 points, beyond equa
 BOTH_WAYS = Bound(controls.APART, "above", "at least 10 points more than in the other, both ways")
 DIRECT = "direct_path: as in the flow, but removed from what modules add to the final logits alone; "
 WORDS = {"attn": "attention", "mlp": "the MLPs", "attn_mlp": "attention and the MLPs"}
-LEFT = {"low": "the size goes and the residue stays", "high": "the residue goes and the size stays"}
+LEFT = {
+    "low": "the magnitude is lost and the last digit survives",
+    "high": "the last digit is lost and the magnitude survives",
+}
 LONG = {"low": "long", "high": "short"}
 STAYS = {"low": "modulo 10 less within 10", "high": "within 10 less modulo 10"}
 
 
 def table_1(modules: str, removed: str) -> Claim:
-    """A row of Table 1: harmless, or a dissociation of residue and size."""
+    """A row of Table 1: harmless, or a dissociation of last digit and magnitude."""
     accuracy = paper.TABLE_1[modules, removed][1]
     where = f"Without the {LONG[removed]} waves in {WORDS[modules]} "
     about = ("Table 1", f"{accuracy:.2%} of {INTACT:.2%}", HOLDS, holds_pretrained)
@@ -145,13 +148,14 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("direct_parity_alone", "In what the logits read, T = 2 alone keeps parity right.", "Figure 11a, ours", "-",
           HOLDS, holds_pretrained, f"{DIRECT}parity with T = 2 kept",
           filtered.single_wave(waves.at(2.0), "mod_2", "direct"), PARITY, fact="carries(2, parity)"),
-    Claim("longest_wave_bell", "T = 520 alone keeps the size and loses the exact answer.", "Figures 11b, 12",
+    Claim("longest_wave_bell", "T = 520 alone keeps the magnitude, not the answer.", "Figures 11b, 12",
           "96.6 % wrong, bell-shaped around 0", HOLDS, holds_pretrained,
           "single_component_errors: share wrong and within a tenth of the number line; control: the middle of "
           "the range", filtered.longest_wave(), NEAR, fact="carries(longest, near)"),
-    Claim("direct_longest_wave", "In what the logits read, T = p - 1 alone keeps the size.", "Figures 11b, 12, ours",
-          "-", HOLDS, holds_pretrained, f"{DIRECT}share within a tenth of the number line, right ones too; control: "
-          "the middle of the range", filtered.longest_wave("direct", exact=True), NEAR, fact="carries(longest, size)"),
+    Claim("direct_longest_wave", "In what the logits read, T = p - 1 alone keeps the magnitude.",
+          "Figures 11b, 12, ours", "-", HOLDS, holds_pretrained,
+          f"{DIRECT}share within a tenth of the number line, right ones too; control: the middle of the range",
+          filtered.longest_wave("direct", exact=True), NEAR, fact="carries(longest, size)"),
     Claim("errors_multiples_of_10", "Without long waves in the MLPs, errors are multiples of 10.", "Figure 21a", "-",
           HOLDS, holds_pretrained,
           "filter_ablation: share of such errors; control: random directions of equal energy; chance 10 %",
@@ -161,7 +165,7 @@ CLAIMS: tuple[Claim, ...] = (
           HOLDS, holds_pretrained,
           "error_histogram: share of such errors; control: errors up to 10 under random directions of equal energy",
           filtered.small_errors, Bound(0.95, "above", "at least 95 % of the errors"), fact="left_over(attn, short)"),
-    Claim("input_short", "The short waves of the operands' vectors carry the residue.", "section 4", "-", HOLDS,
+    Claim("input_short", "The short waves of the operands' vectors carry the last digit.", "section 4", "-", HOLDS,
           holds_pretrained,
           "input_waves: within 10 less modulo 10 without T = 2, 2.5, 10/3, 5, 10 in the operands' rows, less the same "
           "with all waves and under random directions of equal energy",

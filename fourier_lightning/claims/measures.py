@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fourier_lightning.readings import answers, learning
 from fourier_lightning.readings.filters import ADDS
+from fourier_lightning.readings.words import p_value
 from fourier_lightning.record.runs import Run
 
 EXACT = 1_000_000  # draws that say as much as an exact distribution
@@ -83,6 +84,6 @@ def tens_in_answers(run: Run, peers: Sequence[Run]) -> Measured | None:
         return None
     deviation = (row["expected_high"] - row["expected_low"]) / (2 * REACH)
     detail = (
-        f"{row['errors']} errors of {row['prompts']} answers, {row['accuracy']:.0%} right; p = {row['p_value']:.2g}"
+        f"{row['errors']} errors of {row['prompts']} answers, {row['accuracy']:.0%} right; {p_value(row['p_value'])}"
     )
     return Measured(row["share"], row["expected"], deviation, EXACT, row["errors"], detail=detail)

@@ -1,16 +1,23 @@
 """The ledger as a table: in the terminal, in Markdown, in the report."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from fourier_lightning.atomic import write_text
 from fourier_lightning.claims.ledger import CLAIMS
+from fourier_lightning.claims.more_seeds import advice
 from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.markdown import plain
+from fourier_lightning.readings import words
+from fourier_lightning.readings.seeds import letters
+from fourier_lightning.record.runs import Run
+from fourier_lightning.terminal import terminal
+
+LONG = 40  # characters of a model's label, beyond which a letter stands for it
 
 MARKS = {
     "supported": "green",
@@ -25,10 +32,29 @@ def number(verdict: Verdict) -> str:
     """Our number with its interval and its control."""
     if verdict.value is None:
         return "-"
-    text = f"{verdict.value:.3g}"
+    text = words.number(verdict.value)
     if verdict.low is not None and verdict.high is not None and (verdict.low, verdict.high) != (verdict.value,) * 2:
-        text += f" [{verdict.low:.3g}, {verdict.high:.3g}]"
-    return text if verdict.control is None else f"{text}; control {verdict.control:.3g}"
+        text += f" [{words.number(verdict.low)}, {words.number(verdict.high)}]"
+    return text if verdict.control is None else f"{text}; control {words.number(verdict.control)}"
+
+
+def model_names(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """What each model is called in a table: its label, or a letter where there are several and one has a long label."""
+    models = list(dict.fromkeys(verdict.model for verdict in verdicts if verdict.value is not None))
+    if len(models) < 2 or max(map(len, models)) <= LONG:
+        return {model: model for model in models}
+    return dict(zip(models, letters(len(models)), strict=True))
+
+
+def letter_lines(names: Mapping[str, str]) -> list[str]:
+    """What each letter of ``model_names`` stands for, a line each."""
+    return [f"{name}: {model}" for model, name in names.items() if name != model]
+
+
+def whose(verdict: Verdict, name: str) -> str:
+    """A model under its name and its seeds: "A; seeds 0, 1"; answers alone have no seed."""
+    seeds = f"seed{'s' if len(verdict.seeds) > 1 else ''} {', '.join(map(str, verdict.seeds))}"
+    return f"{name}; {seeds}" if verdict.seeds else name
 
 
 def by_claim(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
@@ -44,25 +70,27 @@ def count(verdicts: Sequence[Verdict]) -> str:
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
-    """A row for each claim, and in it a line for each model."""
-    lines = [
+    """A row for each claim, and in it a line for each model; what the letters of models stand for, above."""
+    names = model_names(verdicts)
+    lines = [f"- {plain(line)}" for line in letter_lines(names)]
+    lines += [""] if lines else []
+    lines += [
         "| claim of the paper | its number | here: verdict, our number [95 %], model, seeds |",
         "| --- | --- | --- |",
     ]
     found = by_claim(verdicts)
     for claim in CLAIMS:
-        here = "<br>".join(one_line(verdict) for verdict in found[claim.name])
+        here = "<br>".join(one_line(verdict, names) for verdict in found[claim.name])
         lines.append(f"| {claim.statement} ({claim.where}) | {claim.paper} | {here} |")
     return "\n".join([*lines, "", f"{count(verdicts)}.", ""])
 
 
-def one_line(verdict: Verdict) -> str:
+def one_line(verdict: Verdict, names: Mapping[str, str]) -> str:
     """A verdict in a line of Markdown."""
-    if not verdict.seeds:
-        return f"{verdict.outcome}: {verdict.why}"
-    seeds = f"seed{'s' if len(verdict.seeds) > 1 else ''} {', '.join(map(str, verdict.seeds))}"
-    why = f" ({verdict.why})" if verdict.outcome == "not comparable" else ""
-    return f"**{verdict.outcome}**{why}: {number(verdict)}; {verdict.model}; {seeds}"
+    if verdict.value is None:
+        return f"{verdict.outcome}: {plain(verdict.why)}"
+    why = f" ({plain(verdict.why)})" if verdict.outcome == "not comparable" else ""
+    return f"**{verdict.outcome}**{why}: {number(verdict)}; {whose(verdict, plain(names[verdict.model]))}"
 
 
 def replace_between(path: Path, name: str, text: str) -> None:
@@ -82,15 +110,26 @@ def replace_between(path: Path, name: str, text: str) -> None:
     write_text(path, f"{head}{begin}\n{text}{end}{rest.split(end)[1]}")
 
 
-def print_ledger(verdicts: Sequence[Verdict], console: Console | None = None) -> None:
-    """The ledger in the terminal: each claim, and below it a line for each model."""
-    console = console or Console(highlight=False)
-    found = by_claim(verdicts)
+def print_ledger(verdicts: Sequence[Verdict], runs: Sequence[Run] = ()) -> None:
+    """The ledger in the terminal: each claim, and below it a line for each model; at the end what more seeds would do.
+
+    Args:
+        verdicts: of ``judge``.
+        runs: that they are of, for the command that trains more seeds.
+    """
+    console, found, names = terminal(), by_claim(verdicts), model_names(verdicts)
+    for line in letter_lines(names):
+        console.print(line, soft_wrap=True)
     for claim in CLAIMS:
-        console.print(f"[bold]{escape(claim.statement)}[/] {claim.where}; paper: {claim.paper}", soft_wrap=True)
+        heading = Text.assemble((claim.statement, "bold"), f" {claim.where}; paper: {claim.paper}")
+        console.print(heading, soft_wrap=True)
         for verdict in found[claim.name]:
-            seeds = f"; seeds {', '.join(map(str, verdict.seeds))}" if verdict.seeds else ""
-            model = f"{number(verdict)}  {verdict.model}{seeds}" if verdict.seeds else verdict.why
-            model += f"; {verdict.why}" if verdict.outcome == "not comparable" else ""
-            console.print(f"  [{MARKS[verdict.outcome]}]{verdict.outcome:14}[/] {escape(model)}", soft_wrap=True)
-    console.print(count(verdicts))
+            told = [verdict.why]
+            if verdict.value is not None:
+                told = [f"{number(verdict)}  {whose(verdict, names[verdict.model])}"]
+                told += [verdict.why] if verdict.outcome in ("undecided", "not comparable") else []
+            outcome = (f"{verdict.outcome:14}", MARKS[verdict.outcome])
+            console.print(Text.assemble("  ", outcome, f" {'; '.join(told)}"), soft_wrap=True)
+    console.print(count(verdicts), soft_wrap=True)
+    for line in advice(verdicts, runs, names):
+        console.print(line, soft_wrap=True)

@@ -16,6 +16,7 @@ from fourier_lightning.record.runs import Run, by_label
 
 Outcome = Literal["supported", "not here", "undecided", "not comparable", "not measured"]
 AGREEING = 3  # seeds that have to agree where each of them is counted by tests of its own
+ONE_SEED, AGREE = "one seed", f"{AGREEING} have to agree"  # why a verdict wants more seeds
 
 
 @dataclass(frozen=True)
@@ -227,10 +228,10 @@ def outcome_of(bound: Bound, numbers: Sequence[Measured], alone: bool, rate: flo
     if rate > ERRS:
         return "not comparable", f"its rule errs in {rate:.0%} of models of known mechanism"
     if len(numbers) == 1 and not alone:
-        return "undecided", "one seed"
+        return "undecided", ONE_SEED
     tested = all(one.tested for one in numbers)
     if tested and not alone and len(numbers) < AGREEING:
-        return "undecided", f"{len(numbers)} seeds, of which each is tested by itself: {AGREEING} have to agree"
+        return "undecided", f"{len(numbers)} seeds, of which each is tested by itself: {AGREE}"
     low, high = interval(numbers, alone)
     middle = float(np.mean([one.value for one in numbers]))
     ends = [one.value for one in numbers] if tested else [e for e in (middle, low, high) if e is not None]

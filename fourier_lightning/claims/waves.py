@@ -6,6 +6,7 @@ from fourier_lightning.claims.measures import Measure, Measured
 from fourier_lightning.readings import phase, waves
 from fourier_lightning.readings.neighbours import neighbours
 from fourier_lightning.readings.paper import SHORT
+from fourier_lightning.readings.words import p_value
 from fourier_lightning.record.runs import Run
 
 KEPT = 0.5  # of its power before training, that a line has to have still
@@ -98,7 +99,7 @@ def neighbours_alike(run: Run, peers: Sequence[Run]) -> Measured | None:
     found = neighbours(run)
     if found is None:
         return None
-    told = [f"{name} {one.share:.0%} (chance {one.chance:.0%}, p {one.p_value:.3f})"
+    told = [f"{name} {one.share:.0%} (chance {one.chance:.0%}, {p_value(one.p_value)})"
             for name, one in zip(("within a tenth of the range", "same last digit"), found, strict=True)]  # fmt: skip
     factors = [one.factor if one.p_value <= waves.LEVEL else 1.0 for one in found]
     return Measured(min(factors), tested=True, detail=", ".join(told))

@@ -38,21 +38,24 @@ def main(argv: Sequence[str]) -> None:
     from fourier_lightning.record.files import write_jsonl
 
     asked, said, began = kinds(args.only, args.seeds, args.trained, args.first_seed), [], time.perf_counter()
-    for kind, (found, why) in zip(asked, try_kinds(asked, args.records), strict=True):
-        said += found
-        right, wrong, nothing = (sum(one.call == call for one in found) for call in CALLS)
-        counts = f"{right} claims right, {wrong} wrong, {nothing} not at all"
-        told = "; ".join(filter(None, (counts if found else "", why, f"{time.perf_counter() - began:.0f} s")))
-        print(f"{kind.name}: {told}", flush=True)
-    rows = rows_of(said)
-    if args.output:
-        try:
+    try:
+        for kind, (found, why) in zip(asked, try_kinds(asked, args.records), strict=True):
+            said += found
+            right, wrong, nothing = (sum(one.call == call for one in found) for call in CALLS)
+            counts = f"{right} claims right, {wrong} wrong, {nothing} not at all"
+            told = "; ".join(filter(None, (counts if found else "", why, f"{time.perf_counter() - began:.0f} s")))
+            print(f"{kind.name}: {told}", flush=True)
+        rows = rows_of(said)
+        if args.output:
             args.output.parent.mkdir(parents=True, exist_ok=True)
             write_jsonl(args.output, rows)
-        except OSError as error:
-            raise ConfigError(f"--output {args.output}", str(error), "choose a file that can be written") from error
-    if args.docs:
-        replace_between(args.docs, "calibration", markdown(rows))
+        if args.docs:
+            replace_between(args.docs, "calibration", markdown(rows))
+    except OSError as error:
+        if error.filename is None:  # what it prints has no name
+            raise
+        remedy = "give --records, --output and --docs that can be written"
+        raise ConfigError(str(error.filename), error.strerror or str(error), remedy) from error
     print_rows(rows)
 
 

@@ -5,7 +5,6 @@ fourier-lightning claims DIRS --output claims.jsonl               (and write the
 fourier-lightning claims --from docs/results/claims.jsonl --readme docs/claims.md   (its table)
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from fourier_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
     from fourier_lightning.claims.verdict import Verdict
+    from fourier_lightning.record.runs import Run
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,8 +34,10 @@ def main(argv: Sequence[str]) -> None:
         raise ConfigError(f"--output {args.output}", "a directory", "name a file, e.g. claims.jsonl")
     from fourier_lightning.claims.table import markdown, print_ledger, replace_between
     from fourier_lightning.record.files import write_jsonl
+    from fourier_lightning.record.runs import find_runs
 
-    verdicts = verdicts_of(args)
+    runs = [] if args.source else find_runs(args.runs)
+    verdicts = read_verdicts(args.source) if args.source else judge_all(runs)
     try:
         if args.readme:
             replace_between(args.readme, "claims", markdown(verdicts))
@@ -44,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
             write_jsonl(args.output, [verdict.row() for verdict in verdicts])
     except OSError as error:
         raise ConfigError("--output or --readme", str(error), "choose a file that can be written") from error
-    print_ledger(verdicts)
+    print_ledger(verdicts, runs)
 
 
 def verdict_of(row: dict[str, Any]) -> "Verdict":
@@ -66,24 +68,36 @@ def verdict_of(row: dict[str, Any]) -> "Verdict":
     return verdict
 
 
-def verdicts_of(args: argparse.Namespace) -> list["Verdict"]:
-    """From records, or from a file of verdicts."""
+def read_verdicts(path: Path) -> list["Verdict"]:
+    """The verdicts of a file.
+
+    Raises:
+        ConfigError: no file, or one that holds none.
+    """
+    from fourier_lightning.record.files import read_jsonl
+
+    remedy = "give a file that --output wrote"
+    try:
+        verdicts = [verdict_of(row) for row in read_jsonl(path)]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"--from {path}", str(error), remedy) from error
+    if not verdicts:
+        raise ConfigError(f"--from {path}", "holds no verdicts", remedy)
+    return verdicts
+
+
+def judge_all(runs: Sequence["Run"]) -> list["Verdict"]:
+    """The verdicts on runs; a warning for each run of whose record a part can't be read.
+
+    Raises:
+        ConfigError: no record can be read.
+    """
     from fourier_lightning.claims.ledger import CLAIMS
     from fourier_lightning.claims.verdict import judge
-    from fourier_lightning.record.files import read_jsonl
-    from fourier_lightning.record.runs import find_runs
+    from fourier_lightning.readings.seeds import finished
 
-    if args.source:
-        try:
-            verdicts = [verdict_of(row) for row in read_jsonl(args.source)]
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise ConfigError(f"--from {args.source}", str(error), "give a file that --output wrote") from error
-        if not verdicts:
-            raise ConfigError(f"--from {args.source}", "holds no verdicts", "give a file that --output wrote")
-        return verdicts
-    runs = find_runs(args.runs)
-    if all(not run.config for run in runs):
-        raise ConfigError(str(args.runs[0]), "no record in it can be read", "give finished runs")
+    if not any(run.config for run in runs) and not finished(runs):
+        raise ConfigError(str(runs[0].dir), "no record in it can be read", "give finished runs")
     verdicts = [verdict for claim in CLAIMS for verdict in judge(claim, runs)]
     for run in runs:  # a verdict from fewer runs than were given says so
         if run.damaged:

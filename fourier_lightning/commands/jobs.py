@@ -3,13 +3,12 @@
 import getpass
 import itertools
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 _mine: list[FileLock] = []  # held until this process ends, however it ends
 
@@ -51,17 +50,27 @@ def free_device(names: Sequence[str], locks: Path) -> tuple[str, FileLock]:
 
 
 def go_on(cfg: DictConfig) -> None:
-    """Let a job that submitit starts again in its own directory resume from its last checkpoint, in place.
+    """Let a fit that submitit starts again in its own directory resume from its last checkpoint, in place.
 
-    An epoch is what a run resumes by. Without a checkpoint, and without a fit, it starts anew.
+    An epoch is what a run resumes by. Without a checkpoint it starts anew, as an evaluation does.
     """
-    from fourier_lightning.checkpoint import recorded  # and torch with it, which help and a mistake don't need
+    from fourier_lightning.directory import runs_in  # and torch with it, which help and a mistake don't need
 
-    run_dir = Path(cfg.paths.output_dir)
-    info = recorded(run_dir)
-    if info is None or info.get("status") == "finished":
-        return
-    if cfg.fit:
+    runs = runs_in(cfg.paths.output_dir)
+    if cfg.fit and runs and any(run.get("status") != "finished" for run in runs):
         cfg.ckpt_path = "auto"
-    else:
-        shutil.rmtree(run_dir / "record")
+
+
+def from_where_it_was_typed(cfg: DictConfig, typed_in: str) -> None:
+    """Make relative paths of the settings absolute, in place, where ``hydra.job.chdir=true`` has moved the process.
+
+    Args:
+        typed_in: the working directory of the command.
+    """
+    if Path.cwd() == Path(typed_in):
+        return
+    for key in ("ckpt_path", "backbone.path"):
+        path = OmegaConf.select(cfg, key)
+        # "auto", or a name on the hub, is no path
+        if isinstance(path, str) and path and os.path.exists(os.path.join(typed_in, path)):  # noqa: PTH110, PTH118
+            OmegaConf.update(cfg, key, str(Path(typed_in, path)))

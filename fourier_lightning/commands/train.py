@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import hydra
@@ -20,12 +20,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fourier_lightning import targets
 from fourier_lightning.allocator import keep_freed_memory
+from fourier_lightning.commands.alike import check_jobs
+from fourier_lightning.commands.files import check_packages
 from fourier_lightning.commands.guard import check_hydra
-from fourier_lightning.commands.jobs import go_on, take_device
-from fourier_lightning.commands.mistakes import check_options, explain
+from fourier_lightning.commands.jobs import from_where_it_was_typed, go_on, take_device
+from fourier_lightning.commands.mistakes import explain
+from fourier_lightning.commands.options import settings_first
 from fourier_lightning.commands.sigterm import ended_by_sigterm
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
-from fourier_lightning.errors import ConfigError, fail
+from fourier_lightning.errors import ConfigError, fail, give_up, output_failed, unusable
 from fourier_lightning.idle import check_idle
 
 
@@ -35,6 +38,7 @@ class Session:
 
     job_started: bool = False
     sweep_dir: Path | None = None
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # the run directory, until it is over
 
 
 _session = Session()
@@ -45,7 +49,7 @@ class Lifecycle(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         """Refuse bad settings while nothing is on disk yet."""
-        from fourier_lightning.checkpoint import nothing_left
+        from fourier_lightning.directory import nothing_left, sole_process
         from fourier_lightning.run import prepare, quiet_libraries
 
         quiet_libraries()
@@ -56,14 +60,18 @@ class Lifecycle(Callback):
                 raise ConfigError(key, f"a list of jobs ({', '.join(map(str, jobs))})", "add -m to run them")
             settings, overrides = own(config, config.hydra.run.dir)
             take_settings(settings, overrides)
-            if nothing_left(settings):
+            if nothing_left(settings) is not None:
                 print(nothing_to_do(settings))
                 raise SystemExit(0)
-            prepare(settings)
+            parts = prepare(settings)
             check_idle(settings, overrides)
+            if parts.rank == 0:  # before Hydra writes into it
+                _session.held.enter_context(sole_process(settings.paths.output_dir))
         except ConfigError as error:
             # Hydra turns an Exception of a callback into a warning; SystemExit passes.
             raise SystemExit(fail(error)) from error
+        except OSError as error:  # a path that is too long, or that may not be looked at
+            raise SystemExit(fail(unusable(error))) from error
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Remember where the sweep lies: its summary is written also when a job fails."""
@@ -81,8 +89,11 @@ class Lifecycle(Callback):
             swept = [*(one.key_or_group for one in given if one.is_sweep_override()), *params]
             listed = (f"{key}={value}" for key, value in params.items())
             check_idle(settings, [*overrides, *listed], swept)
+            check_jobs(config)
         except ConfigError as error:
             raise SystemExit(fail(error)) from error
+        except OSError as error:
+            raise SystemExit(fail(unusable(error))) from error
         _session.sweep_dir = where
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: object) -> None:
@@ -94,7 +105,9 @@ def own(config: DictConfig, where: str) -> tuple[DictConfig, list[str]]:
     """The settings of a run in a directory, without Hydra's, and its overrides."""
     settings = config.copy()
     OmegaConf.set_struct(settings, False)
-    overrides = as_typed(settings.pop("hydra").overrides.task)
+    hydra = settings.pop("hydra")
+    check_packages(settings, hydra)
+    overrides = as_typed(hydra.overrides.task)
     OmegaConf.update(settings, "paths.output_dir", where)
     return settings, overrides
 
@@ -106,7 +119,7 @@ def as_typed(overrides: ListConfig) -> list[str]:
 
 def job(cfg: DictConfig) -> float | None:
     """One job. Returns the validation accuracy, for Hydra sweepers that optimise."""
-    from fourier_lightning.checkpoint import nothing_left
+    from fourier_lightning.directory import nothing_left
     from fourier_lightning.run import train
     from fourier_lightning.seeds import train_seeds
 
@@ -117,29 +130,35 @@ def job(cfg: DictConfig) -> float | None:
     in_sweep = settings.mode == RunMode.MULTIRUN
     overrides = as_typed(settings.overrides.task)
     try:
+        from_where_it_was_typed(cfg, settings.runtime.cwd)
         if in_sweep:
             join_sweep(cfg, settings)
+        check_packages(cfg, settings)
         take_settings(cfg, overrides)
-        if ended := nothing_left(cfg):
+        if (metrics := nothing_left(cfg)) is not None:
             print(nothing_to_do(cfg))
-            return ended["metrics"].get("val/accuracy")
+            return metrics.get("val/accuracy")
         run = train if cfg.seeds_in_parallel == 1 else train_seeds
         with ended_by_sigterm():
-            return run(cfg, overrides, verbose=True)["metrics"].get("val/accuracy")
+            return run(cfg, overrides, verbose=True).metrics.get("val/accuracy")
+    except KeyboardInterrupt as stop:
+        raise SystemExit(1) from stop
     except ConfigError as error:
         if not in_sweep:  # Hydra would print a line of its own
             raise SystemExit(fail(error)) from error
-        fail(error, prefix=f"job {settings.job.num}: ")  # the sweep goes on; say at once which job can't
+        fail(error, prefix=f"job {settings.sweep.subdir}: ")  # the sweep goes on; say at once which job can't
         raise
-    except Exception:
+    except Exception as error:
+        if output_failed(error):  # nor is anything more to be said of other jobs
+            raise SystemExit(give_up(error)) from error
         if in_sweep:  # Hydra shows the first failure alone, and that when all is over
-            logging.getLogger(__name__).exception("job %s failed", settings.job.num)
+            logging.getLogger(__name__).exception("job %s failed", settings.sweep.subdir)
         raise
 
 
 def nothing_to_do(cfg: DictConfig) -> str:
     """What is said of a run that has finished, and is asked to go on by whoever starts it again and again."""
-    return f"{cfg.paths.output_dir}: finished already, and ckpt_path=auto has nothing left to do"
+    return f"{cfg.paths.output_dir}: finished already, and nothing is left to do"
 
 
 def join_sweep(cfg: DictConfig, settings: DictConfig) -> None:
@@ -161,7 +180,7 @@ def join_sweep(cfg: DictConfig, settings: DictConfig) -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Command line: Hydra's, see ``conf/hydra/help``."""
-    check_options(argv)
+    argv = settings_first(argv)
     register_resolvers()
     _session.job_started, _session.sweep_dir = False, None
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR")
@@ -174,6 +193,8 @@ def main(argv: Sequence[str]) -> None:
     except ConfigError as error:
         code = error.code if _session.sweep_dir else fail(error)  # in a sweep each job has said its own
     except Exception as error:
+        if output_failed(error):
+            raise
         composing = isinstance(error, (HydraException, OmegaConfBaseException))
         if has_jobs(_session.sweep_dir) and not composing:  # a job's own traceback is out already
             print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
@@ -183,6 +204,7 @@ def main(argv: Sequence[str]) -> None:
         else:
             code = fail(explain(error, argv))
     finally:
+        _session.held.close()
         sys.argv = called
         os.environ.pop("HYDRA_FULL_ERROR")
         if traceback_wanted is not None:
@@ -202,9 +224,10 @@ def has_jobs(sweep_dir: Path | None) -> bool:
 
 def close_sweep(sweep_dir: Path) -> None:
     """Print and write the sweep's table; leave nothing behind of a sweep whose settings were refused."""
-    from fourier_lightning.console import print_rows
+    from fourier_lightning.console import print_sweep
     from fourier_lightning.readings.contrasts import unequal_arms
     from fourier_lightning.readings.seeds import finished
+    from fourier_lightning.record.runs import label_runs
     from fourier_lightning.record.sweep import jobs, write_summary
 
     if not has_jobs(sweep_dir):
@@ -212,8 +235,14 @@ def close_sweep(sweep_dir: Path) -> None:
         with contextlib.suppress(OSError):  # something else is in there
             sweep_dir.rmdir()
         return
+    if not jobs(sweep_dir):  # each was a fast_dev_run
+        return
     rows = write_summary(sweep_dir)
-    print_rows(rows, f"Sweep of {sum(r['seeds'] + r['failed'] for r in rows)} jobs: {sweep_dir}")
-    if told := unequal_arms(finished(jobs(sweep_dir))):
+    if not rows:  # no job has begun
+        return
+    runs = jobs(sweep_dir)
+    label_runs(runs)
+    print_sweep(rows, runs, sweep_dir)
+    if told := unequal_arms(finished(runs)):
         print(f"No equal contrast: {told}")
     print(f"To compare its arms: fourier-lightning report {sweep_dir}")

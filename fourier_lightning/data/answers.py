@@ -18,6 +18,13 @@ NUMBER = re.compile(
     r"(?P<fraction>\.\d+)?"
 )
 
+# In a cell of a table there is nothing else.
+GROUPS = re.compile(
+    r"(?P<sign>[+-] ?)?(?P<digits>\d{1,3}(?P<mark>[ ',.])\d{3}(?:(?P=mark)\d{3})*)(?P<zeros>(?!(?P=mark))[.,]0+)?"
+)
+WHOLE = re.compile(r"(?P<sign>[+-] ?)?(?P<digits>\d(?: \d)+|\d+)(?:\.0*|,0+)?")
+SPACES = re.compile("[\u00a0\u2009\u202f]")  # no-break and thin: between groups of digits
+
 
 def parse_answer(text: str) -> int | None:
     """The whole number that an answer means; None if it means none.
@@ -33,10 +40,32 @@ def parse_answer(text: str) -> int | None:
     return None
 
 
-def parse_number(text: str) -> int | None:
-    """The whole number that a text is, as ``parse_answer`` reads it, and nothing beside it; None if it is none."""
-    found = NUMBER.fullmatch(plain(text).strip())
-    return value(found) if found else None
+def parse_cell(text: str, comma_groups: bool = True) -> int | None:
+    """The whole number in a cell of a table, with nothing beside it; None if it holds none.
+
+    Groups of three digits may be parted by spaces or apostrophes ("1 008"), by commas ("1,008"), and by points where
+    there are several ("1.000.000"). Zeros may follow a decimal point or comma ("108.0", "108,00"), as in
+    tables of floats. As in ``parse_answer`` digits may be parted by single spaces.
+
+    Args:
+        comma_groups: take "1,008" for 1008.
+
+    Raises:
+        ValueError: what may be thousands or a fraction, as "1.000" may be 1000 or 1.
+    """
+    text = SPACES.sub(" ", plain(text)).strip().replace("\u2019", "'")
+    if (match := GROUPS.fullmatch(text)) and match["digits"][0] != "0":
+        mark, digits = match["mark"], match["digits"].replace(match["mark"], "")
+        several = match["zeros"] or match["digits"].count(mark) > 1
+        if not several and mark in ("." if comma_groups else ".,"):
+            raise ValueError(f"{digits}, or a fraction")
+    elif match := WHOLE.fullmatch(text):
+        digits = match["digits"].replace(" ", "")
+    else:
+        return None
+    if len(digits) > MOST_DIGITS:
+        return None
+    return -int(digits) if (match["sign"] or "").startswith("-") else int(digits)
 
 
 def plain(text: str) -> str:

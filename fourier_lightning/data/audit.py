@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from fourier_lightning.data.task import Task
-from fourier_lightning.data.tokens import NumberStyle
+from fourier_lightning.data.tokens import NumberStyle, single_ids
 from fourier_lightning.errors import ConfigError
 
 SEARCHED = 2000  # numbers from 0: tokenizers that have all of three digits have none, or few, of four
@@ -39,9 +39,7 @@ class NumberTokens:
 @lru_cache(maxsize=8)
 def number_tokens(tokenizer: Any, style: NumberStyle) -> NumberTokens:
     """The audit of one style, over 0..1999."""
-    texts = [f" {n}" if style == "space" else str(n) for n in range(SEARCHED)]
-    lengths = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-    split = [n for n, length in enumerate(lengths) if length != 1]
+    split = [n for n, token in enumerate(single_ids(tokenizer, SEARCHED, style)) if token is None]
     return NumberTokens(style, split[0] if split else SEARCHED, SEARCHED - len(split), tuple(split[:5]))
 
 
@@ -60,11 +58,16 @@ def splitting(tokenizer: Any) -> str:
 
 
 @lru_cache(maxsize=64)
-def last_operand(tokenizer: Any, template: str, smallest: int = 0) -> int:
-    """The largest n such that smallest..n all take as many tokens as the first in both slots of a template."""
-    texts = [template.format(a=n, b=n) for n in range(smallest, SEARCHED)]
-    lengths = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-    return smallest + next((i for i, length in enumerate(lengths) if length != lengths[0]), len(lengths)) - 1
+def last_operand(tokenizer: Any, template: str, letters: str = "ab", smallest: int = 0) -> int:
+    """The largest n such that each of smallest..n is one token, the same in every slot of a template.
+
+    ``smallest - 1`` if there is none, as where the slots of a text take different tokens (" 12" and "12").
+    """
+    texts = [template.format(**dict.fromkeys(letters, n)) for n in range(smallest, SEARCHED)]
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    count = next((i for i, ids in enumerate(encoded) if len(ids) != len(encoded[0])), len(encoded))
+    slots = [column for column in zip(*encoded[:count], strict=True) if len(set(column)) > 1]
+    return smallest + count - 1 if len(slots) == len(letters) and len(set(slots)) == 1 else smallest - 1
 
 
 def largest_size(
@@ -82,7 +85,7 @@ def largest_size(
     """
     count, found, names = number_tokens(tokenizer, style).count, None, list(templates)
     limits: dict[str, int] = {}
-    for size in range(1, SEARCHED):
+    for size in range(1, SEARCHED) if count >= SHORTEST else ():
         try:
             task = task_of(size)
         except ConfigError:  # too small for this task
@@ -90,7 +93,8 @@ def largest_size(
         if task.p > count:
             break
         for name in names:
-            limits[name] = limits.get(name) or last_operand(tokenizer, task.templates[name], task.smallest)
+            if name not in limits:
+                limits[name] = last_operand(tokenizer, task.templates[name], task.letters, task.smallest)
         if any(task.largest > limits[name] for name in names):
             break
         found = (size, task)

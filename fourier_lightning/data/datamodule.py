@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fourier_lightning.data.batches import Batches, Examples, Together, concatenate, drawn_orders
-from fourier_lightning.data.digits import Axis, DigitOf, Digits
+from fourier_lightning.data.digits import Axis, DigitOf, Digits, filled
 from fourier_lightning.data.settings import check_rows, check_settings, check_templates
 from fourier_lightning.data.shots import Asked, demonstrations, draw_shots, same_questions
 from fourier_lightning.data.split import SplitKind, split_rows
@@ -20,6 +20,7 @@ from fourier_lightning.data.tokens import (
     build_vocabulary,
     encode_template,
     number_ids,
+    with_number,
 )
 from fourier_lightning.errors import ConfigError
 
@@ -47,6 +48,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         batch_size: of training, all devices together.
         eval_batch_size: of validation and test, likewise.
         seed: of the shuffling in training.
+        rows: of the backbone's token table; None: as many as its tokenizer has tokens.
 
     Raises:
         ConfigError: a value that can't work, named with its key.
@@ -69,6 +71,7 @@ class ArithmeticDataModule(pl.LightningDataModule):
         batch_size: int = 16,
         eval_batch_size: int = 1024,
         seed: int = 0,
+        rows: int | None = None,
     ) -> None:
         super().__init__()
         check_settings(task, templates, train_fraction, split_seed, batch_size, eval_batch_size, shots)
@@ -79,7 +82,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
         self.tokenizer, self.shots, self.axis = tokenizer, shots, axis
 
         if axis == "number":  # first: it bounds the rows
-            numbers = number_ids(tokenizer, task.p, number_style, task.size_key)
+            prompts = [with_number(task.templates[name], task.smallest, task.letters) for name in templates]
+            numbers = number_ids(tokenizer, task.p, number_style, task.size_key, prompts)
         else:
             check_rows(task)
         self.operands = task.operands()  # (rows, k)
@@ -94,19 +98,20 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
         gap, before = "" if number_style == "bare" else " ", ""
         if shots:
-            rows = draw_shots(self.split, self.asks, shots, split_seed)
-            self.split["train"] = self.split["train"][~torch.isin(self.split["train"], rows)]
-            solved = [task.templates[templates[index]] for index in self.template_of_row[rows].tolist()]
-            before = demonstrations(tokenizer, task, solved, self.shown[rows], gap)
+            shown = draw_shots(self.split, self.asks, shots, split_seed)
+            self.split["train"] = self.split["train"][~torch.isin(self.split["train"], shown)]
+            solved = [task.templates[templates[index]] for index in self.template_of_row[shown].tolist()]
+            before = demonstrations(tokenizer, task, solved, self.shown[shown], gap)
         self._texts = [before + task.templates[name] for name in templates]
-        self._digits = None if axis == "number" else Digits(tokenizer, task, gap)
+        self._digits = None if axis == "number" else Digits(tokenizer, task, gap, rows)
         self._templates: list[tuple[Tensor, Tensor]] = []
         self.vocabulary: Vocabulary
         if self._digits is not None:
             self.vocabulary = self._digits.vocabulary()
             return
         encoded, values = self._encode(self._texts), range(task.smallest, task.largest + 1)
-        self.vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, vocabulary == "compact" and not shots)
+        compact = vocabulary == "compact" and not shots
+        self.vocabulary = build_vocabulary(tokenizer, numbers, encoded, values, compact, rows)
         self._templates = [(self.vocabulary.rows_of(prompts), slots) for prompts, slots in encoded]
 
     @property
@@ -130,6 +135,11 @@ class ArithmeticDataModule(pl.LightningDataModule):
             for group in self._fill(index, self.shown[rows[self.template_of_row[rows] == index]], axis or self.axis):
                 by_length.setdefault(group.prompt.shape[1], []).append(group)
         return [concatenate(groups) for _, groups in sorted(by_length.items())]
+
+    def texts(self, rows: Tensor) -> tuple[list[str], Tensor]:
+        """The prompts of some rows as texts, and their answers (rows,)."""
+        chosen = zip(self.template_of_row[rows].tolist(), self.shown[rows].tolist(), strict=True)
+        return [filled(self._texts[index], row)[0] for index, row in chosen], self.whole.answers(self.shown[rows])
 
     def ask(self, templates: list[str], smallest: int, largest: int) -> None:
         """Ask a trained model something else: other templates, or operands of a smaller range.
@@ -200,7 +210,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches | Together:
         trainer = self.trainer
-        epoch = (lambda: trainer.current_epoch) if trainer else (lambda: 0)
+        fixed = trainer is None or trainer.overfit_batches > 0  # then every epoch has the batches of the first
+        epoch = (lambda: 0) if fixed else (lambda: trainer.current_epoch)
         settings = {"epoch": epoch, "redraw_order": self.redraw_order}
         return self._batches("train", self.batch_size, [{"seed": seed, **settings} for seed in self.seeds])
 
@@ -209,6 +220,8 @@ class ArithmeticDataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> Batches | Together:
         return self._batches("test", self.eval_batch_size, [{} for _ in self.seeds])
+
+    predict_dataloader = test_dataloader  # Trainer.predict: the model's answers to the questions of the test split
 
     def _batches(
         self, split: Literal["train", "val", "test"], batch_size: int, each: list[dict[str, Any]]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fourier_lightning.data.batches import Examples
 from fourier_lightning.data.task import Task
-from fourier_lightning.data.tokens import Vocabulary
+from fourier_lightning.data.tokens import Vocabulary, all_ids, behind, check_rows, encode
 from fourier_lightning.errors import ConfigError
 
 Axis = Literal["number", "last_digit", "first_digit"]
@@ -101,6 +101,7 @@ class Digits:
         tokenizer: it has to give each digit of an answer a token of its own, the same everywhere.
         task: whose questions are asked.
         gap: between question and answer: "" or " ".
+        rows: of the model's table, where it is known.
 
     Attributes:
         numbers: (10,) token ids of the digits 0..9.
@@ -109,17 +110,17 @@ class Digits:
         ConfigError: a tokenizer that does not split numbers so.
     """
 
-    def __init__(self, tokenizer: Any, task: Task, gap: str) -> None:
-        self.tokenizer, self.task, self.gap = tokenizer, task, gap
-        ids = [tokenizer(str(digit), add_special_tokens=False)["input_ids"][-1:] for digit in range(10)]
-        self.numbers = torch.tensor([one[0] if one else -1 for one in ids])
+    def __init__(self, tokenizer: Any, task: Task, gap: str, rows: int | None = None) -> None:
+        self.tokenizer, self.task, self.gap, self.rows = tokenizer, task, gap, rows
+        ids = behind(tokenizer, ":", [str(digit) for digit in range(10)])
+        self.numbers = torch.tensor([one[-1] if one else -1 for one in ids])
         if len(self.numbers.unique()) < 10 or not tokenizer.is_fast:
             raise ConfigError("data.axis", "this tokenizer has no token for each digit", "use data.axis=number")
 
     def vocabulary(self) -> Vocabulary:
         """All of the tokenizer's tokens, the numbers 0..9 among them."""
         none = torch.empty(0, dtype=torch.long)
-        return Vocabulary(torch.arange(len(self.tokenizer)), self.numbers, none, none)
+        return Vocabulary(all_ids(self.tokenizer, self.rows), self.numbers, none, none)
 
     def questions(self, template: str, operands: Tensor, axis: Axis) -> list[Examples]:
         """Prompts of operands (n, operands), grouped by their length in tokens.
@@ -139,18 +140,19 @@ class Digits:
         answers = self.task.answers(operands).tolist()
         asked = [filled(template, row) for row in operands.tolist()]
         texts = [f"{text}{self.gap}{n}" for (text, _), n in zip(asked, answers, strict=True)]
-        encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = encode(self.tokenizer, texts, return_offsets_mapping=True)
+        check_rows(self.tokenizer, (token for ids in encoded["input_ids"] for token in ids), self.rows)
         groups: dict[int, list[tuple[list[int], int, list[int], list[int]]]] = {}
         for (_, places), row, n, ids, spans in zip(
             asked, operands.tolist(), answers, encoded["input_ids"], encoded["offset_mapping"], strict=True
         ):
             digits = [int(digit) for digit in str(n)]
-            if ids[-len(digits) :] != self.numbers[digits].tolist():
+            at = [end - 1 if axis == "last_digit" else begin for begin, end in places]
+            slots = [j for place in at for j, (left, right) in enumerate(spans) if left <= place < right]
+            if ids[-len(digits) :] != self.numbers[digits].tolist() or len(slots) != len(at):
                 problem = f"this tokenizer does not split {n} into digits after {self.gap or template[-1:]!r}"
                 remedy = "use data.axis=number, or another data.number_style or data.templates"
                 raise ConfigError(f"data.axis={axis}", problem, remedy)
-            at = [end - 1 if axis == "last_digit" else begin for begin, end in places]
-            slots = [next(j for j, (left, right) in enumerate(spans) if left <= place < right) for place in at]
             prompt = ids[:-1] if axis == "last_digit" else ids[: -len(digits)]
             answer = {"last_digit": digits[-1], "first_digit": digits[0], "number": n}[axis]
             groups.setdefault(len(prompt), []).append((prompt, answer, row, slots))

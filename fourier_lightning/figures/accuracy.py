@@ -117,18 +117,16 @@ def arms(values: Mapping[str, Mapping[str, Sequence[float]]], palette: Mapping[s
     metrics, chosen = list(next(iter(values.values()))), palette or colours(list(values))
     names = [(float(place), "\n".join(textwrap.wrap(label, NAME))) for place, label in enumerate(values)]
     panels = []
-    for index, name in enumerate(metrics):
+    for name in metrics:
         marks: list[Any] = []
         for place, label in enumerate(values):
             seen = [100 * value for value in values[label][name]]
             marks.append(Bars([place], [float(np.mean(seen))], "", chosen[label], across=True))
             marks.append(Points(seen, [place] * len(seen), "single seeds", "#222222", size=3))
         split, _, metric = name.partition("/")
-        # the first panel names the arms for all; the first arm stands on top
-        y = Axis("arm" if index == 0 else " ", ticks=names if index == 0 else [(at, "") for at, _ in names],
-                 limits=(len(values) - 0.4, -0.6))  # fmt: skip
+        y = Axis("arm", ticks=names, limits=(len(values) - 0.4, -0.6), shared=True)  # the first arm stands on top
         axis = Axis(f"{split} split (%)", limits=(0, 105))
         panels.append(Panel(titles.get(metric, metric), axis, y, marks))
     lines = sum(1 + name.count("\n") for _, name in names)
-    return Chart("Which arm adds", panels, "A bar to the mean, a dot a seed.", columns=len(panels),
+    return Chart("Which arm adds", panels, "Bars: means. Dots: seeds.", columns=len(panels),
                  height=0.9 + 0.2 * max(lines, 1.7 * len(names)), width=12 if len(panels) > 1 else 7.5)  # fmt: skip

@@ -6,7 +6,7 @@ apart; maps use viridis, or RdBu where zero is the middle.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fourier_lightning.readings.paper import LABELLED
@@ -61,7 +61,10 @@ class Bars:
 
 @dataclass(frozen=True)
 class Points:
-    """Dots or stars, with words beside them or error bars if given; colliding words are left out."""
+    """Dots or stars, with words beside them or error bars if given; colliding words are left out.
+
+    ``hover`` are words that the report shows of each point when it is pointed at.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
@@ -71,6 +74,8 @@ class Points:
     error: Sequence[float] | None = None
     size: float = 5
     star: bool = False
+    hollow: bool = False
+    hover: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,12 +109,16 @@ Ticks = Sequence[tuple[float, str]]
 
 @dataclass(frozen=True)
 class Axis:
-    """A label with its unit, and what differs from a plain linear axis."""
+    """A label with its unit, and what differs from a plain linear axis.
+
+    ``shared``: panels beside each other have the same ticks, and the first of a row names them for all.
+    """
 
     label: str
     log: bool = False
     ticks: Ticks = ()
     limits: tuple[float, float] | None = None
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,15 @@ class Chart:
     height: float = 3.2  # of a row of panels, inches
     width: float = 7.5
     ratios: Sequence[float] = ()  # heights of the rows beside each other; the same if empty
+
+    @property
+    def placed(self) -> list[Panel]:
+        """The panels as they stand: in a row, only the first one names ticks that are shared."""
+        unnamed = lambda axis: replace(axis, label="", ticks=[(at, "") for at, _ in axis.ticks])  # noqa: E731
+        return [
+            replace(panel, y=unnamed(panel.y)) if panel.y.shared and index % self.columns else panel
+            for index, panel in enumerate(self.panels)
+        ]
 
 
 def period_ticks(p: int) -> Ticks:

@@ -31,17 +31,28 @@ def draw(chart: Chart) -> Figure:
     body, foot = figure.subfigures(2, 1, height_ratios=[height, strip])
     ratios = {"height_ratios": list(chart.ratios)} if chart.ratios else {}
     grid = body.subplots(rows, chart.columns, squeeze=False, **ratios).flatten()
-    for axes, panel in zip(grid, chart.panels, strict=False):
+    for axes, panel in zip(grid, chart.placed, strict=False):
         draw_panel(body, axes, panel)
     for axes in grid[len(chart.panels) :]:
         axes.remove()
     title = [line for part in chart.title.splitlines() for line in textwrap.wrap(part, int(12 * chart.width))]
-    body.suptitle("\n".join(title), fontsize=10)
+    body.suptitle(plain("\n".join(title)), fontsize=10)
     if names:
-        foot.legend([handle_of(grid, name) for name in names], names, loc="upper left", ncols=columns, **STYLE)
-    foot.text(0.01, 0.02, "\n".join(caption), fontsize=7, color="#444444", va="bottom")
+        handles = [handle_of(grid, name) for name in names]
+        foot.legend(handles, list(map(plain, names)), loc="upper left", ncols=columns, **STYLE)
+    foot.text(0.01, 0.02, plain("\n".join(caption)), fontsize=7, color="#444444", va="bottom")
     keep_apart(figure, grid)
     return figure
+
+
+def plain(text: str) -> str:
+    """Text for matplotlib, which sets what stands between dollar signs as a formula: here they are dollar signs."""
+    return text.replace("$", r"\$")
+
+
+def labelled(name: str) -> str:
+    """A mark's name as matplotlib's label: one that begins with "_" would be none."""
+    return f" {name}"
 
 
 def keep_apart(figure: Figure, grid: Iterable[Axes]) -> None:
@@ -87,8 +98,8 @@ def handle_of(grid: Iterable[Axes], name: str) -> Any:
     """What a name looks like in the first panel that has it."""
     for axes in grid:
         handles, labels = axes.get_legend_handles_labels()
-        if name in labels:
-            return handles[labels.index(name)]
+        if labelled(name) in labels:
+            return handles[labels.index(labelled(name))]
     return None
 
 
@@ -101,20 +112,22 @@ def draw_panel(figure: SubFigure, axes: Axes, panel: Panel) -> None:
     set_axis(axes, "x", panel.x)
     set_axis(axes, "y", panel.y)
     if panel.title:
-        axes.set_title(panel.title, fontsize=9)
+        axes.set_title(plain(panel.title), fontsize=9)
     if panel.top:
         top = axes.secondary_xaxis("top")
-        top.set_xticks([x for x, _ in panel.top], [text for _, text in panel.top], fontsize=7)
+        top.set_xticks([x for x, _ in panel.top], [plain(text) for _, text in panel.top], fontsize=7)
+        top.minorticks_off()
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def set_axis(axes: Axes, which: str, axis: Axis) -> None:
     """Label, scale, ticks and limits of one axis."""
-    axes.set(**{f"{which}label": axis.label})
+    axes.set(**{f"{which}label": plain(axis.label)})
     if axis.log:
         axes.set(**{f"{which}scale": "log"})
     if axis.ticks:
-        getattr(axes, f"set_{which}ticks")([x for x, _ in axis.ticks], [text for _, text in axis.ticks], fontsize=8)
+        words = [plain(text) for _, text in axis.ticks]
+        getattr(axes, f"set_{which}ticks")([x for x, _ in axis.ticks], words, fontsize=8)
         axes.minorticks_off()
     if axis.limits:
         axes.set(**{f"{which}lim": axis.limits})
@@ -123,7 +136,7 @@ def set_axis(axes: Axes, which: str, axis: Axis) -> None:
 def draw_mark(figure: SubFigure, axes: Axes, mark: Mark) -> None:
     """One mark; a name is shown in the legend once."""
     shown = getattr(mark, "name", "")
-    label = shown if shown and shown not in axes.get_legend_handles_labels()[1] else None
+    label = labelled(shown) if shown and labelled(shown) not in axes.get_legend_handles_labels()[1] else None
     match mark:
         case Line(x, y, _, colour, dashed, faint):
             axes.plot(x, y, color=colour, linestyle="--" if dashed else "-", label=None if faint else label,
@@ -134,11 +147,14 @@ def draw_mark(figure: SubFigure, axes: Axes, mark: Mark) -> None:
             axes.barh(x, y, height=width, color=colour, label=label, xerr=error, error_kw={"linewidth": 1})
         case Bars(x, y, _, colour, width, error):
             axes.bar(x, y, width=width, color=colour, label=label, yerr=error, error_kw={"linewidth": 1})
-        case Points(x, y, _, colour, text, error, size, star):
+        case Points(x, y, _, colour, text, error, size, star, hollow):
+            inside = {"markerfacecolor": "white", "markeredgewidth": 1} if hollow else {"markeredgewidth": 0}
             axes.errorbar(x, y, yerr=error, fmt="*" if star else "o", color=colour, markersize=size, label=label,
-                          linewidth=1, capsize=2, markeredgewidth=0, zorder=3)  # fmt: skip
+                          linewidth=1, capsize=2, zorder=3, **inside)  # fmt: skip
             for at, word in enumerate(text or ()):
-                axes.annotate(word, (x[at], y[at]), xytext=(0, 4), textcoords="offset points", fontsize=7, ha="center")
+                axes.annotate(
+                    plain(word), (x[at], y[at]), xytext=(0, 4), textcoords="offset points", fontsize=7, ha="center"
+                )
         case Heatmap(x, y, z, unit, diverging, scale):
             values = np.asarray(z)
             reach = float(np.abs(values).max()) if values.size else 1.0
@@ -146,7 +162,7 @@ def draw_mark(figure: SubFigure, axes: Axes, mark: Mark) -> None:
             limits = {"cmap": "RdBu_r" if diverging else "viridis", "vmin": low, "vmax": high}
             extent = (x[0] - 0.5, x[-1] + 0.5, y[-1] + 0.5, y[0] - 0.5)
             image = axes.imshow(values, aspect="auto", interpolation="nearest", extent=extent, **limits)
-            figure.colorbar(image, ax=axes, label=unit)
+            figure.colorbar(image, ax=axes, label=plain(unit))
             axes.set_yticks(list(y))
         case Rule(value, _, axis, colour):
             line = axes.axhline if axis == "y" else axes.axvline

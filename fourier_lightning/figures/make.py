@@ -1,13 +1,19 @@
 """Which figures can be made of which runs, as charts by file name."""
 
 import sys
+from collections.abc import Container
 from dataclasses import replace
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
 from fourier_lightning.record.runs import Run
+
+LONGEST = 120  # characters of a run's title in a file name, of which file systems take 255 bytes
 
 
 def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
@@ -19,7 +25,7 @@ def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
     charts: dict[str, Chart] = {}
     for name in wanted or [*FIGURES, *COMPARISONS]:
         if name in COMPARISONS:
-            chart = comparison(name, runs) if wanted or len(runs) > 1 else None
+            chart = comparison(name, runs) if wanted or len(runs) > 1 or COMPARISONS[name].alone else None
             if chart is not None:
                 charts[name] = chart
             elif wanted:
@@ -28,15 +34,20 @@ def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
                 )
             continue
         spec = FIGURES[name]
-        for run in runs:
-            gone = run.lacks(spec.tables, spec.arrays) if run.config else ["run.json's configuration"]
+        lacking = {
+            run: run.lacks(spec.tables, spec.arrays) if run.config else ["run.json's configuration"] for run in runs
+        }
+        for run, gone in lacking.items():
+            if gone and wanted and run.status != "finished" and not all(lacking.values()):
+                print(f"figure {name}: {run.dir} left out: {run.status}, no {', '.join(gone)}", file=sys.stderr)
+                continue
             if gone and wanted:
                 remedy = "measure it with all instruments: fourier-lightning train fit=false ckpt_path=..."
                 raise ConfigError(f"--figure {name}", f"{run.dir} has no {', '.join(gone)}", remedy)
             if not gone and (wanted or spec.of(run)):
-                suffix = "" if len(runs) == 1 else f"_{slug(run.title)}"
+                called = name if len(runs) == 1 else free(f"{name}_{slug(run.title)[:LONGEST]}", charts)
                 try:
-                    charts[name + suffix] = titled(spec.make(run), run)
+                    charts[called] = titled(spec.make(run), run)
                 except ImportError as error:  # scikit-learn, for figure 5b
                     if wanted:
                         raise
@@ -47,6 +58,25 @@ def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
 def titled(chart: Chart, run: Run) -> Chart:
     """The chart with the run named in its title."""
     return replace(chart, title=f"{chart.title}\n{run.title}")
+
+
+def free(called: str, taken: Container[str]) -> str:
+    """A file name that is not taken: two runs may have one title."""
+    return next(name for n in count(1) if (name := called if n == 1 else f"{called}_{n}") not in taken)
+
+
+def save(chart: Chart, path: Path) -> Path | None:
+    """Draw a chart into a file; None where matplotlib is not installed or the disk takes no more."""
+    if find_spec("matplotlib") is None:
+        return None
+    from fourier_lightning.figures.draw import draw
+
+    try:
+        path.parent.mkdir(exist_ok=True)
+        draw(chart).savefig(path, dpi=130)
+    except OSError:
+        return None
+    return path
 
 
 def slug(text: str) -> str:

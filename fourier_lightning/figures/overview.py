@@ -28,13 +28,13 @@ def overview(
     """
     shown = dict(list(arms.items())[:MOST])
     panels, heights = [arms_panel(shown, palette)], [2.5 * len(shown) + 0.5]  # in bars
-    caption = "Above: test split, a bar to the mean, a dot a seed."
+    caption = "Above: test split. Bars: means. Dots: seeds."
     if whole:
         panels.append(effects_panel(whole, effects))
         heights.append(3.0 * (1 + len(effects)))
         caption += (
-            " Below: the best arm, validation split; a dot is what is right with random directions of the same energy "
-            "removed instead (rank: with as many directions)."
+            " Below: the best arm, validation split. Dots: with random directions of the same energy removed instead "
+            "(rank: with as many directions)."
         )
     return Chart("Which arm adds, and what it needs", panels, caption, ratios=heights,
                  height=0.125 * sum(heights) / len(heights))  # fmt: skip

@@ -152,6 +152,14 @@ def usual_periods(p: int) -> list[float]:
     return [period for period in periods if 2 <= period <= p]
 
 
+def usual_cutoffs(basis: Basis) -> list[int]:
+    """Cut-offs in k where none are named: about a dozen from 2 to the last, evenly spaced in log k, and the paper's."""
+    most = basis.n_components
+    first, steps = min(2, most), 11
+    spaced = [round(first * (most / first) ** (step / steps)) for step in range(steps + 1)]
+    return sorted({*spaced, min(Selection().cutoff_at(basis.p), most)})
+
+
 def period_name(period: float) -> str:
     """A period in metric names and tables: 2, 2.5, 3.33333."""
     return f"{period:g}"

@@ -3,7 +3,7 @@
 An instrument knows a model, a task and examples, and nothing of who asked: not the trainer, the record or W&B. In a
 run ``callbacks.measurement`` asks at validation time; in a notebook you do:
 
-    view = View.of(model, data)                  # any causal LM of models.architectures, any data module
+    view = View.of(model, data)                  # a run's module, or any causal LM of models.architectures
     findings = LogitLens()(view)                 # or any other instrument
     findings.tables["lens_accuracy"]
 """
@@ -22,11 +22,12 @@ from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.data.shots import Asked
 from fourier_lightning.data.task import Task
 from fourier_lightning.data.tokens import Vocabulary
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.fourier.basis import Basis, BasisKind, fourier_basis
 from fourier_lightning.fourier.filters import FilterMaker, FilterSettings
 from fourier_lightning.metrics import NumberMetrics
 from fourier_lightning.models.decoder import Decoder
+from fourier_lightning.models.module import decoder_of
 from fourier_lightning.models.tables import Tables
 
 Split = Literal["train", "val", "test"]
@@ -77,17 +78,27 @@ class View:
         """A model with the examples of one split.
 
         Args:
-            model: a Decoder, or any Hugging Face causal LM of the table in ``models.architectures``. Its vocabulary is
-                the data module's: ``vocabulary="full"`` for a model as it comes. An encoder's Tables are enough for
-                instruments that look at ``rows_alone``.
+            model: a LightningModule of this package, a Decoder, or any Hugging Face causal LM of the table in
+                ``models.architectures``. Its vocabulary is the data module's: ``vocabulary="full"`` for a model as it
+                comes. An encoder's Tables are enough for instruments that look at ``rows_alone``.
             data: the task's data, made with the model's tokenizer.
             split: whose examples.
             final: see the attributes.
 
         Raises:
-            ConfigError: no such architecture, or the model has fewer tokens than the data module speaks of.
+            ConfigError: no such architecture or split, or the model's tokens are not the data module's.
+            TypeError: something else in the place of the model or the data.
         """
-        decoder: Any = model if isinstance(model, Tables) else Decoder(model)
+        decoder: Any = decoder_of(model)
+        if not isinstance(data, ArithmeticDataModule):
+            remedy = "of a run it is train(cfg).data, of a configuration prepare(cfg).data"
+            raise TypeError(f"View.of(model, data): {type(data).__name__} is no data module; {remedy}")
+        if split not in data.split:
+            raise ConfigError(f"split={split}", "no such split", suggestion(str(split), data.split))
+        tokens = getattr(model, "token_ids", data.vocabulary.token_ids)  # a trained module knows its own
+        if not tokens.cpu().equal(data.vocabulary.token_ids):
+            problem = "the model was trained on other tokens"
+            raise ConfigError("data", problem, "make the data module with the model's own settings and tokenizer")
         rows = len(decoder.input_rows())
         if len(data.vocabulary) > rows:
             problem = f"{len(data.vocabulary)} tokens, and the model has {rows}"
@@ -172,7 +183,11 @@ class Instrument(ABC):
 
         Raises:
             ConfigError: the settings can't work with this task and width.
+            TypeError: something else than a view.
         """
+        if not isinstance(view, View):
+            name, given = type(self).__name__, type(view).__name__
+            raise TypeError(f"{name} looks at a View, not {given}; give it View.of(model, data)")
         self.check(view.task, view.decoder.width)
         return self.look(view)
 

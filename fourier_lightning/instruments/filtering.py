@@ -13,7 +13,7 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.filters import Filter, FilterSettings
 from fourier_lightning.instruments.base import Row, View
-from fourier_lightning.metrics import MODULI, WITHIN, NumberMetrics, shorter_way
+from fourier_lightning.metrics import MODULI, WITHIN, NumberMetrics, scores, shorter_way
 from fourier_lightning.models.hooks import Change, Positions, Site, intervene
 
 SHOWN = ("loss", "accuracy", *(f"mod_{n}" for n in MODULI), *(f"within_{n}" for n in WITHIN), "mae")
@@ -24,13 +24,15 @@ class Tally:
     """What a variant answered.
 
     Attributes:
-        metrics: sums of the usual metrics.
+        cycle: length of the circle, of a cyclic task.
+        sums: (8,) of the usual metrics, in the order of ``NumberMetrics.names``.
         errors: (2p - 1,) how often the likeliest number was off by -(p-1)..p-1; on a circle, the shorter way round.
         said: (p,) how often each number was the likeliest.
         asked: (p,) how often it was the answer.
     """
 
-    metrics: NumberMetrics
+    cycle: int | None
+    sums: Tensor
     errors: Tensor
     said: Tensor
     asked: Tensor
@@ -39,19 +41,19 @@ class Tally:
     def of(cls, view: View) -> "Tally":
         """An empty one."""
         counts = [torch.zeros(n, dtype=torch.long, device=view.device) for n in (2 * view.p - 1, view.p, view.p)]
-        return cls(view.metrics(), *counts)
+        return cls(view.task.cycle, torch.zeros(len(NumberMetrics.names), device=view.device), *counts)
 
     def update(self, logits: Tensor, answers: Tensor, numbers: Tensor, loss: Tensor) -> None:
         """Add a batch: see ``NumberMetrics.update``."""
-        self.metrics.update(logits, answers, numbers, loss)
+        self.sums += scores(logits, answers, numbers, loss, self.cycle).sum(dim=1)
         guesses = logits[:, numbers].argmax(dim=1)
-        errors = shorter_way(guesses - answers, self.metrics.cycle) + len(self.errors) // 2
+        errors = shorter_way(guesses - answers, self.cycle) + len(self.errors) // 2
         for counts, values in ((self.errors, errors), (self.said, guesses), (self.asked, answers)):
             counts += torch.bincount(values, minlength=len(counts))
 
     def means(self) -> dict[str, float]:
         """The metrics by name."""
-        return {name: float(value) for name, value in self.metrics.compute().items()}
+        return dict(zip(NumberMetrics.names, (self.sums / self.asked.sum()).tolist(), strict=True))
 
     @property
     def distinct(self) -> float:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fourier_lightning.readings import filters, paper
+from fourier_lightning.names import MODULES
+from fourier_lightning.readings import cutoffs, filters, paper
 from fourier_lightning.record.runs import Run
 
 PRESETS = {"line": ("x", "y", "stroke"), "bar": ("label", "value"), "scatter": ("x", "y")}  # their fields
 CONTROLS = {"control_energy": "random, equal energy", "control": "random, equal rank"}
-WORDS = {"attn": "attention", "mlp": "MLPs", "attn_mlp": "attention and MLPs", "none": "nothing"}
+WORDS = {**MODULES, "none": "nothing"}
 Rows = list[tuple[Any, ...]]
 
 
@@ -121,10 +122,25 @@ def knock_out_lines(run: Run) -> Rows:
                     if row.get("limit") is not None]  # fmt: skip
 
 
-def grid_rows(run: Run) -> Rows:
-    """Accuracy by cut-off, a line for each band and set of modules."""
-    rows = [row for row in run.table("filter_grid") if row["accuracy"] is not None and row["cutoff"] is not None]
-    return [(row["cutoff"], row["accuracy"], f"{row['keep']} kept in {WORDS[row['modules']]}") for row in rows]
+def grid_rows(place: int) -> Callable[[Run], Rows]:
+    """A score by cut-off, a line for each band and modules, one for its control, and one for the unfiltered model.
+
+    Args:
+        place: of the score in ``Scores``.
+    """
+
+    def rows(run: Run) -> Rows:
+        lines: Rows = []
+        for grid in cutoffs.grids([run]):
+            for one in (one for one in grid.outcomes if one.keep in cutoffs.BANDS and one.found):
+                name = f"{one.keep}-pass in {WORDS[one.modules]}"
+                lines.append((one.cutoff, one.found[place], name))
+                lines += [(one.cutoff, one.control[place], f"{name}, {cutoffs.CONTROL}")] if one.control else []
+            if grid.whole and grid.cutoffs:
+                lines += [(k, grid.whole[place], "no filter") for k in (grid.cutoffs[0], grid.cutoffs[-1])]
+        return lines
+
+    return rows
 
 
 CHARTS: dict[str, ChartSpec] = {
@@ -147,6 +163,10 @@ CHARTS: dict[str, ChartSpec] = {
                                  ("tables/knock_out",)),
     "error_histogram": ChartSpec("Share of the answers by error, filter by filter", "line",
                                  ("error", "share", "filter"), error_rows, ("tables/error_histogram",)),
-    "filter_grid": ChartSpec("Accuracy by cut-off", "line", ("cutoff", "accuracy", "filter"), grid_rows,
+    "filter_grid": ChartSpec("Exact by cut-off k", "line", ("cutoff", "accuracy", "filter"), grid_rows(0),
                              ("tables/filter_grid",)),
+    "filter_grid_mod_10": ChartSpec("Right modulo 10 by cut-off k", "line", ("cutoff", "mod_10", "filter"),
+                                    grid_rows(1), ("tables/filter_grid",)),
+    "filter_grid_within_10": ChartSpec("Within 10 by cut-off k", "line", ("cutoff", "within_10", "filter"),
+                                       grid_rows(2), ("tables/filter_grid",)),
 }  # fmt: skip

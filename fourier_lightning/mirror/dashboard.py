@@ -1,15 +1,13 @@
 """A W&B workspace for a project of runs, as an object: its sections and panels. Needs the extra `dashboard`."""
 
-import socket
 from typing import Any
-from urllib.parse import urlparse
 
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.mirror.charts import CHARTS
-from fourier_lightning.mirror.wandb import logged_in, server
+from fourier_lightning.mirror.settings import check_reachable, environment, logged_in
 
 LABEL, STEP = wr.Config("label"), "trainer/global_step"  # the arm, share of the pairs, prompts
 PERIODS = ("2", "2.5", "5", "10")  # of callbacks/embedding_spectrum.yaml
@@ -115,11 +113,25 @@ def sweeps() -> list[Any]:
         wr.ParallelCoordinatesPlot(title="Settings and best validation accuracy", columns=[*columns, best]),
         wr.ParameterImportancePlot(with_respect_to="val/accuracy.max"),
         wr.RunComparer(diff_only="split"),
-        chart("filter_grid"),
-        wr.ScatterPlot(
-            title="Accuracy under one filter, by cut-off", x=wr.Config("cutoff"), y=wr.SummaryMetric("filter/accuracy")
-        ),
     ]
+
+
+def cutoffs() -> list[Any]:
+    """What do filters leave, by their cut-off? Grids in one job, and sweeps of one filter a job."""
+    scores = {"accuracy": "Exact", "mod_10": "Right modulo 10", "within_10": "Within 10"}
+    grids = [chart(name) for name in CHARTS if name.startswith("filter_grid")]
+    return [pictures("cutoffs", title="By cut-off, beside random directions of equal energy"), *grids, *(
+        by_filter(f"{start}{name}{end}", f"{title}{words}")
+        for name, title in scores.items()
+        for start, end, words in (("filter/", "", " under one filter, by its cut-off k"),
+                                  ("filter/control_energy_", "_mean", " with random directions of equal energy gone"))
+    )]  # fmt: skip
+
+
+def by_filter(metric: str, title: str) -> wr.ScatterPlot:
+    """A dot for each run of a sweep over cut-offs."""
+    return wr.ScatterPlot(title=title, x=wr.SummaryMetric("filter/cutoff"), y=wr.SummaryMetric(metric), log_x=True,
+                          range_y=(0, 1))  # fmt: skip
 
 
 def workspace(entity: str, project: str) -> ws.Workspace:
@@ -131,7 +143,7 @@ def workspace(entity: str, project: str) -> ws.Workspace:
     """
     sections = [
         ws.Section(name=part.__name__, panels=part(), is_open=part is rescue)
-        for part in (rescue, spectra, ablations, errors, sweeps)
+        for part in (rescue, spectra, ablations, cutoffs, errors, sweeps)
     ]
     return ws.Workspace(
         entity=entity,
@@ -164,16 +176,13 @@ def save(view: ws.Workspace) -> str:
     Raises:
         ConfigError: not logged in, no such project, no server.
     """
-    if not logged_in():
+    settings = environment()
+    if not logged_in(settings):
         raise ConfigError("WANDB_API_KEY", "not logged in to W&B", "run `wandb login`, or look at it with --dry-run")
-    where = urlparse(server())
     try:
-        port = where.port or (80 if where.scheme == "http" else 443)
-        socket.create_connection((where.hostname or "", port), timeout=10).close()
-    except (OSError, ValueError) as error:  # W&B's own client would try again for minutes
-        raise ConfigError(
-            server(), f"W&B is not reachable ({error})", "check the network and WANDB_BASE_URL"
-        ) from error
+        check_reachable(settings)
+    except ConnectionError as error:
+        raise ConfigError(settings.base_url, str(error), "check the network and WANDB_BASE_URL") from error
     try:
         return str(view.save().url)
     except Exception as error:  # of the library, of its transport, of the server

@@ -1,112 +1,150 @@
 """The W&B mirror: online when logged in, offline without asking otherwise, disabled on request."""
 
-import netrc
-import os
-import time
-from collections.abc import Mapping, Sequence
-from threading import Thread
-from typing import Any, Literal
-from urllib.parse import urlparse
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.metrics import NumberMetrics
+from fourier_lightning.mirror.ending import in_a_line
 from fourier_lightning.mirror.pictures import MirrorLogger
+from fourier_lightning.mirror.settings import (
+    RUN_WIDE,
+    TAG_LENGTH,
+    Mode,
+    check_reachable,
+    configured,
+    disabled,
+    resolve_mode,
+)
 from fourier_lightning.record.arm import Arm
 from fourier_lightning.record.labels import prompt_style
-
-TAG_LENGTH = 64  # the most that W&B takes
-FINISH_SECONDS = 120  # the longest that a run which has ended waits for W&B's server
-AT_ONCE_SECONDS = 2  # and one that was told to stop
-Mode = Literal["auto", "online", "offline", "disabled"]
-
-
-def server() -> str:
-    """Address of W&B's server."""
-    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
-
-
-def logged_in() -> bool:
-    """Whether an API key for W&B's server is at hand, in the environment or in ~/.netrc. Asks nobody."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlparse(server()).hostname or ""
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
-
-
-def resolve_mode(mode: Mode) -> str:
-    """``auto`` follows WANDB_MODE if set, else the log-in."""
-    if mode != "auto":
-        return mode
-    return os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+from fourier_lightning.record.writer import RunRecord
+from fourier_lightning.values import key_of
 
 
 def wandb_logger(
-    project: str,
-    save_dir: str,
-    name: str,
+    record: RunRecord,
+    config: dict[str, Any],
+    beside: bool = False,
+    project: str | None = None,
+    save_dir: str | None = None,
+    name: str | None = None,
     mode: Mode = "auto",
     group: str | None = None,
     tags: list[str] | None = None,
     entity: str | None = None,
     notes: str | None = None,
-    config: dict[str, Any] | None = None,
     media: bool = True,
     media_seconds: float = 20,
-    beside: bool = False,
 ) -> MirrorLogger | None:
-    """Start a W&B run and wrap it for Lightning; None when disabled.
+    """Start a W&B run and wrap it for Lightning; None when disabled, or when W&B does not start.
 
     All metadata is set at init, because an offline run can't be renamed or regrouped later. To what is given here it
     adds tags (the arm, the seed, the cut-off where one is set), ``arm``, ``label`` and ``cutoff`` in the configuration
-    to group by, and a job type: "train" or "evaluate".
+    to group by, and a job type: "train" or "evaluate". A run that goes on in its directory goes on in its W&B run.
 
     Args:
-        project: W&B project.
-        save_dir: run directory; W&B writes ``<save_dir>/wandb``.
+        record: of the run. W&B's id goes into its ``wandb_id``.
+        config: the resolved configuration, and ``p``, the length of the number line.
+        beside: leave other runs of this process open: several seeds train in it.
+        project: W&B project; None: of the environment, else ``fourier_lightning``.
+        save_dir: W&B writes ``<save_dir>/wandb``; None: of the environment, else the run's directory.
         name: display name of the run.
         mode: ``auto``, ``online``, ``offline`` or ``disabled``.
         group: of a sweep, so that its runs stand together.
         tags: free words.
-        entity: W&B team or user.
+        entity: W&B team or user; None: of the environment, else the user's default.
         notes: free text.
-        config: the resolved configuration, and ``p``, the length of the number line.
         media: tables, custom charts and pictures of the instruments; false for scalars alone.
         media_seconds: least time between two of a kind during a fit.
-        beside: leave other runs of this process open: several seeds train in it.
+
+    Raises:
+        ConfigError: W&B does not start online, and ``mode`` is ``online``.
     """
-    resolved = resolve_mode(mode)
-    if resolved == "disabled":
+    if disabled(mode):
         return None
+    node = {"project": project, "save_dir": save_dir, "name": name, "group": group, "tags": tags, "entity": entity,
+            "notes": notes}  # fmt: skip
+    settings = run_settings(node, record, config, mode)
+    settings.reinit = "create_new" if beside else "finish_previous"
+    run = start(settings, {**config, **group_keys(config)}, required=mode == "online")
+    if run is None:
+        return None
+    record.update(wandb_id=run.id)
+    return MirrorLogger(media, media_seconds, experiment=run, save_dir=settings.root_dir, project=settings.project)
+
+
+def run_settings(node: Mapping[str, Any], record: RunRecord, config: dict[str, Any], mode: Mode) -> Any:
+    """W&B's settings of a run, complete.
+
+    Args:
+        node: of ``logger.wandb`` what W&B has a setting for.
+        record, config, mode: see ``wandb_logger``.
+    """
+    overridden = [key_of(override).removeprefix("logger.wandb.") for override in record.run["overrides"]]
+    settings = configured(node, [key for key in RUN_WIDE if key in overridden])
+    settings.mode = resolve_mode(settings, mode)
+    if "root_dir" not in settings.model_fields_set:
+        settings.root_dir = str(record.dir.parent)
+    settings.root_dir = str(Path(settings.root_dir).expanduser().absolute())
+    settings.run_tags = (*(settings.run_tags or ()), *labels_of(config))
+    settings.run_job_type = settings.run_job_type or ("train" if config["fit"] else "evaluate")
+    if settings.sweep_id:  # the agent chooses these, in the environment
+        settings.project = settings.entity = settings.run_id = None
+    else:
+        settings.run_id = settings.run_id or record.run.get("wandb_id") or record.run["id"]
+    if record.resumed_at:
+        settings.resume = settings.resume or "allow"  # offline, too: `wandb sync` appends what it else replaces
+    return settings
+
+
+def start(settings: Any, config: Mapping[str, Any], required: bool) -> Any:
+    """Start W&B's run: as the settings say, offline where online fails, None where it is disabled or W&B fails.
+
+    Args:
+        required: raise where online fails.
+
+    Raises:
+        ConfigError: see ``required``.
+    """
     import wandb
 
-    start: dict[str, Any] = {
-        "project": project,
-        "dir": save_dir,
-        "name": name,
-        "group": group,
-        "tags": [*(tags or []), *labels_of(config)],
-        "entity": entity,
-        "notes": notes,
-        "config": None if config is None else {**config, **group_keys(config)},
-        "job_type": None if config is None else "train" if config["fit"] else "evaluate",
-        "reinit": "create_new" if beside else "finish_previous",
-        # the run prints its own results
-        "settings": wandb.Settings(quiet=True, finish_timeout=FINISH_SECONDS, finish_timeout_raises=True),
-    }
-    try:
-        run = wandb.init(mode=resolved, **start)
-    except wandb.Error as error:
-        if mode != "auto" or resolved != "online":
-            raise
-        # logged in, but the server can't be reached or refuses the key: that must not cost the run
-        print(f"W&B is not reachable ({' '.join(str(error).split())[:120]}); this run is logged offline")
-        run = wandb.init(mode="offline", **start)
-    define_metrics(run)
-    return MirrorLogger(media, media_seconds, experiment=run, save_dir=save_dir, project=project)
+    for mode in dict.fromkeys((settings.mode, "offline")) if settings.mode != "disabled" else ():
+        settings.mode = mode
+        try:
+            if mode != "offline":
+                check_reachable(settings)
+            Path(settings.root_dir).mkdir(parents=True, exist_ok=True)  # W&B would warn, and go to /tmp where it can't
+            wandb.setup(wandb.Settings(show_info=not settings.silent))
+            run = wandb.init(settings=settings, config=dict(config))
+            define_metrics(run)
+        except Exception as error:  # of W&B, its service, its server, the disk: that must not cost the run
+            if mode == "offline":
+                print(f"W&B does not start ({in_a_line(error)}): this run goes on without it")
+            elif required:
+                remedy = "check the network, the key and WANDB_BASE_URL, or use logger.wandb.mode=auto"
+                raise ConfigError("logger.wandb.mode=online", f"W&B fails ({in_a_line(error)})", remedy) from error
+            else:
+                print(f"W&B does not start online ({in_a_line(error)}); this run is logged offline")
+                give_up(settings)
+        else:
+            return run
+    return None
+
+
+def give_up(settings: Any) -> None:
+    """Forget a run that did not start: to W&B's process its id is taken."""
+    import wandb
+
+    if settings.reinit == "create_new":  # other runs of that process are open
+        settings.run_id = secrets.token_hex(6)
+    else:
+        with suppress(Exception, SystemExit):
+            wandb.teardown()
 
 
 def define_metrics(run: Any) -> None:
@@ -121,20 +159,6 @@ def define_metrics(run: Any) -> None:
     for name in NumberMetrics.names:
         best = "min" if name in ("loss", "mae") else "max"
         run.define_metric(f"val/{name}", summary=f"{best},last", **step)
-
-
-def check_wandb(node: Mapping[str, Any]) -> None:
-    """Refuse settings of ``logger.wandb`` that can't work, before a run begins.
-
-    Raises:
-        ConfigError: a tag that is empty or too long for W&B, a negative time.
-    """
-    if node.get("media_seconds", 0) < 0:
-        raise ConfigError(f"logger.wandb.media_seconds={node['media_seconds']}", "too small", "use 0 or more seconds")
-    for tag in map(str, node.get("tags") or []):
-        if not 0 < len(tag) <= TAG_LENGTH:
-            remedy = f"W&B takes 1 to {TAG_LENGTH} characters; shorten it, or write notes: logger.wandb.notes"
-            raise ConfigError(f"tags=[{tag}]", f"{len(tag)} characters", remedy)
 
 
 def cutoff_of(config: dict[str, Any]) -> int | None:
@@ -164,34 +188,3 @@ def labels_of(config: dict[str, Any] | None) -> list[str]:
     cutoff = cutoff_of(config)
     words = [Arm.from_config(config).words, f"seed{config['seed']}", *([] if cutoff is None else [f"cutoff{cutoff}"])]
     return [word[:TAG_LENGTH] for word in words]
-
-
-def finish_wandb(exit_code: int, at_once: bool = False, runs: Sequence[Any] | None = None) -> None:
-    """Close W&B's runs, whatever happened: the next job of a sweep must not write into them.
-
-    A server that is not there, or not any more, costs ``FINISH_SECONDS``, and no part of a run.
-
-    Args:
-        at_once: the process is to end within seconds: what is not sent by then stays on the disk.
-        runs: by default the one that is open.
-    """
-    import wandb
-
-    failed: list[Any] = []
-
-    def finish(run: Any) -> None:
-        try:
-            run.finish(exit_code=exit_code)
-        except Exception:  # TimeoutError, or whatever a lost connection makes of it
-            failed.append(run)
-
-    open_runs = runs if runs is not None else [wandb.run] if wandb.run else []
-    threads = [(Thread(target=finish, args=(run,), daemon=True), run, run.settings.sync_dir) for run in open_runs]
-    for thread, *_ in threads:
-        thread.start()
-    until = time.monotonic() + AT_ONCE_SECONDS
-    for thread, run, where in threads:
-        thread.join(max(0.0, until - time.monotonic()) if at_once else None)
-        if run in failed or thread.is_alive():
-            command = f"wandb sync --no-skip-online {where}"
-            print(f"W&B was not reached in time: the record is whole, and `{command}` sends what W&B lacks")

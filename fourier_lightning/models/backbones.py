@@ -18,8 +18,16 @@ from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as hf_logging
 
+from fourier_lightning.data.tokens import encode
 from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.models.architectures import ENCODERS, architecture_of
+from fourier_lightning.models.directory import (
+    ADAPTER,
+    MERGE,
+    check_files,
+    check_stored,
+    check_weights,
+)
 
 Dtype = Literal["float32", "bfloat16", "float16", "auto"]
 REMEDY = (
@@ -28,7 +36,6 @@ REMEDY = (
 )
 PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")  # classes that are tokenizer.json and nothing more
 SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "max_position_embeddings")
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 
 class Backbone:
@@ -65,8 +72,10 @@ class Backbone:
         self.dtype, self.revision = dtype, revision
         is_dir = Path(self.path).is_dir()
         if (is_dir or self.path.startswith((".", os.sep))) and not (Path(self.path) / "config.json").is_file():
-            problem = "holds no config.json" if is_dir else "no such directory"
-            raise ConfigError(f"backbone.path={path}", problem, "give a model directory or a hub name")
+            adapter = (Path(self.path) / ADAPTER).is_file()
+            problem = f"holds an adapter alone ({ADAPTER})" if adapter else "holds no config.json"
+            remedy = MERGE if adapter else "give a model directory or a hub name"
+            raise ConfigError(f"backbone.path={path}", problem if is_dir else "no such directory", remedy)
         if is_dir and revision is not None:
             remedy = "leave it out, or give a hub name as backbone.path"
             raise ConfigError(f"backbone.revision={revision}", "a directory has one revision", remedy)
@@ -83,6 +92,11 @@ class Backbone:
     def is_encoder(self) -> bool:
         """Whether it reads both ways and predicts no next token: of such a model the input table alone is read."""
         return self._load(AutoConfig).model_type in ENCODERS
+
+    def rows(self) -> int | None:
+        """Rows of its token table, as its configuration says; None if that says no such number."""
+        rows = getattr(self._load(AutoConfig), "vocab_size", None)
+        return rows if isinstance(rows, int) and rows > 0 else None
 
     def precision(self) -> torch.dtype:
         """What ``dtype`` means for it.
@@ -107,10 +121,11 @@ class Backbone:
         with contextlib.suppress(OSError, ValueError):  # none, or a broken one: transformers says so
             named = json.loads((self._directory() / "tokenizer_config.json").read_text()).get("tokenizer_class")
         tokenizer = self._load(PreTrainedTokenizerFast if named in PLAIN else AutoTokenizer)
-        zero, one = tokenizer(["0", "1"], add_special_tokens=False)["input_ids"]
-        if not zero or zero == one:  # transformers makes one without tokens where there is none
+        ids = encode(tokenizer, ["0", "1", " 0", " 1"])["input_ids"]
+        if not any(zero and zero != one for zero, one in (ids[:2], ids[2:])):  # transformers makes up an empty one
             problem, remedy = "holds no tokenizer that knows digits", "add its tokenizer.json, or use save_pretrained"
             raise ConfigError(f"backbone.path={self.path}", problem, remedy)
+        tokenizer.name_or_path = self.path  # in messages, also where it is read from a snapshot
         return tokenizer
 
     def load(self, dtype: str = "float32") -> Any:
@@ -133,10 +148,12 @@ class Backbone:
 
     def _load_weights(self, auto_class: Any, dtype: str, ignored: tuple[str, ...] = ()) -> Any:
         """A model whose every weight is in its file: transformers would draw what is missing at random."""
-        net, found = self._load(auto_class, weights=True, dtype=dtype, output_loading_info=True)
-        if missing := sorted(name for name in found["missing_keys"] if not name.startswith(ignored)):
-            problem = f"its file lacks {len(missing)} weights of the model ({', '.join(missing[:3])})"
-            raise ConfigError(f"backbone.path={self.path}", problem, "give a directory that save_pretrained wrote")
+        key = f"backbone.path={self.path}"
+        check_files(directory := self._directory(weights=True), key)
+        options = {"dtype": dtype, "use_safetensors": True, "ignore_mismatched_sizes": True}
+        net, report = self._load(auto_class, weights=True, output_loading_info=True, **options)
+        check_stored(directory, net.config, key)
+        check_weights(net, report, key, ignored)
         return net
 
     def _directory(self, weights: bool = False) -> Path:
@@ -146,9 +163,6 @@ class Backbone:
 
     def _load(self, auto_class: Any, weights: bool = False, **kwargs: Any) -> Any:
         directory = self._directory(weights)
-        if weights:
-            check_safetensors(directory, f"backbone.path={self.path}")
-            kwargs["use_safetensors"] = True
         shown = hf_logging.get_verbosity()
         hf_logging.set_verbosity_error()  # what is amiss is said here, in one line; heads that nobody asks for are not
         try:
@@ -158,24 +172,6 @@ class Backbone:
             raise ConfigError(f"backbone.path={self.path}", f"not a loadable model ({reason})", REMEDY) from error
         finally:
             hf_logging.set_verbosity(shown)
-
-
-def check_safetensors(directory: Path, key: str) -> None:
-    """Refuse a directory whose weights are in another format.
-
-    Raises:
-        ConfigError: naming the files that there are.
-    """
-    if any(directory.glob("*.safetensors")):
-        return
-    if others := sorted(path.name for pattern in PICKLES for path in directory.glob(pattern)):
-        problem = f"its weights are no safetensors but {', '.join(others[:3])}, and such a file can run code"
-        remedy = "save it again with transformers' save_pretrained, where you trust it, and give that directory"
-        raise ConfigError(key, problem, remedy)
-    remedy = (
-        "give a directory that save_pretrained wrote, or a backbone.revision of the hub's that has them (refs/pr/N)"
-    )
-    raise ConfigError(key, "holds no weights (*.safetensors)", remedy)
 
 
 @lru_cache(maxsize=8)

@@ -131,6 +131,12 @@ class AdditionModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_metrics("test")
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The number that the model answers to each prompt: the likeliest of the number tokens (B,)."""
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self.decoder.answer_logits(batch["prompt"], share=True)
+        return logits[:, self.numbers].argmax(dim=1)
+
     def _evaluate(self, split: str, batch: Batch) -> None:
         with torch.autocast(self.device.type, enabled=False):  # in bf16 the two likeliest numbers can tie
             loss, logits = self.loss_and_logits(batch, share=True)
@@ -169,3 +175,21 @@ class TableModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None: ...
 
     def test_step(self, batch: Batch, batch_idx: int) -> None: ...
+
+
+def decoder_of(model: Any) -> Tables:
+    """The Decoder (of an encoder: the Tables) of a LightningModule, of a causal LM, or of itself.
+
+    Raises:
+        ConfigError: a model of an architecture that is not known.
+        TypeError: no model, or one without an unembedding.
+    """
+    for found in (model, getattr(model, "decoder", None)):
+        if isinstance(found, Tables):
+            return found
+    if hasattr(getattr(model, "config", None), "model_type"):
+        decoder = Decoder(model)
+        if decoder.head is not None:
+            return decoder
+    kinds = "a LightningModule of this package, a Decoder, or a causal LM of transformers (AutoModelForCausalLM)"
+    raise TypeError(f"View.of(model, data): {type(model).__name__} is no model that can be looked at; give {kinds}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fourier_lightning.readings.words import p_value
 from fourier_lightning.record.runs import Run
 
 
@@ -22,5 +23,5 @@ def in_words(row: Mapping[str, Any]) -> str:
     chance = f"{100 * row['expected']:.1f} % [{100 * row['expected_low']:.1f}, {100 * row['expected_high']:.1f}]"
     return (
         f"{said}{share} of {row['errors']:,} errors are multiples of 10; errors of these sizes would be by chance in "
-        f"{chance} (p = {row['p_value']:.2g})."
+        f"{chance} ({p_value(row['p_value'])})."
     )

@@ -7,14 +7,31 @@ from typing import NamedTuple
 import numpy as np
 
 from fourier_lightning.readings import filters
-from fourier_lightning.readings.controls import APART, Row, controlled, equal, fair_control, opening, unlike
+from fourier_lightning.readings.controls import (
+    APART,
+    STAYS,
+    Row,
+    against_control,
+    controlled,
+    draw_reach,
+    equal,
+    fair_control,
+    opening,
+    opening_noise,
+    unlike,
+)
 from fourier_lightning.readings.filters import ADDS, HARMLESS
 from fourier_lightning.record.runs import Run
 
 TOLD = (("mlp", "low"), ("attn", "low"), ("mlp", "high"), ("attn", "high"))  # rows of Table 1 that a summary speaks of
 ENTERING = ("low", "short")  # what it speaks of that is removed from the operands' input rows
-ALIKE = 0.05  # a control that is right as often as the filter, to this, does as much
-KEPT = {"low": "the residue stays, the size goes", "high": "the size stays, the residue goes"}
+KEPT = {
+    "low": "the last digit survives, the magnitude is lost",
+    "high": "the magnitude survives, the last digit is lost",
+}
+OFTEN = {1: "more often", 0: "as often", -1: "less often"}
+DAMAGE = {1: "less damaging than random directions", 0: "as damaging as random directions",
+          -1: "more damaging than random directions"}  # fmt: skip
 
 
 class Scores(NamedTuple):
@@ -107,7 +124,16 @@ def effect(modules: str, removed: str, method: str, seeds: Sequence[tuple[Run, R
 
 
 def reading(seeds: Sequence[tuple[Run, Row, Row]], fair: bool) -> str:
-    """What a filter's rows mean: what outlives what, by the ledger's rule; ``fair`` if they have controls for it."""
+    """What a filter's rows mean, beside random directions of equal energy.
+
+    That one thing survives and the other is lost is said where both are beyond the control: what survives is right more
+    often than under random directions, what is lost less often, and the gap between them is wide by the ledger's bound.
+
+    Args:
+        seeds: (run, unfiltered row, filter's row) of each.
+        fair: whether the rows have controls for it.
+    """
+    rows = [row for _, _, row in seeds]
     intact, accuracy = (float(np.mean([one[at]["accuracy"] for one in seeds])) for at in (1, 2))
     whys = [why for run, _, row in seeds if fair and (why := unlike(row, run.p))]
     if whys:
@@ -115,11 +141,21 @@ def reading(seeds: Sequence[tuple[Run, Row, Row]], fair: bool) -> str:
     if accuracy >= HARMLESS * intact:
         return "harmless"
     if not fair:
-        return "it breaks the answer; no control of equal energy"
+        return "damaging; no control of equal energy was measured"
+    apart = {name: against_control(rows, name) for name in ("mod_10", "within_10")}
     for band, words in KEPT.items():
-        if np.mean([opening(whole, row, band, run.p) for run, whole, row in seeds]) >= APART:
+        survives, lost = (apart[name] for name in STAYS[band])
+        if survives > 0 > lost and wide(seeds, band):
             return words
-    control = float(np.mean([controlled(row, "accuracy") for _, _, row in seeds]))
-    if abs(control - accuracy) <= ALIKE:
-        return "it breaks the answer, as random directions do"
-    return "it breaks the answer" if control > accuracy else "it breaks less than random directions do"
+    digit, magnitude = apart.values()
+    if digit == magnitude:
+        return DAMAGE[digit or against_control(rows, "accuracy")]
+    often = f"the last digit is right {OFTEN[digit]} and the magnitude {OFTEN[magnitude]}"
+    return f"compared with random directions, {often}"
+
+
+def wide(seeds: Sequence[tuple[Run, Row, Row]], band: str) -> bool:
+    """Whether what should survive without a band outlives what should go, beyond the spread of the control's draws."""
+    gap = float(np.mean([opening(whole, row, band, run.p) for run, whole, row in seeds]))
+    reach = draw_reach([(opening_noise(row, band, run.p), row["control_draws"]) for run, _, row in seeds])
+    return gap - reach >= APART

@@ -15,7 +15,6 @@ from fourier_lightning.record.runs import Run
 
 Row = dict[str, Any]
 METHODS = ("readout", "projection")
-TRIED = ("keep", "modules", "method", "cutoff")  # what tells the filters of a grid apart
 ADDS = 0.5  # an arm below this accuracy does not add: what breaks it says nothing
 HARMLESS = 0.95  # of the unfiltered accuracy
 LOST = 0.05  # share of the other waves' power that a projection may take along
@@ -115,14 +114,6 @@ def table_1_means(tables: Sequence[Sequence[Row]]) -> list[Row]:
 def mean(values: Sequence[float]) -> float | None:
     """The mean; None of nothing."""
     return float(np.mean(values)) if values else None
-
-
-def tried(runs: Sequence[Run]) -> list[tuple[Row, list[Row]]]:
-    """The filters of ``filter_grid``, whichever jobs tried them: keep, modules, method and cutoff; a row a seed."""
-    groups: dict[tuple[str | int, ...], list[Row]] = {}
-    for row in (row for run in runs for row in run.table("filter_grid")):
-        groups.setdefault(tuple(row[key] for key in TRIED), []).append(row)
-    return [(dict(zip(TRIED, key, strict=True)), groups[key]) for key in sorted(groups)]
 
 
 def same(a: float | None, b: float) -> bool:

@@ -1,8 +1,7 @@
 """From runs to arms: means, deviations and intervals over seeds, and the order of arms."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from fourier_lightning.record.labels import prompt_style
 from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run, by_label
 
+LONG = 30  # characters of settings in a label, beyond which a letter stands for them
 RANKED_BY = ("test/accuracy", "test/mod_10", "test/within_10", "val/accuracy", "filter/accuracy")
 Curve = tuple[Sequence[float], Sequence[float]]  # x (epochs or steps) and values
 
@@ -71,6 +71,16 @@ def finished(runs: Sequence[Run]) -> list[Run]:
     return models(run for run in runs if run.status == "finished" and (run.config or run.task["name"] == ANSWERS))
 
 
+def finished_first(runs: Iterable[Run]) -> list[Run]:
+    """The models of runs that came to their end, then those of the others.
+
+    So the first of a label that has some record is an unfinished run only where no finished one has it.
+    """
+    known = [run for run in runs if run.config]
+    done, others = ([run for run in known if (run.status == "finished") is state] for state in (True, False))
+    return [*models(done), *models(others)]
+
+
 def final(runs: Sequence[Run], metric: str) -> list[float]:
     """A final metric of the runs that have it."""
     return [run.metrics[metric] for run in runs if metric in run.metrics]
@@ -90,11 +100,29 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return dict(sorted(groups.items(), key=lambda item: -best(item[1])))
 
 
-def names(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:
-    """A short name for each label: the arm alone, where no other of these labels is of the same arm."""
-    arms = {label: runs[0].arm.words for label, runs in groups.items()}
-    counts = Counter(arms.values())
-    return {label: words if counts[words] == 1 else label for label, words in arms.items()}
+def lettered(runs: Sequence[Run]) -> tuple[list[Run], dict[str, str]]:
+    """Runs under short names, "A, scratch + frozen pretrained table", where there are labels with long settings.
+
+    Returns:
+        the runs, and the label by name; the same runs and nothing where there is one label, or no long one.
+    """
+    words = {run.label: run.arm.words for run in runs}
+    if len(words) < 2 or all(len(label) <= len(arm) + LONG for label, arm in words.items()):
+        return list(runs), {}
+    order = dict.fromkeys([*grouped(finished(runs)), *words])
+    short = dict(zip(order, letters(len(order)), strict=True))
+    names = {label: f"{short[label]}, {words[label]}" for label in order}
+    return [replace(run, label=names[run.label]) for run in runs], {name: label for label, name in names.items()}
+
+
+def letters(count: int) -> list[str]:
+    """A, B, ... Z, A2, B2, ..."""
+    return [chr(ord("A") + index % 26) + (str(index // 26 + 1) if index >= 26 else "") for index in range(count)]
+
+
+def letter_key(labels: Mapping[str, str], names: Collection[str]) -> str:
+    """What the letters of some names stand for: "A: ...; B: ...", from the labels by name of ``lettered``."""
+    return "; ".join(f"{name.split(',')[0]}: {label}" for name, label in labels.items() if name in names)
 
 
 def ranking(runs: Sequence[Run]) -> dict[tuple[str, ...], dict[str, list[float]]]:

@@ -8,12 +8,23 @@ from fourier_lightning.record.runs import Run
 
 MODULES = {"none": "none", "attn": "attention", "mlp": "MLP", "attn_mlp": "attention and MLP"}
 BANDS = {"low": "long waves", "high": "short waves", "short": "T = 2, 2.5, 3.33, 5, 10"}
+SMALLEST = 1e-4  # a smaller number is printed as 0
 SCORES = "exact / modulo 10 / within 10"
 
 
 def percent(value: float | None, digits: int = 2) -> str:
     """0.9951 as "99.51 %"."""
     return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def number(value: float) -> str:
+    """Three significant digits; what is next to nothing as "0": a share of 1.96e-28 is the rounding of a computer."""
+    return "0" if abs(value) < SMALLEST else f"{value:.3g}"
+
+
+def p_value(value: float) -> str:
+    """ "p = 0.012", "p < 0.001"."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def seeds(count: int) -> str:
@@ -31,15 +42,24 @@ def triple(scores: Scores | None) -> str:
     return "-" if scores is None else " / ".join(f"{100 * value:.0f}" for value in scores) + " %"
 
 
+def shares(scores: Scores | None, spread: Scores | None = None) -> str:
+    """ "60 / 99 / 73", with standard deviations "60±2 / 99±0 / 73±4"."""
+    if scores is None:
+        return "-"
+    ends = [""] * 3 if spread is None else [f"±{100 * value:.0f}" for value in spread]
+    return " / ".join(f"{100 * value:.0f}{end}" for value, end in zip(scores, ends, strict=True))
+
+
 def beside(effect: Effect) -> str:
-    """The numbers under a filter, and what as much of random directions leaves: "at equal energy 24 / 46 / 60 %"."""
-    return triple(effect.found) + (f", at equal {effect.equal} {triple(effect.control)}" if effect.control else "")
+    """What is left: "6 / 100 / 25 % (random directions of equal energy: 14 / 35 / 49 %)"."""
+    control = f" (random directions of equal {effect.equal}: {triple(effect.control)})" if effect.control else ""
+    return f"{triple(effect.found)}{control}"
 
 
 def breaks(effects: Sequence[Effect]) -> list[str]:
     """What goes without long waves and without short ones, a sentence each: modulo 10 / within 10, and the controls'.
 
-    "Without long waves: the residue stays, the size goes (from MLP 99 / 73 %, random 46 / 60 %)."
+    "Without long waves: the last digit survives, the magnitude is lost (from MLP 99 / 43 %, random 46 / 60 %)."
     """
     told = []
     for kind, bands in (("long", ("low",)), ("short", ("high", "short"))):

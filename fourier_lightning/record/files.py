@@ -57,6 +57,12 @@ def overrides_of(run_dir: Path) -> list[str]:
         return []
 
 
+def tried(run_dir: Path) -> bool:
+    """Whether a run was only tried: a ``trainer.fast_dev_run`` leaves no record."""
+    given = any(override.lstrip("+").startswith("trainer.fast_dev_run=") for override in overrides_of(run_dir))
+    return given and not (run_dir / "record" / "run.json").is_file()
+
+
 def natural(path: Path) -> tuple[Any, ...]:
     """Sorts 9 before 10."""
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in path.parts)

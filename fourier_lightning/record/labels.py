@@ -13,7 +13,8 @@ from fourier_lightning.record.arm import Arm
 SAID = ("seed", "name", "group", "tags", "fit", "test", "ckpt_path", "paths", "logger", "callbacks", "filter",
         "model.name", "model.body", "embedding.name", "embedding.source", "embedding.control", "embedding.keep",
         "embedding.freeze", "data.train_fraction", "data.templates", "data.split", "data.eval_batch_size",
-        "backbone.path", "backbone.size", "backbone.sizes")  # fmt: skip
+        "backbone.path", "backbone.size", "backbone.sizes", "trainer.accelerator", "trainer.enable_progress_bar",
+        "trainer.enable_model_summary", "trainer.log_every_n_steps", "trainer.default_root_dir")  # fmt: skip
 # Settings of the data that leave alone what is asked.
 INCIDENTAL = ("batch_size", "eval_batch_size", "redraw_order", "vocabulary", "number_style", "split_seed")
 

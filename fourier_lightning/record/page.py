@@ -37,10 +37,11 @@ INTRO = """# The record
 
 <!-- made by python -m fourier_lightning.record.page -->
 
-What a run leaves in `RUN_DIR/record`: `run.json`, `metrics.jsonl`, `tables/NAME.jsonl` (a row a line) and
-`arrays/NAME.safetensors` (one tensor, called NAME). `record.runs.read_run(RUN_DIR)` opens it: `.table(NAME)` gives the
-rows of the latest weights, `.rows(NAME)` all of them, `.array(NAME)` an array. `record.models.models` joins the runs
-of `find_runs` by the model that they are about: evaluations of a checkpoint count for the run that trained it.
+What a run leaves in `RUN_DIR/record`: `run.json`, `settings.json` (the settings that make it this run, flat),
+`metrics.jsonl`, `tables/NAME.jsonl` (a row a line) and `arrays/NAME.safetensors` (one tensor, called NAME).
+`record.runs.read_run(RUN_DIR)` opens it: `.table(NAME)` gives the rows of the latest weights, `.rows(NAME)` all of
+them, `.array(NAME)` an array. `record.models.models` joins the runs of `find_runs` by the model that they are about:
+evaluations of a checkpoint count for the run that trained it.
 """
 
 if __name__ == "__main__":

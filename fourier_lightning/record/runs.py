@@ -14,7 +14,7 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.record import labels
 from fourier_lightning.record.arm import UNKNOWN, Arm
 from fourier_lightning.record.damage import check_run
-from fourier_lightning.record.files import latest_rows, natural, overrides_of, read_array, read_jsonl
+from fourier_lightning.record.files import latest_rows, natural, overrides_of, read_array, read_jsonl, tried
 
 ENDINGS = {"tables": ".jsonl", "arrays": ".safetensors"}
 TRAINED = ("backbone", "embedding", "model", "optimizer", "trainer")  # groups that say how a model came to be
@@ -99,11 +99,12 @@ class Run:
 
     @property
     def title(self) -> str:
-        """For the top of a figure: label, backbone and seed."""
+        """For the top of a figure: label, backbone and seed, and its state if it has not finished."""
         words = [self.label or self.arm.words]
         if self.arm.uses_backbone:
             words.append(str(self.config.get("backbone", {}).get("name", "")).replace("_", "-"))
-        return ", ".join([*filter(None, words), f"seed {self.seed}"])
+        state = [] if self.status == "finished" else [self.status]
+        return ", ".join([*filter(None, words), f"seed {self.seed}", *state])
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows of a table about the latest weights that were looked at; empty if the record has none."""
@@ -190,7 +191,7 @@ def find_runs(dirs: Sequence[str | Path]) -> list[Run]:
             raise ConfigError(str(top), problem, "give run or sweep directories, e.g. outputs/DATE/TIME")
         top = top.parent if (top / "run.json").is_file() else top  # RUN/record
         found = {path.parents[1] for path in top.rglob("record/run.json")}
-        found |= {path.parents[1] for path in top.rglob(".hydra/overrides.yaml")}
+        found |= {path.parents[1] for path in top.rglob(".hydra/overrides.yaml") if not tried(path.parents[1])}
         if not found:
             raise ConfigError(str(top), "no run in it or below", "a run directory has record/run.json")
         runs += [read_run(run_dir) for run_dir in sorted(found, key=natural)]

@@ -81,9 +81,10 @@ TABLES: dict[str, Table] = {
         ("cutoff", "int", "k from which waves are high")) + METHOD + POSITIONS + BASIS + cols(
         ("fold_ln", "bool", "whether the final norm's gain is part of the unembedding")) + TRIAL),
     "error_histogram": Table("filter_ablation", "an error under one such filter", WHERE + METHOD + ERROR),
-    "filter_grid": Table("filter_grid", "a filter", cols(
+    "filter_grid": Table("filter_grid", "a filter; the first is the unfiltered model: `modules` is `none`", cols(
         ("keep", "str", "`low`, `high`, `band`, `components`, `periods`, `notch` or `all`"),
-        ("cutoff", "int", "k between low and high"), ("modules", "str", "`attn`, `mlp` or `attn_mlp`"),
+        ("cutoff", "int?", "k between low and high; null of the unfiltered model"),
+        ("modules", "str", "`attn`, `mlp`, `attn_mlp` or `none`"),
     ) + METHOD + POSITIONS + BASIS + TRIAL),
     "single_component": Table("single_component", "a wave kept alone", EITHER + METHOD + POSITIONS + TRIAL),
     "single_component_errors": Table("single_component", "an error with it", EITHER + METHOD + ERROR),
@@ -162,13 +163,17 @@ SCALARS: dict[str, str] = {  # of metrics.jsonl, beside step and epoch
     "direct/attn_mlp/<low|high>_removed/<metric>": "`direct_path`",
     "input/<low|high|short>_removed/<metric>": "`input_waves`",
     "answers/<accuracy|multiples_of_10>": "`answer_summary`: accuracy, share",
-    "filter/<metric>": "`filter_grid` of one filter, with controls",
+    "filter/<metric>": "`filter_grid` of one filter, with both kinds of controls",
+    "filter/unfiltered_<accuracy|mod_10|within_10>": "its first row: the unfiltered model",
+    "filter/<cutoff|period>": "k of a low-pass or high-pass, and its T = p / k",
+    "filter/comparable": "1, or 0 where the column `comparable` says why not",
 }  # fmt: skip
 
 RUN = cols(
     ("status", "str", "`running` (or killed), `finished`, `failed`, `interrupted`"),
     ("started", "str", "UTC, ISO 8601"), ("name", "str", "of the run"), ("seed", "int?", "null of a table's"),
     ("overrides", "list", "of the command line"), ("id", "str", "12 hexadecimal characters, of this run alone"),
+    ("wandb_id", "str", "id of its W&B run, kept where it goes on in its directory; only with W&B"),
     ("task", "object", "name, p, cyclic, commutative"), ("p", "int", "length of the number line"),
     ("arm", "object", "of the model: body, table, frozen, keep, control, trained"),
     ("model", "object", "the model that is measured: id and seed of the run that trained it, step of the weights (of a "
@@ -176,7 +181,8 @@ RUN = cols(
     ("metrics", "object", "final metrics by name; empty unless finished"),
     ("versions", "object", "of the libraries"), ("git", "str?", "commit of the code, `+changes` if it differs"),
     ("config", "object", "the resolved configuration of this run"),
-    ("parameters", "list", "part, parameters, trainable"), ("rows", "object", "examples of each split"),
+    ("parameters", "list", "part, parameters, trainable"),
+    ("rows", "object", "examples of each split: those of an epoch, which `trainer.limit_*_batches` makes fewer"),
     ("leaked_rows", "int", "rows of val and test whose mirror is trained on"), ("device", "str", "in words"),
     ("fit_seconds", "float", "of the fit"), ("train_seconds", "float", "of it, without the instruments"),
     ("analysis_seconds", "float", "of the instruments"),

@@ -48,9 +48,9 @@ class RunRecord:
         about: Mapping[str, Any] | None = None,
         epoch_end: Mapping[str, Any] | None = None,
     ) -> None:
-        self.dir = Path(run_dir) / "record"
-        earlier = recorded(run_dir) if resumed_at else None
-        killed = earlier is not None and earlier.get("status") != "finished"
+        self.dir, self.resumed_at = Path(run_dir) / "record", resumed_at
+        earlier = recorded(run_dir)
+        killed = bool(resumed_at) and earlier is not None and earlier.get("status") != "finished"
         self.dir.mkdir(parents=True, exist_ok=True)
         remove_parts(self.dir)
         (self.dir / "metrics.jsonl").touch()
@@ -70,6 +70,7 @@ class RunRecord:
             "seed": config.get("seed"),
             "overrides": overrides,
             **(about or {}),
+            **({"wandb_id": earlier["wandb_id"]} if earlier and "wandb_id" in earlier else {}),
             "metrics": {},
             "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
             "git": git_revision(),

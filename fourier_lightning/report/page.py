@@ -13,6 +13,7 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.verdict import judge
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.interactive import NARROW, interactive
+from fourier_lightning.readings.seeds import lettered
 from fourier_lightning.record.runs import Run, by_label
 from fourier_lightning.record.writer import git_revision
 from fourier_lightning.report.sections import all_sections
@@ -25,6 +26,7 @@ def build(runs: Sequence[Run], title: str = "fourier_lightning: how these models
         runs: of ``record.runs.find_runs``, in any state.
         title: of the page.
     """
+    runs, full = lettered(runs)
     verdicts = [verdict for claim in CLAIMS for verdict in judge(claim, runs)]
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
@@ -33,7 +35,7 @@ def build(runs: Sequence[Run], title: str = "fourier_lightning: how these models
     states = {state: sum(run.status == state for run in runs) for state in dict.fromkeys(run.status for run in runs)}
     return templates.get_template("page.html.j2").render(
         title=title,
-        sections=all_sections(runs, verdicts),
+        sections=all_sections(runs, verdicts, full),
         plotly=get_plotlyjs(),
         plot_json=plot_json,
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),

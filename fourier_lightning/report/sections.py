@@ -1,32 +1,23 @@
 """The sections of the report, each from runs' records; what a record lacks becomes a notice."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fourier_lightning.claims.calibrated import tried
-from fourier_lightning.claims.ledger import CLAIMS
-from fourier_lightning.claims.table import by_claim, count, number
 from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison
 from fourier_lightning.readings import paper, words
 from fourier_lightning.readings.filters import measured_once, table_1_means
-from fourier_lightning.readings.seeds import finished, grouped
+from fourier_lightning.readings.seeds import finished, finished_first, grouped
 from fourier_lightning.readings.words import MODULES, percent
 from fourier_lightning.record.labels import differences
-from fourier_lightning.record.models import models
 from fourier_lightning.record.runs import Run
-from fourier_lightning.report import summary
+from fourier_lightning.report import single_filters, summary
 from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Section
+from fourier_lightning.report.ledger import claims
 
-CALIBRATION = (
-    "Models built to add by a known mechanism (parity in attention, magnitude in MLPs, all by memory, a decoy table, "
-    "others), with little and much noise. A rule that is wrong in more than 5 % of at least 20 cases decides nothing. "
-    "Claims about how well or how soon an arm learns have no mechanism to be wrong about, and are not tried. "
-    "docs/calibration.md says what the models are."
-)
 PERIODS = (
     "Written of the answer: it points at it, beyond permuted answers, random directions and T = 3 and 7, in some "
     "layer. Lines: T = 2, 2.5, 5, 10 that stand out from their neighbours in the power of what a seed writes; one not "
@@ -39,16 +30,16 @@ FILTERS = (
     "Energy: share of what the operands hold, or the modules write, that goes. Random: as much of it in random "
     "directions; where a filter takes more than 80 %, as many directions (rank)."
 )
-SINGLE = "Instrument filter_grid, all jobs of a model in one table; validation split, mean over seeds."
 MOST = 12  # arms with plots of their own, and in one plot; more would make the page slow and the plot unreadable
 
 
-def glance(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> Section:
-    """The answers first."""
+def glance(runs: Sequence[Run], verdicts: Sequence[Verdict], full: Mapping[str, str]) -> Section:
+    """The answers first, and the table of arms: the one place that says what their letters stand for."""
     groups = grouped(finished(runs))
     once = {label: seeds for label, members in groups.items() if (seeds := measured_once(members))}
     note = "Mean ± standard deviation over seeds [95 % t interval of the mean]."
-    blocks: list[Block] = [summary.answers(runs, groups, verdicts), DataTable(summary.arm_table(runs), note)]
+    note += " Below, a letter stands for an arm with these settings." if full else ""
+    blocks: list[Block] = [summary.answers(runs, groups, verdicts), DataTable(summary.arm_table(runs, full), note)]
     periods, filtered = summary.periods_table(groups), summary.filters_table(once)
     if periods:
         blocks.append(DataTable(periods, PERIODS, heading="Which waves do MLPs and attention write?"))
@@ -62,7 +53,7 @@ def troubles(runs: Sequence[Run]) -> list[str]:
     words = {"running": "has not finished: it still runs, or it was killed"}
     lines = [
         f"{run.dir} {words.get(run.status, run.status)}{': ' + run.info['error'] if run.info.get('error') else ''}. "
-        "What its record holds is shown; it counts in no mean and no verdict."
+        "It counts in no mean and no verdict, and is drawn only where no finished run of its arm has the same record."
         for run in runs if run.status != "finished"
     ] + [f"{run.dir}: damaged: {', '.join(found)}." for run in runs if (found := run.damage())]  # fmt: skip
     return [*lines[:MOST], *([f"{len(lines) - MOST} more did not finish or are damaged: see state, in the table."]
@@ -78,15 +69,19 @@ def arms(runs: Sequence[Run]) -> Section:
     for name, heading in (("arms", "Final accuracy"), ("7b", "During training (figure 7b)")):
         chart = comparison(name, runs, ranked[:MOST])
         blocks.append(Plot(chart, heading) if chart else Notice(f"{heading}: needs {COMPARISONS[name].needs}."))
+    if chart := comparison("bands", runs):
+        blocks.append(Plot(chart, "By the waves of the frozen table"))
     intro = "Click an arm in a legend to switch it off; drag to zoom, double-click to reset."
     return Section("arms", "Accuracy", intro, blocks)
 
 
 def gallery(name: str, title: str, intro: str, figures: Sequence[str], unfolded: int = 1) -> Callable[..., Section]:
-    """A section that shows some figures of one run of each arm: the first seed that has what they need."""
+    """A section that shows some figures of one run of each arm: the first finished one that has what they need, else
+    the first other one.
+    """
 
     def section(runs: Sequence[Run]) -> Section:
-        groups = grouped(models(run for run in runs if run.config))
+        groups = grouped(finished_first(runs))
         shown = [label for label, members in groups.items() if any(can_show(run, figures) for run in members)]
         blocks: list[Block] = []
         if len(shown) > MOST:
@@ -104,7 +99,8 @@ def gallery(name: str, title: str, intro: str, figures: Sequence[str], unfolded:
                 chart = spec.make(run)
                 if spec.paper:
                     chart = replace(chart, caption=f"{chart.caption} In the paper, of its model: {spec.paper}.")
-                heading = f"{label}, seed {run.seed}: {spec.shows} ({called})"
+                state = "" if run.status == "finished" else f", {run.status}"
+                heading = f"{label}, seed {run.seed}{state}: {spec.shows} ({called})"
                 blocks.append(Plot(chart, heading, folded=index >= unfolded))
             if missing:
                 blocks.append(
@@ -152,8 +148,7 @@ def filters(runs: Sequence[Run]) -> Section:
         blocks.append(
             Plot(FIGURES["table_1"].make(seeds[0]), f"{label}, seed {seeds[0].seed}: Table 1", folded=index > 0)
         )
-    single = summary.single_filters(runs)
-    blocks += [DataTable(single, heading="Filters tried one by one", caption=SINGLE)] if single else []
+    blocks += single_filters.blocks(runs, list(groups)[:MOST])
     intro = ("Table 1 of the paper, beside random directions of the number line: as many as hold as much of what the "
              "modules write (equal energy), or as many (equal rank). Where they do the same, the row says little about "
              "waves. Energy: share of what the modules write that the filter changes. Left: share of the removed "
@@ -171,7 +166,8 @@ def table_1(members: Sequence[Run]) -> list[dict[str, Any]]:
             "equal energy, exact": control(row, "control_energy"), "equal rank, exact": control(row, "control"),
             "modulo 10": percent(row["mod_10"]), "within 10": percent(row["within_10"]),
             "energy": percent(row["energy"], 0),
-            **{name: "-" if row[name] is None else f"{row[name]:.3g}" for name in ("loss", "left", "lost")},
+            "loss": "-" if row["loss"] is None else f"{row['loss']:.3g}",
+            **{name: percent(row[name], 1) for name in ("left", "lost")},
             "paper exact": percent(paper.TABLE_1[row["modules"], row["removed"]][1]),
         })  # fmt: skip
     return lines
@@ -206,45 +202,15 @@ def every_run(runs: Sequence[Run]) -> Section:
     return Section("runs", "Every run", "Each run's exact command, what sets it apart, and its code.", blocks)
 
 
-def claims(verdicts: Sequence[Verdict]) -> Section:
-    """The ledger."""
-    found, rows = by_claim(verdicts), []
-    for claim in CLAIMS:
-        for index, verdict in enumerate(found[claim.name]):
-            seeds = f"; seeds {', '.join(map(str, verdict.seeds))}" if verdict.seeds else ""
-            how = f"{claim.measurement}. {verdict.why}. {verdict.detail}".rstrip(" .") + "."
-            rows.append({
-                "claim": "" if index else f"{claim.statement} ({claim.where})", "paper": "" if index else claim.paper,
-                "model": verdict.model + seeds,
-                "ours [95 %]": number(verdict), "verdict": verdict.outcome,
-                "its rule errs": "" if index else errs(claim.name), "how it was decided": how,
-            })  # fmt: skip
-    intro = (f"{count(verdicts)}. Supported or not here: for these models, at this size. Undecided: the interval "
-             "covers the bound, or a control does the same. Not comparable: nothing that this model or filter could "
-             "tell. The bounds are ours.")  # fmt: skip
-    table = DataTable(rows, long=("how it was decided",))
-    heading = "How often is each rule wrong? Tried on models whose mechanism was built in"
-    calibration = DataTable(calibrated_rules(), CALIBRATION, heading=heading, folded=True)
-    return Section("claims", "The paper's claims", intro, [table, calibration])
+def all_sections(
+    runs: Sequence[Run], verdicts: Sequence[Verdict], full: Mapping[str, str] | None = None
+) -> list[Section]:
+    """The report, top to bottom.
 
-
-def errs(claim: str) -> str:
-    """How often a claim's rule was wrong: "0 of 36 [0, 10 %]", the interval of the rate."""
-    row = tried(claim)
-    return (
-        f"{row['wrong']} of {row['models']} [{100 * row['low']:.0f}, {100 * row['high']:.0f} %]" if row else "not tried"
-    )
-
-
-def calibrated_rules() -> list[dict[str, Any]]:
-    """A row for each rule that was tried."""
-    rows = [(claim, row) for claim in CLAIMS if (row := tried(claim.name))]
-    return [{"claim": f"{claim.statement} ({claim.where})", "cases": row["models"], "right": row["right"],
-             "wrong": row["wrong"], "not at all": row["nothing"], "error rate [95 %]": errs(claim.name),
-             "wrong in": ", ".join(row["wrong_in"]) or "-"} for claim, row in rows]  # fmt: skip
-
-
-def all_sections(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> list[Section]:
-    """The report, top to bottom."""
+    Args:
+        runs: of ``find_runs``, or under the short names of ``readings.seeds.lettered``.
+        verdicts: on them.
+        full: the label of each short name.
+    """
     middle = [make(runs) for make in (arms, embedding, layers, filters, errors, single, prompt, every_run)]
-    return [glance(runs, verdicts), *middle, claims(verdicts)]
+    return [glance(runs, verdicts, full or {}), *middle, claims(verdicts, runs)]

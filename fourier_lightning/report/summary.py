@@ -22,16 +22,15 @@ METRICS = {
     "val/accuracy": "val exact",
 }
 MOST = 3  # tasks on the first screen
-TRIED = {
-    "exact": "accuracy",
-    "equal energy, exact": "control_energy_accuracy_mean",
-    "modulo 10": "mod_10",
-    "within 10": "within_10",
-}
 
 
-def arm_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """A row for each label: seeds, and mean, standard deviation and t interval of the final metrics."""
+def arm_table(runs: Sequence[Run], full: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """A row for each label: seeds, and mean, standard deviation and t interval of the final metrics.
+
+    Args:
+        runs: all of them.
+        full: of short names, the label, whose settings get a column.
+    """
     groups, rows = by_label(seeds.finished(runs)), []
     used = {name for run in runs for name in METRICS if name in run.metrics}
     ranked = sorted(groups, key=lambda label: -seeds.best(groups[label]))
@@ -40,16 +39,24 @@ def arm_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
         if run.status != "finished":
             unfinished.setdefault(run.label, []).append(run)
     labels = dict.fromkeys([*ranked, *(run.label for run in runs)])
+    words_of = {run.label: run.arm.words for run in runs}
     for label in labels:
         members = groups.get(label, [])
         others = unfinished.get(label, [])
-        row: dict[str, Any] = {"arm": label, "seeds": len(members)}
+        row: dict[str, Any] = {"arm": label}
+        row |= {"settings": settings(full[label], words_of[label])} if full else {}
+        row |= {"seeds": len(members)}
         row |= {"not finished": len(others) or ""} if unfinished else {}
         for name, title in METRICS.items():
             if name in used:
                 row[title] = spread(seeds.final(members, name))
         rows.append(row)
     return rows
+
+
+def settings(label: str, arm: str) -> str:
+    """What a label says beside its arm's words."""
+    return label.removeprefix(arm).removeprefix(", ") or "-"
 
 
 def deviating(values: Sequence[float]) -> str:
@@ -71,14 +78,15 @@ def winner(runs: Sequence[Run]) -> list[str]:
     """Which arm wins and by how much, among those that share task, prompts and training share."""
     sentences, groups = [], by_label(seeds.finished(runs))
     for task, values in seeds.ranking(runs).items():
-        named = seeds.names({label: groups[label] for label in values})
         (first, top), *rest = values.items()
-        text = f"<b>{escape(named[first])}</b> is right in {deviating(top)} of the test split ({words.seeds(len(top))})"
+        text = f"<b>{escape(first)}</b> is right in {deviating(top)} of the test split ({words.seeds(len(top))})"
         if rest:
             (second, next_best), (last, worst) = rest[0], rest[-1]
-            text += f", {100 * (np.mean(top) - np.mean(next_best)):.2f} points ahead of <b>{escape(named[second])}</b>"
-            if last != second:
-                text += f" and {100 * (np.mean(top) - np.mean(worst)):.2f} ahead of <b>{escape(named[last])}</b>"
+            ahead = 100 * (np.mean(top) - np.mean(next_best))
+            text += f", {ahead:.2f} points ahead of" if ahead else ", as is"
+            text += f" <b>{escape(second)}</b>"
+            if last != second and np.mean(worst) < np.mean(next_best):
+                text += f" and {100 * (np.mean(top) - np.mean(worst)):.2f} ahead of <b>{escape(last)}</b>"
             if min(top) <= max(next_best):
                 text += "; seeds of the first two overlap"
             if unlike := unequal(groups[first], groups[second]):
@@ -97,15 +105,14 @@ def answers(runs: Sequence[Run], groups: Mapping[str, Sequence[Run]], verdicts: 
     """
     told = {label: effects(filters.measured_once(members)) for label, members in groups.items()}
     best = next((label for label, found in told.items() if found), next(iter(groups), ""))
-    name = seeds.names(groups).get(best, "")
     winners = winner(runs) or ["No finished run was tested."]
     more = [f"{len(winners) - MOST} more in the table below."] if len(winners) > MOST else []
     return Answers(
         [
             ("Which arm wins?", [*winners[:MOST], *more]),
-            ("Which periods carry the answer, in which modules?", periods(groups.get(best, ()), name)),
-            ("What does each filter break?", breaks(told.get(best, []), name)),
-            ("What differs from the paper?", differing(verdicts, groups)),
+            ("Which periods carry the answer, in which modules?", periods(groups.get(best, ()), best)),
+            ("What does each filter break?", breaks(told.get(best, []), best)),
+            ("What differs from the paper?", differing(verdicts)),
         ],
         picture(runs, groups.get(best, ()), told.get(best, [])),
     )
@@ -133,18 +140,15 @@ def breaks(found: Sequence[Effect], name: str) -> list[str]:
     return [*others, f"{last} <span class=soft>{note}</span>"]
 
 
-def differing(verdicts: Sequence[Verdict], groups: Mapping[str, Sequence[Run]]) -> list[str]:
-    """The digest of the ledger, in nine lines at most."""
+def differing(verdicts: Sequence[Verdict]) -> list[str]:
+    """The claims that do not hold, with their numbers, and a count of all claims."""
     lines, counts = digest(verdicts)
-    named = seeds.names(groups)
     told = []
     for line in lines:
-        label = max((label for label in groups if line.verdict.model.startswith(label)), key=len, default="")
-        outcome = "holds" if line.verdict.outcome == "supported" else line.verdict.outcome
-        told.append(
-            f'<span class="mark {line.verdict.outcome}">{outcome}:</span> {escape(line.claim.statement)} '
-            f"<span class=soft>{escape(line.numbers)}; {escape(named.get(label, line.verdict.model))}</span>"
-        )
+        where = "; ".join([line.numbers, line.verdict.model, *(f"holds in {model}" for model in line.holds_in)])
+        told.append(f"{escape(line.claim.statement)} <span class=soft>{escape(where)}</span>")
+    if not told and verdicts:
+        told = ["None of the claims that these runs decide."]
     return [*told, f'<a href="#claims">{escape(counts)}</a>']
 
 
@@ -153,12 +157,9 @@ def picture(runs: Sequence[Run], members: Sequence[Run], found: Sequence[Effect]
     ranked = next(iter(seeds.ranking(runs).values()), {})
     if not ranked:
         return None
-    groups = by_label(seeds.finished(runs))
-    named = seeds.names({label: groups[label] for label in ranked})
     palette = colours([run.label for run in runs], {run.label: run.arm.key for run in runs})
     whole = intact(members) if found else None
-    return overview({named[label]: values for label, values in ranked.items()},
-                    {named[label]: palette[label] for label in ranked}, whole, found)  # fmt: skip
+    return overview(ranked, palette, whole, found)
 
 
 def periods_table(groups: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
@@ -194,19 +195,3 @@ def filter_row(effect: Effect) -> dict[str, Any]:
         f"random: {words.SCORES}": words.triple(effect.control), "as much": effect.equal or "-",
         "reading": effect.reading,
     }  # fmt: skip
-
-
-def single_filters(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Filters that were tried one by one or in a grid, mean over seeds: a row for each filter of each label."""
-    lines = []
-    for label, members in by_label(seeds.finished(runs)).items():
-        for filter, rows in filters.tried(members):
-            made = [row for row in rows if row["accuracy"] is not None]
-            line = {"arm": label, "kept": filter["keep"], "cut-off": filter["cutoff"]}
-            line |= {"in": words.MODULES[filter["modules"]], "method": filter["method"]}
-            line["method"] += "" if made else ": no null space"
-            for title, name in TRIED.items():
-                found = [row[name] for row in made if row.get(name) is not None]
-                line[title] = words.percent(filters.mean(found), 1)
-            lines.append({**line, "seeds": len(rows)})
-    return lines
