@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -235,14 +236,11 @@ def close_sweep(sweep_dir: Path) -> None:
         with contextlib.suppress(OSError):  # something else is in there
             sweep_dir.rmdir()
         return
-    if not jobs(sweep_dir):  # each was a fast_dev_run
-        return
-    rows = write_summary(sweep_dir)
-    if not rows:  # no job has begun
-        return
     runs = jobs(sweep_dir)
+    if not runs:  # none has begun, or each was a fast_dev_run
+        return
     label_runs(runs)
-    print_sweep(rows, runs, sweep_dir)
+    print_sweep(write_summary(sweep_dir), runs, sweep_dir)
     if told := unequal_arms(finished(runs)):
         print(f"No equal contrast: {told}")
-    print(f"To compare its arms: fourier-lightning report {sweep_dir}")
+    print(f"To compare its arms: fourier-lightning report {shlex.quote(str(sweep_dir))}")
