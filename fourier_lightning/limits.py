@@ -15,7 +15,8 @@ from fourier_lightning.targets import makes
 MOST_DEVICES = 1024
 # The least that a run can use; Lightning takes less, and fails or trains nonsense later.
 LEAST = {"accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "gradient_clip_val": 0, "log_every_n_steps": 0,
-         "num_sanity_val_steps": -1}  # fmt: skip
+         "num_sanity_val_steps": -1, "min_epochs": 0, "min_steps": -1, "limit_train_batches": 0, "limit_val_batches": 0,
+         "limit_test_batches": 0, "overfit_batches": 0}  # fmt: skip
 HALF = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
 NOTHING = ("max_epochs", "max_steps", "limit_train_batches")  # 0 of them trains nothing
 

@@ -97,6 +97,8 @@ def prepare(cfg: DictConfig) -> Parts:
     check_prompted(cfg, model)
     data = make_data(cfg, backbone)
     check_limits(cfg, trainer, data)
+    if model.body == "pretrained" or embedding.needs_backbone:
+        notes += backbone.check(data.vocabulary.token_ids[data.vocabulary.numbers])
     if backbone.is_encoder() and not cfg.fit and model.body == "pretrained":
         return encoder_parts(cfg, backbone, data, model, embedding, optimizer, notes)
     if embedding.tie is None:

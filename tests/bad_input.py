@@ -82,7 +82,9 @@ def run_with(base: tuple[str, ...], settings: dict[str, Any]) -> Callable[[], No
             which is faster than composing anew.
         settings: added or changed as if they had been typed.
     """
-    set_after = [one for one in base if "." in one.partition("=")[0] or one.startswith("only=")]
+    set_after = [
+        one for one in base if one.startswith("only=") or ("." in one.partition("=")[0] and one[0] not in "~+")
+    ]
     cfg = copy.deepcopy(composed(*(one for one in base if one not in set_after)))
     for key, value in typed(" ".join(set_after)).items():
         if key == "only":

@@ -118,11 +118,13 @@ LOCAL = ("backbone=local", "backbone.path=model", *SMALL)
 
 
 def copied(changes: dict[str, object]) -> Path:
-    """The embedded backbone's directory without its weights, with another config.json."""
+    """The embedded backbone's directory, with another config.json."""
     where, source = Path("model"), Path(asset_path("whisper-tiny-en-text"))
     where.mkdir(exist_ok=True)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(source / name, where / name)
+    if not (where / "model.safetensors").exists():
+        (where / "model.safetensors").symlink_to(source / "model.safetensors")
     config = json.loads((source / "config.json").read_text())
     (where / "config.json").write_text(json.dumps({**config, **changes}))
     return where

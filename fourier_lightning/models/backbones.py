@@ -25,8 +25,12 @@ from fourier_lightning.models.directory import (
     ADAPTER,
     MERGE,
     check_files,
+    check_rows,
+    check_size,
     check_stored,
     check_weights,
+    own_code,
+    stored_tensors,
 )
 
 Dtype = Literal["float32", "bfloat16", "float16", "auto"]
@@ -137,6 +141,21 @@ class Backbone:
         self.config()
         return self._load_weights(AutoModelForCausalLM, dtype)
 
+    def check(self, token_ids: torch.Tensor) -> tuple[str, ...]:
+        """Refuse files that don't belong together, before a run begins.
+
+        Names, shapes and types of all weights are read, and of the values only the rows of these tokens (p,).
+
+        Returns:
+            What is left out of the directory, a line each.
+        """
+        table = self.load_table() if self.is_encoder() else self.load("auto").get_input_embeddings()
+        check_rows(table.weight.detach()[token_ids], f"backbone.path={self.path}")
+        if not own_code(self._directory()):
+            return ()
+        kind = self._load(AutoConfig).model_type
+        return (f"{self.name} names code of its own (auto_map): it is not run, transformers' {kind} is used instead",)
+
     def row_width(self) -> int:
         """Columns of an encoder's input table; some have fewer than their stream."""
         config = self._load(AutoConfig)
@@ -150,9 +169,11 @@ class Backbone:
         """A model whose every weight is in its file: transformers would draw what is missing at random."""
         key = f"backbone.path={self.path}"
         check_files(directory := self._directory(weights=True), key)
+        config, tensors = self._load(AutoConfig), stored_tensors(directory, key)
+        check_stored(tensors, config, key)
+        check_size(tensors, config, auto_class.from_config, key)
         options = {"dtype": dtype, "use_safetensors": True, "ignore_mismatched_sizes": True}
         net, report = self._load(auto_class, weights=True, output_loading_info=True, **options)
-        check_stored(directory, net.config, key)
         check_weights(net, report, key, ignored)
         return net
 
