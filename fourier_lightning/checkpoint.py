@@ -104,11 +104,22 @@ def trained_data(cfg: DictConfig) -> DictConfig:
     return OmegaConf.merge(node, {key: cfg.data[key] for key in ("batch_size", "eval_batch_size")})
 
 
+def no_file(path: str) -> ConfigError:
+    """The line for a ``ckpt_path`` that is no file."""
+    last = os.path.join(path, "checkpoints", "last.ckpt")  # noqa: PTH118  # of any text
+    if os.path.isfile(last):  # noqa: PTH113
+        return ConfigError(f"ckpt_path={path}", "a directory", f"give its checkpoint: ckpt_path={last}")
+    if path.startswith("RUN/"):
+        remedy = "put the directory of a run of yours in place of RUN"
+        return ConfigError(f"ckpt_path={path}", "no such file", remedy)
+    return ConfigError(f"ckpt_path={path}", "no such file", "give a .ckpt file, e.g. RUN_DIR/checkpoints/last.ckpt")
+
+
 def check_checkpoint(cfg: DictConfig) -> None:
     """Refuse a checkpoint that is missing, unreadable, of other settings, or no good to resume from."""
     path = f"ckpt_path={cfg.ckpt_path}"
     if not os.path.isfile(cfg.ckpt_path):  # noqa: PTH113  # of any text: pathlib raises where a name is too long
-        raise ConfigError(path, "no such file", "give a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt")
+        raise no_file(cfg.ckpt_path)
     try:
         checkpoint = load_checkpoint(cfg.ckpt_path)
         carried = checkpoint["hyper_parameters"]

@@ -1,6 +1,7 @@
 """The one command: ``fourier-lightning COMMAND ...``. Each command is imported when it is asked for."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: with code 2 and one line on stderr for what can't work; with 1 where nobody takes what it prints,
             in silence where a pipe was closed (``| head``).
     """
+    os.environ["MPLBACKEND"] = "agg"  # pictures go into files; a notebook's backend may not be installed here
     logging.raiseExceptions = False  # a message that can't be written is no reason for a traceback
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # nor is a letter that the terminal does not have

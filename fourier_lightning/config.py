@@ -33,6 +33,7 @@ RUN_SETTINGS: dict[str, Any] = {
     "seeds_in_parallel": int,
     "fit": bool,
     "test": bool,
+    "threads": int | Literal["auto"],
     "compile": Literal["default", "reduce-overhead", "max-autotune"] | None,
     "split": Literal["train", "val", "test"],
     "ckpt_path": str | None,

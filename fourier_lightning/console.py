@@ -1,6 +1,5 @@
 """What a run prints: the model before, the results after."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from fourier_lightning.readings.bands import tables, uncontrolled
 from fourier_lightning.readings.effects import effects
 from fourier_lightning.readings.seeds import finished, grouped, spread
 from fourier_lightning.record.runs import Run, read_run
-from fourier_lightning.terminal import terminal, typed
+from fourier_lightning.terminal import our_command, terminal, typed
 
 PLACES = {"attn": "attention", "mlp": "MLPs", "attn_mlp": "both"}  # of a filter; short, for 80 columns
 
@@ -68,7 +67,7 @@ def print_results(metrics: dict[str, float], run_dir: str | Path, train_seconds:
     print_findings(console, run)
     print_picture(console, "cutoffs", [run], Path(run_dir))
     console.print(f"Everything this run wrote: {run_dir}", soft_wrap=True)
-    console.print(f"To look at it: fourier-lightning report {shlex.quote(str(run_dir))}", soft_wrap=True)
+    console.print(f"To look at it: {our_command('report', run_dir)}", soft_wrap=True)
 
 
 def print_tried(batches: int) -> None:
@@ -87,7 +86,7 @@ def print_seeds(metrics: dict[int, dict[str, float]], run_dir: str | Path, train
         for seed, one in metrics.items()
     ]
     print_rows(rows, f"Results after {train_seconds:.0f} s of training, {len(rows)} seeds as one")
-    print(f"A run each: {run_dir}/seed*\nTo compare them: fourier-lightning report {shlex.quote(str(run_dir))}")
+    print(f"A run each: {run_dir}/seed*\nTo compare them: {our_command('report', run_dir)}")
 
 
 def print_interrupted(run_dir: str | Path) -> None:
@@ -170,7 +169,8 @@ def print_sweep(rows: list[dict[str, Any]], runs: Sequence[Run], sweep_dir: Path
         console.print(title, soft_wrap=True)
         for row in rows:
             if row["failed"]:
-                console.print(f"Failed: {row['settings']}", soft_wrap=True)
+                which = "" if row["settings"] == "(all)" else f": {row['settings']}"
+                console.print(f"Failed: {row['failed']} of {row['seeds'] + row['failed']} jobs{which}", soft_wrap=True)
         for label, one in grids:
             print_cutoffs(console, one, label if len(arms) > 1 else "")
     else:

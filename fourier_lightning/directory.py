@@ -21,7 +21,7 @@ from fourier_lightning.errors import ConfigError
 # Settings, and groups of them, that may differ where a run goes on: what it is called, what it shows and logs, which
 # checkpoints it keeps, and on which hardware it computes. All others make the run what it is (docs/settings.md).
 MAY_DIFFER = (
-    "name", "group", "tags", "logger", "allow_targets", "compile", "data.eval_batch_size",
+    "name", "group", "tags", "logger", "allow_targets", "compile", "threads", "data.eval_batch_size",
     "callbacks.progress_bar", "callbacks.best_checkpoint", "callbacks.last_checkpoint",
     "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.profiler",
     "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.log_every_n_steps",

@@ -43,6 +43,12 @@ def muon(values: Values, key: str) -> str | None:
     return "it is of optimizer=muon" if values["optimizer"].get("name") == "adamw" else None
 
 
+def decay(values: Values, key: str) -> str | None:
+    """The end of a schedule."""
+    schedule = values["optimizer"].get("schedule")
+    return None if schedule == "wsd" else f"optimizer.schedule={schedule} has none"
+
+
 def order(values: Values, key: str) -> str | None:
     """Which operand comes first, where that makes rows of their own."""
     node = values["data"]
@@ -59,18 +65,21 @@ def vocabulary(values: Values, key: str) -> str | None:
 
 def filter_of(values: Values, key: str) -> str | None:
     """The filter, of which each instrument reads a part."""
-    node, nodes = values["filter"], [one for one in values["callbacks"].values() if isinstance(one, dict)]
+    node, lists = values["filter"], []
+    callbacks = {label: one for label, one in values["callbacks"].items() if isinstance(one, dict)}
     if key in ("upper", "components", "periods"):
         kept = {"upper": ("band",), "components": ("components", "notch"), "periods": ("periods", "notch")}[key]
         if node.get("keep") not in kept:
             return f"filter.keep={node.get('keep')} has none"
-    for one in nodes:
+    for label, one in callbacks.items():
         name = str(one.get("_target_")).rpartition(".")[2]
         reads = READS.get(name, {key}) if "filter" in one else set()
         own_list = name == "FilterGrid" and key in LISTS and one.get(LISTS[key]) is None
         if key in reads or own_list or (key == "cutoff" and "cutoff" in one):
             return None
-    return "no instrument of this run asks for it"
+        if name == "FilterGrid" and key in LISTS:
+            lists.append(f"callbacks.{label}.{LISTS[key]} says which; set that, or make it null to use this one")
+    return lists[0] if lists else "no instrument of this run asks for it"
 
 
 def split(values: Values, key: str) -> str | None:
@@ -102,6 +111,7 @@ RULES: dict[str, Callable[[Values, str], str | None]] = {
     **dict.fromkeys(("embedding.cutoff", "embedding.upper", "embedding.periods"), embedding),
     "optimizer.table_lr": table_rate,
     **dict.fromkeys(("optimizer.muon_lr", "optimizer.momentum"), muon),
+    "optimizer.decay": decay,
     "data.redraw_order": order,
     "data.vocabulary": vocabulary,
     **{f"filter.{key}": filter_of for key in sorted(set().union(*READS.values(), LISTS))},

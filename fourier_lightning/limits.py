@@ -49,10 +49,14 @@ def check_numbers(cfg: DictConfig) -> None:
         if least is not None and most not in (None, -1) and least > most:
             remedy = f"use trainer.max_{unit}={least} or more"
             raise ConfigError(f"trainer.min_{unit}={least}", f"more than trainer.max_{unit}={most}", remedy)
-    if settings.get("max_epochs") == -1 and settings.get("max_steps", -1) == -1 and cfg.optimizer.schedule == "linear":
+    if (
+        settings.get("max_epochs") == -1
+        and settings.get("max_steps", -1) == -1
+        and cfg.optimizer.schedule != "constant"
+    ):
         raise ConfigError(
             "trainer.max_epochs=-1",
-            "optimizer.schedule=linear needs to know where it ends",
+            f"optimizer.schedule={cfg.optimizer.schedule} needs to know where it ends",
             "set trainer.max_epochs or trainer.max_steps, or use optimizer.schedule=constant",
         )
 

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw as adamw_step
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import get_constant_schedule_with_warmup, get_linear_schedule_with_warmup
+from transformers import get_constant_schedule_with_warmup, get_linear_schedule_with_warmup, get_wsd_schedule
 
 from fourier_lightning.errors import ConfigError
 
 NS_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Keller Jordan's quintic, as in torch.optim.Muon
+LONG = 2  # columns by rows from which the iteration on Gram matrices is faster
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class OptimizerSettings:
         betas: of AdamW.
         weight_decay: decoupled, of every trained parameter.
         momentum: of Muon (Nesterov).
-        schedule: ``linear`` decay to 0 over the whole run (the paper's), or ``constant``.
+        schedule: ``linear`` decay to 0 over the whole run (the paper's), ``constant``, or ``wsd`` (warm-up, stable,
+            decay): constant until a last part of the run, in which it decays linearly to 0.
         warmup_steps: linear warm-up.
+        decay: that last part of ``wsd``, as a share of the run's steps.
     """
 
     name: Literal["adamw", "muon"]
@@ -44,8 +47,9 @@ class OptimizerSettings:
     betas: list[float] | tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     momentum: float = 0.95
-    schedule: Literal["linear", "constant"] = "linear"
+    schedule: Literal["linear", "constant", "wsd"] = "linear"
     warmup_steps: int = 0
+    decay: float = 0.2
 
     def __post_init__(self) -> None:
         for key in ("lr", "muon_lr", "table_lr"):
@@ -60,6 +64,8 @@ class OptimizerSettings:
             raise ConfigError(f"optimizer.betas={self.betas}", "not two values from 0 to 1", "use e.g. [0.9,0.999]")
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"optimizer.momentum={self.momentum}", "not in 0..1", "use e.g. 0.95")
+        if not 0 < self.decay <= 1:
+            raise ConfigError(f"optimizer.decay={self.decay}", "not a share of the run's steps", "use e.g. 0.2")
 
 
 def build_optimizer(net: Any, blocks: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
@@ -90,16 +96,24 @@ def build_optimizer(net: Any, blocks: nn.Module, settings: OptimizerSettings) ->
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, settings: OptimizerSettings, total_steps: int) -> LambdaLR:
-    """Learning-rate factor by step: warm-up, then linear decay to 0 at ``total_steps`` or constant."""
+    """Learning-rate factor by step: warm-up, then constant, or down to 0 at ``total_steps``."""
     if settings.schedule == "constant":
         schedule: LambdaLR = get_constant_schedule_with_warmup(optimizer, settings.warmup_steps)
-    else:
+    elif settings.schedule == "linear":
         schedule = get_linear_schedule_with_warmup(optimizer, settings.warmup_steps, total_steps)
+    else:
+        last = round(settings.decay * total_steps)
+        schedule = get_wsd_schedule(
+            optimizer, settings.warmup_steps, last, num_training_steps=total_steps, decay_type="linear"
+        )
     return schedule
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5, eps: float = 1e-7, dtype: torch.dtype = torch.float32) -> Tensor:
     """Newton-Schulz iteration towards the nearest semi-orthogonal matrix (singular values to about 0.7..1.2).
+
+    Each step multiplies x (m, n), m <= n, by a polynomial of its Gram matrix x x' from the left. Of long matrices the
+    iteration therefore runs on Gram matrices (m, m) alone, and x is multiplied once, at the end: the same to 5e-6.
 
     Args:
         matrix: (m, n), or a stack of them (N, m, n).
@@ -112,9 +126,18 @@ def orthogonalise(matrix: Tensor, steps: int = 5, eps: float = 1e-7, dtype: torc
     if tall:
         x = x.mT
     x = x / (x.norm() if x.ndim == 2 else x.norm(dim=(1, 2), keepdim=True)).clamp(min=eps)
-    for _ in range(steps):
-        gram = x @ x.mT
-        x = add(x, add(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    if x.shape[-1] < LONG * x.shape[-2] or dtype != torch.float32:  # rounding in Gram matrices counts twice
+        for _ in range(steps):
+            gram = x @ x.mT
+            x = add(x, add(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    else:
+        gram = factor = x @ x.mT
+        for step in range(steps):
+            polynomial = add(gram, gram, gram, beta=b, alpha=c)
+            polynomial.diagonal(dim1=-2, dim2=-1).add_(a)
+            factor = polynomial @ factor if step else polynomial
+            gram = polynomial @ gram @ polynomial
+        x = factor @ x
     return x.mT if tall else x
 
 

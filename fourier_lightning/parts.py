@@ -35,6 +35,7 @@ from fourier_lightning.models.saved import check_saved
 from fourier_lightning.optim import OptimizerSettings
 from fourier_lightning.record.writer import check_history
 from fourier_lightning.targets import makes
+from fourier_lightning.threads import check_threads
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Parts:
         dtype: of its blocks.
         notes: what was chosen for this run that its settings left open, in words.
         rank: of this process among those of a run on several devices.
+        on_cpu: whether it computes on the CPU.
         compile: torch.compile's mode of the training step, if it is compiled.
     """
 
@@ -61,6 +63,7 @@ class Parts:
     dtype: str = "float32"
     notes: tuple[str, ...] = ()
     rank: int = 0
+    on_cpu: bool = True
     compile: str | None = None
 
 
@@ -77,6 +80,7 @@ def prepare(cfg: DictConfig) -> Parts:
     auto_batch = defer_batch(cfg)
     notes = choose_size(cfg)
     check_config(cfg)
+    check_threads(cfg.threads)
     check_features(cfg)
     optimizer, embedding, model, _ = (make(cfg[name]) for name in ("optimizer", "embedding", "model", "filter"))
     check_callbacks(cfg)
@@ -121,7 +125,7 @@ def prepare(cfg: DictConfig) -> Parts:
     dtype = str(backbone.precision()).removeprefix("torch.") if as_it_comes else "float32"
     notes += (as_it_comes_in_words(backbone, network, dtype),) if as_it_comes else ()
     return Parts(backbone, data, model, embedding, optimizer, network, instruments, as_it_comes, dtype, notes,
-                 trainer.global_rank, cfg.compile)  # fmt: skip
+                 trainer.global_rank, trainer.strategy.root_device.type == "cpu", cfg.compile)  # fmt: skip
 
 
 def encoder_parts(cfg: DictConfig, backbone: Backbone, data: ArithmeticDataModule, *settings: Any) -> Parts:

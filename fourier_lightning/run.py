@@ -1,10 +1,9 @@
 """One run: check, build, fit, test, record, clean up."""
 
-import errno
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ from fourier_lightning.checkpoint import in_place, load_checkpoint
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import other_ranks, settings_from_rank_zero
 from fourier_lightning.directory import settings_of, sole_process, write_settings
-from fourier_lightning.errors import ConfigError, RunError, output_failed
+from fourier_lightning.errors import ConfigError
+from fourier_lightning.failures import ended
 from fourier_lightning.limits import rows_used
 from fourier_lightning.mirror.ending import finish_wandb
 from fourier_lightning.models.arms import initialise, parameter_table
@@ -37,9 +37,7 @@ from fourier_lightning.record.logger import RecordLogger
 from fourier_lightning.record.models import new_card
 from fourier_lightning.record.result import TrainingResult
 from fourier_lightning.record.writer import RunRecord, describe_device
-
-# What a disk answers when it takes no more, or nothing at all.
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+from fourier_lightning.threads import thread_count
 
 
 def build_module(parts: Parts, seed: int, run: dict[str, Any] | None = None) -> AdditionModule | TableModule:
@@ -124,10 +122,13 @@ def train(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = True) 
     settings = settings_of(cfg)
     parts = prepare(cfg)
     loaded = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else {"global_step": 0, "epoch": 0}
-    if parts.rank or cfg.trainer.get("fast_dev_run"):
-        return take_part(cfg, parts, loaded, verbose)
-    with sole_process(cfg.paths.output_dir):
-        return carry_out(cfg, parts, settings, loaded, overrides, verbose)
+    saved = loaded.get("resume", {}).get("threads") if cfg.fit else None
+    with thread_count(cfg, saved, parts.on_cpu) as notes:
+        parts = replace(parts, notes=(*parts.notes, *notes))
+        if parts.rank or cfg.trainer.get("fast_dev_run"):
+            return take_part(cfg, parts, loaded, verbose)
+        with sole_process(cfg.paths.output_dir):
+            return carry_out(cfg, parts, settings, loaded, overrides, verbose)
 
 
 def carry_out(
@@ -185,34 +186,6 @@ def carry_out(
         console.print_results(metrics, cfg.paths.output_dir, clock.train_seconds)
         print(where_to_look, end="")
     return TrainingResult(Path(cfg.paths.output_dir), metrics, cfg, parts.data, module, trainer, record)
-
-
-def ended(error: BaseException, records: Sequence[RunRecord], run_dir: str | Path, verbose: bool) -> bool:
-    """Write down how a run ended that did not finish, and say so where it was stopped.
-
-    Returns:
-        Whether it was stopped from outside.
-
-    Raises:
-        RunError: in place of what a disk refused.
-    """
-    stopped = not isinstance(error, Exception)  # KeyboardInterrupt, or SIGTERM's
-    reason = "stopped from outside" if stopped else f"{type(error).__name__}: {error}"
-    for record in records:
-        with suppress(OSError):  # the disk may be what failed
-            record.update(status="interrupted" if stopped else "failed", error=reason)
-    if stopped and verbose:
-        console.print_interrupted(run_dir)
-    if isinstance(error, OSError) and error.errno in UNWRITABLE and not output_failed(error):
-        raise unwritable(error, run_dir) from error
-    return stopped
-
-
-def unwritable(error: OSError, run_dir: str | Path) -> RunError:
-    """What the disk refused, and how the run goes on: its files are what they were before."""
-    last = Path(run_dir) / "checkpoints" / "last.ckpt"
-    remedy = f"make room, then the same command with ckpt_path={last} goes on" if last.is_file() else "make room"
-    return RunError(str(error.filename or run_dir), error.strerror or str(error), remedy)
 
 
 def take_part(cfg: DictConfig, parts: Parts, loaded: Mapping[str, Any], verbose: bool = False) -> TrainingResult:

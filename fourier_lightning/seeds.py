@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fourier_lightning.callbacks.seeds import OneOf, Seeds, SeedsLogger
 from fourier_lightning.data.datamodule import ArithmeticDataModule
 from fourier_lightning.devices import seed_dir, seeds_of
 from fourier_lightning.directory import settings_of, sole_process, write_settings
+from fourier_lightning.failures import ended
 from fourier_lightning.limits import rows_used
 from fourier_lightning.mirror.ending import finish_wandb
 from fourier_lightning.mirror.pictures import MirrorLogger
@@ -28,8 +29,9 @@ from fourier_lightning.models.stacked import StackedModule
 from fourier_lightning.parts import Parts, make, make_instruments, make_trainer, prepare
 from fourier_lightning.record.models import new_card
 from fourier_lightning.record.writer import RunRecord, describe_device
-from fourier_lightning.run import build_module, ended, fit_and_test, make_loggers, quiet_libraries
+from fourier_lightning.run import build_module, fit_and_test, make_loggers, quiet_libraries
 from fourier_lightning.targets import makes
+from fourier_lightning.threads import thread_count
 from fourier_lightning.values import key_of
 
 
@@ -66,7 +68,8 @@ def train_seeds(cfg: DictConfig, overrides: Sequence[str] = (), verbose: bool = 
     quiet_libraries()
     settings = settings_of(cfg)
     parts = prepare(cfg)
-    with sole_process(cfg.paths.output_dir):
+    with thread_count(cfg, None, parts.on_cpu) as notes, sole_process(cfg.paths.output_dir):
+        parts = replace(parts, notes=(*parts.notes, *notes))
         write_settings(cfg.paths.output_dir, settings)
         return carry_out_seeds(cfg, parts, settings, overrides, verbose)
 

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +29,18 @@ def typed(key: str, value: str | Path) -> str:
         text = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + found[2].replace('"', '\\"'), text)
         text = f'"{text}"'
     return shlex.quote(f"{key}={text}")
+
+
+def program(name: str) -> str:
+    """A program of this Python's environment as it is typed: its name where the shell would find it, else its path."""
+    beside = Path(sys.executable).with_name(name)
+    if (found := shutil.which(name)) and Path(found).resolve() == beside.resolve():
+        return name
+    return (
+        shlex.quote(str(beside)) if beside.is_file() else f"{shlex.quote(sys.executable)} -m {name.replace('-', '_')}"
+    )
+
+
+def our_command(*words: str | Path) -> str:
+    """``fourier-lightning ...`` as it is typed here."""
+    return " ".join([program("fourier-lightning"), *(shlex.quote(str(word)) for word in words)])

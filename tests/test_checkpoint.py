@@ -90,8 +90,8 @@ def test_a_checkpoint_of_another_shape_is_refused(tiny, trained, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        (["trainer.max_epochs=3", "optimizer.lr=1e-6"], "optimizer.lr=0.004 there, 1e-06 here"),
-        (["trainer.max_epochs=3", "optimizer=adamw"], "optimizer.name=muon there, adamw here"),
+        (["trainer.max_epochs=3", "optimizer.lr=1e-6"], "optimizer.lr=0.001 there, 1e-06 here"),
+        (["trainer.max_epochs=3", "optimizer=muon"], "optimizer.name=adamw there, muon here"),
         (["trainer.max_epochs=3", "embedding.freeze=false"], "embedding.freeze=True there, False here"),
         (["trainer.max_epochs=3", "data.train_fraction=0.4"], "data.train_fraction=0.8 there, 0.4 here"),
         (["trainer.max_epochs=2"], "has all of trainer.max_epochs=2 behind it"),
@@ -136,7 +136,7 @@ def test_an_evaluation_needs_nothing_repeated(trained, tmp_path):
         ("model=scratch", "model.name=scratch: the checkpoint has model.name=scratch_pretrained_emb"),
         ("embedding=low", "embedding.keep=low: the checkpoint has embedding.keep=all"),
         ("data.split_seed=1", "data.split_seed=1: the checkpoint has data.split_seed=0"),
-        ("optimizer=adamw", "optimizer.name=adamw: the checkpoint has optimizer.name=muon"),
+        ("optimizer=muon", "optimizer.name=muon: the checkpoint has optimizer.name=adamw"),
         ("seed=1", "seed=1: the checkpoint has seed=0"),
         ("backbone=gpt2", "backbone.name=gpt2: the checkpoint has backbone.name=whisper_tiny_en_text"),
         ("data=modular_addition", "data: the checkpoint's task is addition; leave it out"),

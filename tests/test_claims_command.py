@@ -104,8 +104,8 @@ def test_of_several_models_a_letter_stands_for_a_long_label(mechanism, command):
     lines = command("claims", mechanism).out.splitlines()
     assert lines[:3] == [
         "A: pretrained, fine-tuned, 80 % of the pairs, data.batch_size=64 (whisper-tiny-en-text)",
-        "B: scratch + frozen pretrained table, 35 % of the pairs, data.batch_size=256 (whisper-tiny-en-text)",
-        "C: scratch, 35 % of the pairs, data.batch_size=256",
+        "B: scratch + frozen pretrained table, 35 % of the pairs, data.batch_size=128 (whisper-tiny-en-text)",
+        "C: scratch, 35 % of the pairs, data.batch_size=128",
     ]
     assert lines[4] == "  not here       0.969 [0.962, 0.976]  A; seeds 0, 1, 2, 3, 4"
     assert not any("data.batch_size" in line for line in lines[3:]) and lines[-1].startswith("43 claims; ")

@@ -114,3 +114,19 @@ def test_a_report_that_can_not_be_written_leaves_the_earlier_one(command, tiny_r
     done = command("report", tiny_runs / "0", "--output", page)
     assert done.code == 2 and "No space left on device" in line(done)
     assert page.read_text() == "earlier" and list(tmp_path.iterdir()) == [page]
+
+
+def test_a_value_of_another_type_is_damage_that_is_named(tiny_runs, command, tmp_path):
+    where = shutil.copytree(tiny_runs / "0", tmp_path / "run")
+    table = where / "record" / "tables" / "embedding_components.jsonl"
+    rows = [json.loads(one) for one in table.read_text().splitlines()]
+    rows[-1]["period"] = "twenty"
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert command("report", str(where), "--output", str(tmp_path / "report.html")).code == 0
+    grid = where / "record" / "tables" / "filter_grid.jsonl"
+    grid.write_text(json.dumps({"step": 11, "epoch": 1, "keep": "low", "cutoff": "twenty", "modules": "mlp"}) + "\n")
+    done = command("figures", str(where), "--figure", "cutoffs", "--output", str(tmp_path / "figures"))
+    assert done.code == 2 and line(done).rstrip() == (
+        f"error: --figure cutoffs: damaged files ({where}: tables/filter_grid); "
+        "measure again: fourier-lightning train fit=false ckpt_path=..."
+    )

@@ -108,21 +108,21 @@ def test_a_letter_stands_for_an_arm_with_long_settings(mechanism, runs):
     """The label of 20 words stands on the page twice: in the table of arms, and in the run's own settings."""
     full = seeds.lettered(find_runs([mechanism]))[1]
     assert list(full) == ["A, scratch + frozen pretrained table", "B, pretrained, fine-tuned", "C, scratch"]
-    assert full["C, scratch"] == "scratch, 35 % of the pairs, data.batch_size=256"
+    assert full["C, scratch"] == "scratch, 35 % of the pairs, data.batch_size=128"
     assert seeds.lettered(runs) == (runs, {})  # once is enough
     assert seeds.lettered(runs[:1]) == (runs[:1], {}) and seeds.lettered([]) == ([], {})
     assert seeds.letters(28)[-2:] == ["A2", "B2"]
     page = build(find_runs([mechanism])).split("<script>")[0]
-    assert page.count("35 % of the pairs, data.batch_size=256") == 2  # of A and C
+    assert page.count("35 % of the pairs, data.batch_size=128") == 2  # of A and C
     table = summary.arm_table(runs, full)
     assert [(row["arm"], row["settings"]) for row in table] == [
-        ("A, scratch + frozen pretrained table", "35 % of the pairs, data.batch_size=256"),
+        ("A, scratch + frozen pretrained table", "35 % of the pairs, data.batch_size=128"),
         ("B, pretrained, fine-tuned", "80 % of the pairs, data.batch_size=64"),
-        ("C, scratch", "35 % of the pairs, data.batch_size=256"),
+        ("C, scratch", "35 % of the pairs, data.batch_size=128"),
     ]
     chart = comparison("arms", find_runs([mechanism]))  # a picture alone has the key in its caption
     assert sorted(text.replace("\n", " ") for _, text in chart.panels[0].y.ticks) == list(full)
-    assert chart.caption.endswith(" C: scratch, 35 % of the pairs, data.batch_size=256.")
+    assert chart.caption.endswith(" C: scratch, 35 % of the pairs, data.batch_size=128.")
 
 
 def test_the_picture_holds_every_number_beside_its_control(runs):

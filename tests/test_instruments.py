@@ -234,5 +234,13 @@ def test_waves_of_the_final_logits_add_up(finished):
 
 def test_a_diverged_run_says_so_in_a_line(tiny, tmp_path):
     with pytest.raises(ConfigError, match=r"optimizer: training diverged.*lower optimizer.lr or optimizer.muon_lr"):
-        train(tiny("logger=none", "optimizer.muon_lr=1e38", "optimizer.lr=1e38", "trainer.gradient_clip_val=null"))
+        train(
+            tiny(
+                "logger=none",
+                "optimizer=muon",
+                "optimizer.muon_lr=1e38",
+                "optimizer.lr=1e38",
+                "trainer.gradient_clip_val=null",
+            )
+        )
     assert run_json(tmp_path)["status"] == "failed" and "diverged" in run_json(tmp_path)["error"]

@@ -144,7 +144,7 @@ def test_auto_begins_goes_on_and_knows_when_all_is_done(tmp_path, command_line):
     again = command_line(*options, "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}")
     assert again.code == 0 and f"{tmp_path}: finished already" in again.out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == files
-    more = command_line(*options, "trainer.max_epochs=2", "optimizer.schedule=linear", f"hydra.run.dir={tmp_path}")
+    more = command_line(*options, "trainer.max_epochs=2", "optimizer.schedule=wsd", f"hydra.run.dir={tmp_path}")
     assert more.code == 0, more.err
     second = run_json(tmp_path)
     assert second["steps"] == 12 and second["id"] == first["id"]

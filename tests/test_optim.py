@@ -46,6 +46,16 @@ def test_orthogonalise_turns_singular_values_to_about_one_and_keeps_directions(s
     assert np.diag(inside).min() > 0.6 and np.diag(inside).max() < 1.3
 
 
+@pytest.mark.parametrize("shape", [(8, 16), (24, 8), (3, 16, 40), (16, 16)])
+def test_long_matrices_are_orthogonalised_as_by_the_plain_iteration(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    wanted = x / x.norm(dim=(-2, -1), keepdim=True)
+    for _ in range(5):  # Keller Jordan's: X <- a X + (b A + c A A) X, A = X X'
+        gram = wanted @ wanted.mT
+        wanted = 3.4445 * wanted + (-4.7750 * gram + 2.0315 * gram @ gram) @ wanted
+    torch.testing.assert_close(orthogonalise(x.float()).double(), wanted, rtol=0, atol=5e-6)
+
+
 def test_the_other_groups_are_torchs_adamw():
     mine, theirs = fresh([(7,), (5, 3)]), fresh([(7,), (5, 3)])
     ours = Muon([{"params": mine, "muon": False, "betas": (0.9, 0.98)}], lr=0.01, weight_decay=0.1)

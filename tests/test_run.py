@@ -42,7 +42,12 @@ def test_a_run_leaves_a_complete_record(tiny, tmp_path):
 def test_the_task_is_learned(tiny):
     """Small, but real: sums 0..120 of pairs never seen, half of them right where chance is under 1 %."""
     size = ["data.max_operand=60", "model.n_layer=2", "model.width=64", "data.batch_size=128"]
-    time = ["trainer.max_epochs=60", "trainer.check_val_every_n_epoch=20", "optimizer.warmup_steps=20"]
+    time = [
+        "optimizer=muon",
+        "trainer.max_epochs=60",
+        "trainer.check_val_every_n_epoch=20",
+        "optimizer.warmup_steps=20",
+    ]
     metrics = train(tiny(*size, *time, "logger=none", *NO_CHECKPOINTS, *NOT_MEASURED)).metrics
     assert metrics["train/accuracy"] > 0.95
     assert metrics["test/accuracy"] > 0.5

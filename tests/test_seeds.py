@@ -92,7 +92,7 @@ def test_stacked_matrices_are_orthogonalised_one_by_one(shape):
 REFUSED = {
     "seeds_in_parallel=0": "seeds_in_parallel=0: too small; use 1 or more",
     "seeds_in_parallel=1001": "seeds_in_parallel=1001: more than a device has room for; use 1000 or fewer",
-    "seeds_in_parallel=2 seed=3": "seeds_in_parallel=2: 256 rows of d 256 fill a CPU, and together they take longer; "
+    "seeds_in_parallel=2 seed=3": "seeds_in_parallel=2: 128 rows of d 256 fill a CPU, and together they take longer; "
     "train one after another: -m seed=3,4\n",
     "seeds_in_parallel=2 model.dropout=0.1": "seeds_in_parallel=2: all seeds would share one stream of dropout",
     "seeds_in_parallel=2 data=addition": "seeds_in_parallel=2: prompts of several lengths; use one template",

@@ -49,6 +49,7 @@ class Resume(pl.Callback):
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         checkpoint["resume"] = {
             "random": random_state(),
+            "threads": torch.get_num_threads(),  # other numbers of threads round otherwise
             "metrics": self.metrics | metrics,
             "epoch_end": epoch_end(trainer, metrics),
             "validated_at": self.clock.validated_at,

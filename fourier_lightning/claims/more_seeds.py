@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from fourier_lightning.claims.verdict import AGREE, AGREEING, ONE_SEED, Verdict
 from fourier_lightning.record.runs import Run
+from fourier_lightning.terminal import our_command
 
 ENOUGH = 5  # seeds, with which an interval is narrow enough to decide most claims
 NOT_AGAIN = ("seed=", "seeds_in_parallel=", "name=", "ckpt_path=", "hydra.", "fit=")  # overrides that name this run
@@ -41,7 +42,7 @@ def advice(verdicts: Sequence[Verdict], runs: Sequence[Run] = (), names: Mapping
 def command(model: str, seeds: Sequence[int], runs: Sequence[Run]) -> str:
     """The command that trains more seeds of a model, with the overrides of one of its runs."""
     more = [seed for seed in range(ENOUGH + len(seeds)) if seed not in seeds][: max(1, ENOUGH - len(seeds))]
-    start = f"python train.py -m seed={','.join(map(str, more))}"
+    start = our_command("train", "-m", f"seed={','.join(map(str, more))}")
     trained = [run for run in runs if model.startswith(run.label) and run.info.get("config", {}).get("fit")]
     if not trained:
         return f"{start} and the settings of these runs"

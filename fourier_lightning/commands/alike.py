@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from fourier_lightning.checkpoint import no_file
 from fourier_lightning.config import take_settings
 from fourier_lightning.errors import ConfigError, refuse
 
@@ -19,10 +20,9 @@ ONE_CPU = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto
 
 
 def check_jobs(config: DictConfig) -> None:
-    """Refuse a sweep whose jobs can't work, each for the same reason, or that names a checkpoint which isn't there.
+    """Refuse a sweep of which no job can work, or that names a checkpoint which isn't there.
 
-    What depends on a job's device or directory is left to the job. Looks at the first job; at others only until one can
-    work, or can't for another reason.
+    What depends on a job's device or directory is left to the job. Looks at jobs until one can work: mostly the first.
 
     Args:
         config: the sweep's, with Hydra's node.
@@ -58,24 +58,24 @@ def check_checkpoints(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None
     paths = [parser.parse_override(one).value() for one in given] or [config.get("ckpt_path")]
     for path in paths:
         if isinstance(path, str) and path != "auto" and not os.path.isfile(path):  # noqa: PTH113  # of any text
-            remedy = "give a .ckpt file, e.g. <run dir>/checkpoints/last.ckpt"
-            missing[path] = ConfigError(f"ckpt_path={path}", "no such file", remedy)
+            missing[path] = no_file(path)
     refuse(missing.values())
 
 
 def check_first(jobs: Sequence[Sequence[str]], compose: Callable[[Sequence[str]], DictConfig]) -> None:
-    """Refuse a sweep all of whose jobs say the same.
+    """Refuse a sweep none of whose jobs can work.
 
     Raises:
-        ConfigError: what they say.
+        ConfigError: what the first of them says.
     """
-    said: ConfigError | None = None
-    for error in (why_not(compose(job)) for job in jobs):
-        if error is None or (said is not None and str(error) != str(said)):
+    first: ConfigError | None = None
+    for job in jobs:
+        error = why_not(compose(job))
+        if error is None:
             return
-        said = error
-    if said is not None:
-        raise said
+        first = first or error
+    if first is not None:
+        raise first
 
 
 def why_not(config: DictConfig) -> ConfigError | None:

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from fourier_lightning.commands.sigterm import ended_by_sigterm
 from fourier_lightning.config import CONF_DIR, register_resolvers, take_settings
 from fourier_lightning.errors import ConfigError, fail, give_up, output_failed, unusable
 from fourier_lightning.idle import check_idle
+from fourier_lightning.terminal import our_command
 
 
 @dataclass
@@ -243,4 +243,4 @@ def close_sweep(sweep_dir: Path) -> None:
     print_sweep(write_summary(sweep_dir), runs, sweep_dir)
     if told := unequal_arms(finished(runs)):
         print(f"No equal contrast: {told}")
-    print(f"To compare its arms: fourier-lightning report {shlex.quote(str(sweep_dir))}")
+    print(f"To compare its arms: {our_command('report', sweep_dir)}")

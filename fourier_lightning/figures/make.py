@@ -29,9 +29,7 @@ def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
             if chart is not None:
                 charts[name] = chart
             elif wanted:
-                raise ConfigError(
-                    f"--figure {name}", "none of these runs can be in it", f"give {COMPARISONS[name].needs}"
-                )
+                raise ConfigError(f"--figure {name}", *why_not(name, runs))
             continue
         spec = FIGURES[name]
         lacking = {
@@ -53,6 +51,14 @@ def make_all(runs: list[Run], wanted: list[str]) -> dict[str, Chart]:
                         raise
                     print(f"figure {name} left out: {error.name} is not installed", file=sys.stderr)
     return charts
+
+
+def why_not(name: str, runs: list[Run]) -> tuple[str, str]:
+    """Why none of these runs can be in a figure that compares them, and the remedy."""
+    damaged = [f"{run.dir}: {', '.join(run.damaged)}" for run in runs if run.damaged]
+    if damaged:
+        return f"damaged files ({'; '.join(damaged)})", "measure again: fourier-lightning train fit=false ckpt_path=..."
+    return "none of these runs can be in it", f"give {COMPARISONS[name].needs}"
 
 
 def titled(chart: Chart, run: Run) -> Chart:

@@ -101,7 +101,7 @@ def errors() -> list[Any]:
 
 def sweeps() -> list[Any]:
     """What do settings change?"""
-    settings = {"arm": False, "data.train_fraction": False, "optimizer.lr": True, "optimizer.muon_lr": True}
+    settings = {"arm": False, "data.train_fraction": False, "optimizer.lr": True, "optimizer.weight_decay": True}
     columns = [
         wr.ParallelCoordinatesPlotColumn(metric=wr.Config(name), display_name=name, log=log)
         for name, log in settings.items()

@@ -1,7 +1,6 @@
 """How a run of W&B ends: closed within a time, whatever happened to W&B, and where to find it."""
 
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -10,6 +9,8 @@ from glob import escape
 from pathlib import Path
 from threading import Thread
 from typing import Any
+
+from fourier_lightning.terminal import program
 
 AT_ONCE_SECONDS = 2  # the longest that a run which was told to stop waits for W&B
 _lost: set[str] = set()  # ids of the runs that W&B failed, and of which a line says so
@@ -77,7 +78,7 @@ def where_to_look(runs: Sequence[Any]) -> list[str]:
     if there := [run for run in offline if logs(run)]:
         lines.append(f"To send it to W&B: {sync_command(there)}")
         shown = shlex.quote(str(logs(there[0])[-1].parent))
-        lines.append(f"To look at it without a network: {program()} leet {shown}")
+        lines.append(f"To look at it without a network: {program('wandb')} leet {shown}")
     return lines
 
 
@@ -85,7 +86,7 @@ def sync_command(runs: Sequence[Any]) -> str:
     """The command that sends runs to W&B, with the parts before those that were resumed offline."""
     parts = [log.parent for run in runs for log in logs(run)]
     option = "" if all(part.name.startswith("offline-") for part in parts) else " --no-skip-online"
-    return f"{program()} sync{option} {shlex.join(map(str, parts))}"
+    return f"{program('wandb')} sync{option} {shlex.join(map(str, parts))}"
 
 
 def logs(run: Any) -> list[Path]:
@@ -93,11 +94,3 @@ def logs(run: Any) -> list[Path]:
     file = Path(run.settings.sync_file).absolute()
     online = run.settings.run_mode == "run"
     return [file] if online else sorted(file.parent.parent.glob(f"offline-run-*/{escape(file.name)}"))
-
-
-def program() -> str:
-    """W&B's command line, as it can be typed in any directory."""
-    beside = Path(sys.executable).with_name("wandb")
-    if (found := shutil.which("wandb")) and Path(found).resolve() == beside.resolve():
-        return "wandb"
-    return shlex.quote(str(beside)) if beside.is_file() else f"{shlex.quote(sys.executable)} -m wandb"

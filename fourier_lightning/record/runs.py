@@ -15,6 +15,7 @@ from fourier_lightning.record import labels
 from fourier_lightning.record.arm import UNKNOWN, Arm
 from fourier_lightning.record.damage import check_run
 from fourier_lightning.record.files import latest_rows, natural, overrides_of, read_array, read_jsonl, tried
+from fourier_lightning.record.schema import checked
 
 ENDINGS = {"tables": ".jsonl", "arrays": ".safetensors"}
 TRAINED = ("backbone", "embedding", "model", "optimizer", "trainer")  # groups that say how a model came to be
@@ -109,7 +110,7 @@ class Run:
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows of a table about the latest weights that were looked at; empty if the record has none."""
         path = self.path("tables", name)
-        return self._once(f"tables/{name}", lambda: latest_rows(read_jsonl(path, cut_off=True))) or []
+        return self._once(f"tables/{name}", lambda: checked(name, latest_rows(read_jsonl(path, cut_off=True)))) or []
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """All rows of a table, of every step that was looked at; empty if the record has none.

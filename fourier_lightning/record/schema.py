@@ -3,6 +3,8 @@
 Types are JSON's: int, float, str, bool, list, object; a "?" after one allows null.
 """
 
+from typing import Any
+
 from fourier_lightning.record.columns import (
     BASIS,
     DIRECT,
@@ -190,3 +192,23 @@ RUN = cols(
     ("total_seconds", "float", "of the process so far"), ("steps", "int", "optimizer steps"),
     ("error", "str", "why it failed; only then"),
 )  # fmt: skip
+
+
+TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "object": dict}
+
+
+def checked(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a table, as they are; columns that the schema does not know are left alone.
+
+    Raises:
+        ValueError: a value that is not of its column's type.
+    """
+    table = TABLES.get(name)
+    kinds = {column.name: column.kind for column in table.columns} if table else {}
+    for row in rows:
+        for key in row.keys() & kinds.keys():
+            kind, value = kinds[key], row[key]
+            expected = TYPES.get(kind.removesuffix("?"), object)
+            if value is not None and not isinstance(value, expected):
+                raise ValueError(f"{name}: {key} is {value!r}, and should be {kind}")
+    return rows
