@@ -130,7 +130,7 @@ REFUSED = {
     "+trainer.strategy=ddp_spawn trainer.devices=2": "trainer.strategy=ddp_spawn: not a way in which these runs use",
     "trainer=ddp trainer.devices=2 data.batch_size=1": "data.batch_size=1: 2 devices share each batch; use 2 or more",
     "trainer=ddp trainer.devices=2 fit=false": "trainer.devices=2: 2 devices, and a run without a fit uses one",
-    "trainer=fsdp trainer.devices=2 optimizer=muon": "optimizer.name=muon: Muon needs whole matrices, and fsdp has them",
+    "trainer=fsdp trainer.devices=2 optimizer=muon": "optimizer.name=muon: Muon needs whole matrices, and fsdp has",
     "trainer=fsdp trainer.devices=2": "callbacks.embedding_spectrum: instruments look at whole weights",
 }
 
