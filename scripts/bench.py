@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from fourier_lightning.record.runs import read_run
-from scripts import bench_gpu, bench_growth, bench_instruments, bench_report, bench_training
+from scripts import bench_gpu, bench_growth, bench_instruments, bench_report, bench_training, time_to_98
 from scripts.bench_rivals import RIVALS
 from scripts.bench_worker import SHAPES
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["training", "instruments", "start_up", "report"]
-MORE = ["growth", "gpu"]
+MORE = ["growth", "gpu", "time_to_98"]
 # What `python train.py` imports from others before its first step.
 BIG_LIBRARIES = """
 import torch, torchmetrics, wandb, hydra, omegaconf, beartype, jaxtyping, rich.table
@@ -128,6 +128,7 @@ def main() -> None:
         "growth": lambda: [*bench_growth.steps(args.rounds, device), *bench_growth.seeds(), *bench_growth.reports()],
         "gpu": lambda: {"utilisation": bench_gpu.utilisation(args.rounds), "rescue_to_99": bench_gpu.rescue_to_99(),
                         "seeds_at_once": bench_gpu.seeds_at_once(), "projected": bench_gpu.projected(args.rounds)},
+        "time_to_98": lambda: time_to_98.write(time_to_98.measure(2)),
     }  # fmt: skip
     result: dict[str, Any] = json.loads(args.out.read_text()) if args.out.is_file() else {}
     result |= {"machine": describe_device(torch.device(device)), "torch": torch.__version__}
@@ -135,6 +136,8 @@ def main() -> None:
         result[part] = made[part]()
         args.out.write_text(json.dumps(result, indent=2) + "\n")  # what is measured is kept
     print_rows(table(result, device), f"What it costs here ({result['machine']}, torch {torch.__version__})")
+    if "time_to_98" in parts:
+        print(result["time_to_98"])
     if "growth" in result:
         print_rows(bench_growth.rows(result["growth"]), "How cost grows")
     print(f"Ratio: times as fast (lowest and highest round), or a share. Written to {args.out}")

@@ -16,7 +16,7 @@ RANKED_BY = ("test/accuracy", "test/mod_10", "test/within_10", "val/accuracy", "
 Curve = tuple[Sequence[float], Sequence[float]]  # x (epochs or steps) and values
 
 
-def t_reach(freedom: int) -> float:
+def t_reach(freedom: float) -> float:
     """How many standard errors a 95 % interval of Student's t reaches, at these degrees of freedom."""
     from scipy.stats import t  # a second to import, and only reports want it
 
