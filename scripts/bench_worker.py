@@ -19,6 +19,7 @@ GPT2_SMALL = ["data=addition", "data.max_operand=260", "model.n_layer=12", "mode
 # Steps of a round, ours and a rival's: each takes seconds.
 SHAPES: dict[str, dict[str, Any]] = {
     "gpt2-small": {"config": [*GPT2_SMALL, "data.batch_size=64"], "batch": 64, "steps": 3, "rival_steps": 3},
+    "default": {"config": [], "batch": 128, "steps": 20, "rival_steps": 4},
     "quick": {"config": ["experiment=quick", "size=small"], "batch": 256, "steps": 20, "rival_steps": 4},
 }
 

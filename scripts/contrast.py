@@ -37,15 +37,14 @@ def runs_of(rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:
 
 
 def times(rows: Sequence[Row]) -> str:
-    """Epochs and seconds to each level, a line a run."""
+    """Epochs to each level, a line a run."""
     lines = []
     for (_, words), runs in runs_of(rows).items():
         for row in runs:
-            each = row["train_seconds"] / len(row["curve"])
             line: dict[str, Any] = {"arm": words, "seed": row["seed"]}
             for level in LEVELS:
                 epochs = epochs_to(row, level)
-                line[f"to {100 * level:g} %"] = "-" if epochs is None else f"{epochs} epochs, {epochs * each:.0f} s"
+                line[f"epochs to {100 * level:g} %"] = "-" if epochs is None else epochs
             lines.append(line | {f"{name} %": f"{100 * row[name]:.2f}" for name in SCORES})
     return markdown_table(lines)
 

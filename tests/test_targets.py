@@ -30,7 +30,7 @@ FOREIGN = [
     "${oc.env:NAME}",
     # what modules of ours and Lightning's have imported
     "pytorch_lightning.callbacks.model_checkpoint.shutil.rmtree",
-    "fourier_lightning.data.datamodule.inspect.getmodule",
+    "fourier_lightning.data.node.inspect.getmodule",
     "fourier_lightning.mirror.wandb.wandb_logger.__globals__",
     # what of ours calls what it is told
     "fourier_lightning.defaults.make",

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from scripts import time_to_98
+from scripts import recipes, time_to_98
 
 
 def test_stablemax_is_its_formula_and_a_distribution():
     logits = torch.tensor([[2.0, 0.0, -3.0]], dtype=torch.float64)
     s = [2 + 1, 0 + 1, 1 / (1 + 3)]
     wanted = [math.log(value / sum(s)) for value in s]
-    assert time_to_98.log_stablemax(logits)[0].tolist() == pytest.approx(wanted)
+    assert recipes.log_stablemax(logits)[0].tolist() == pytest.approx(wanted)
 
 
 def with_gradient(value, gradient):
@@ -24,14 +24,14 @@ def with_gradient(value, gradient):
 
 def test_orthogonal_gradients_have_no_part_along_the_weights_and_keep_their_norm():
     weight = with_gradient([3.0, 4.0], [1.0, 1.0])
-    time_to_98.orthogonal([weight])
+    recipes.orthogonal([weight])
     assert weight.grad @ weight.detach() == pytest.approx(0, abs=1e-6)
     assert weight.grad.norm() == pytest.approx(math.sqrt(2))
     assert weight.grad[0] > 0 > weight.grad[1]
 
 
 def test_grokfast_adds_twice_the_average():
-    change, weight = time_to_98.Grokfast(alpha=0.5, strength=2.0), with_gradient([0.0], [1.0])
+    change, weight = recipes.Grokfast(alpha=0.5, strength=2.0), with_gradient([0.0], [1.0])
     change([weight])
     assert weight.grad.tolist() == [3.0]  # the average begins at the first gradient
     weight.grad = torch.tensor([5.0])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import data_of
+from fourier_lightning.data.node import data_of
 from fourier_lightning.data.task import Pairs, Task, all_pairs
 from fourier_lightning.errors import ConfigError
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import data_of
+from fourier_lightning.data.node import data_of
 from fourier_lightning.data.task import Pairs, RangeTask, all_pairs
 from fourier_lightning.errors import ConfigError
 

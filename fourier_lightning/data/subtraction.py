@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fourier_lightning.data.datamodule import data_of
+from fourier_lightning.data.node import data_of
 from fourier_lightning.data.task import RangeTask, all_pairs
 
 
