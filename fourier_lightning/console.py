@@ -146,11 +146,11 @@ def print_cutoffs(console: Console, grid: cutoffs.Grid, label: str = "") -> None
             place = (one.keep, one.modules)
             table.add_section()
             table.add_row(Text(f"{one.keep}-pass in {PLACES[one.modules]}", style="bold"))
-        notes = "".join(letters[kind] for kind in cutoffs.kinds_of(one))
+        notes = "".join(letters[cutoffs.kind_of(text)][0] for text in cutoffs.invalid_parts(one))
         table.add_row(one.kept, words.shares(one.found), words.shares(one.control, one.spread), notes)
     console.print(table)
-    for kind, letter in letters.items():
-        console.print(f"{letter}: not comparable: {kind}", soft_wrap=True)
+    for letter, reason in letters.values():
+        console.print(f"{letter}: not comparable: {reason}", soft_wrap=True)
 
 
 def print_sweep(rows: list[dict[str, Any]], runs: Sequence[Run], sweep_dir: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_filter_that_says_nothing_is_hollow_with_its_reason(grid):
     assert len(hollow) == 6 and [list(mark.x) for mark in hollow] == [[5]] * 3 + [[20]] * 3
     assert hollow[0].hover == ["k >= 5 (T <= 40.2): collapse: 3 % of the predictions distinct"]
     assert hollow[3].hover == ["k >= 20 (T <= 10.1): it takes 97% of what these modules write, as any control would"]
-    assert "Hollow: not comparable (collapse: x % of the predictions distinct; it takes x %" in chart.caption
+    assert "Hollow: not comparable (collapse: 3 % of the predictions distinct; it takes 97%" in chart.caption
     (alone,) = [m for m in mlp.marks if isinstance(m, Points) and m.name.startswith("exact, random")]
     assert (list(alone.x), alone.error) == ([5], pytest.approx([1]))  # the other filter has no control: no band
 
@@ -150,8 +150,8 @@ def test_the_table_names_the_control_and_fits_80_columns(grid):
     assert "low-pass in MLPs" in text and "high-pass in attention " in text and "high-pass in both" in text
     (row,) = [line for line in text.splitlines() if "k < 5 " in line and "T > 40.2" in line][:1]
     assert "20 / 30 / 40" in row and "10±1 / 20±1 / 30±1" in row
-    assert "a: not comparable: collapse: x % of the predictions distinct" in text
-    assert "b: not comparable: it takes x % of what these modules write, as any control would" in text
+    assert "a: not comparable: collapse: 3 % of the predictions distinct" in text
+    assert "b: not comparable: it takes 97% of what these modules write, as any control would" in text
     assert max(map(len, text.splitlines())) <= 82 and "…" not in text
 
 
@@ -160,7 +160,10 @@ def test_reasons_are_told_apart_by_kind_not_by_number():
         filtered("low", "mlp", k, comparable=f"much else is lost ({k / 100:.2f}); collapse: {k} % of x") for k in (3, 7)
     ]
     (found,) = grids([measured(WHOLE, *rows)])
-    assert cutoffs.reasons(found.outcomes) == {"much else is lost (x)": "a", "collapse: x % of x": "b"}
+    assert cutoffs.reasons(found.outcomes) == {
+        "much else is lost (#)": ("a", "much else is lost (0.03 to 0.07)"),
+        "collapse: # % of x": ("b", "collapse: 3 to 7 % of x"),
+    }
 
 
 def test_usual_cutoffs_fit_every_number_line_and_have_the_papers():

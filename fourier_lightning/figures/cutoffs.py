@@ -32,7 +32,11 @@ def cutoffs(grids: Mapping[str, Grid]) -> Chart:
         for modules in wide
     ]
     shown = [point for one in grids.values() for point in one.outcomes if point.keep in BANDS]
-    why = f" Hollow: not comparable ({'; '.join(reasons(shown))})." if any(point.invalid for point in shown) else ""
+    why = (
+        f" Hollow: not comparable ({'; '.join(text for _, text in reasons(shown).values())})."
+        if any(point.invalid for point in shown)
+        else ""
+    )
     caption = (
         "A filter in every layer keeps the waves below the cut-off k (low-pass) or from it on (high-pass) of what the "
         f"modules add. Dashed: {CONTROL} removed instead, mean over the draws; the band is their standard deviation. "

@@ -13,6 +13,7 @@ from fourier_lightning.record.runs import Run
 BANDS = ("low", "high")
 MODULES = ("attn", "mlp", "attn_mlp")
 CONTROL = "random directions of equal energy"
+NUMBER = re.compile(r"\d+(?:\.\d+)?")  # in the text of a reason
 SIGNS = {"low": ("<", ">"), "high": (">=", "<=")}  # of the k that a band keeps, and of their periods
 
 
@@ -120,13 +121,32 @@ def mean(rows: Sequence[Row], start: str = "", end: str = "", power: int = 1) ->
     return Scores(*(fmean(value**power for value in column) ** (1 / power) for column in zip(*values, strict=True)))
 
 
-def reasons(outcomes: Iterable[Outcome]) -> dict[str, str]:
-    """Letters for the different reasons why filters say nothing, their numbers aside: {"collapse: x % ...": "a"}."""
-    kinds = dict.fromkeys(kind for one in outcomes for kind in kinds_of(one))
-    return {kind: chr(ord("a") + place) for place, kind in enumerate(kinds)}
+def reasons(outcomes: Iterable[Outcome]) -> dict[str, tuple[str, str]]:
+    """The different reasons why filters say nothing: by kind, a letter, and the reason with its numbers as ranges.
+
+    {"collapse: # % of the predictions distinct": ("a", "collapse: 1 to 3 % of the predictions distinct")}
+    """
+    found: dict[str, list[list[str]]] = {}
+    for outcome in outcomes:
+        for text in invalid_parts(outcome):
+            found.setdefault(kind_of(text), []).append(NUMBER.findall(text))
+    return {kind: (chr(ord("a") + place), with_ranges(kind, numbers))
+            for place, (kind, numbers) in enumerate(found.items())}  # fmt: skip
 
 
-def kinds_of(outcome: Outcome) -> list[str]:
-    """Why a filter says nothing, without numbers."""
-    text = re.sub(r"\d+ ?%", "x %", re.sub(r"\d+\.\d+", "x", outcome.invalid))
-    return text.split("; ") if text else []
+def invalid_parts(outcome: Outcome) -> list[str]:
+    """The reasons why one filter says nothing."""
+    return outcome.invalid.split("; ") if outcome.invalid else []
+
+
+def kind_of(text: str) -> str:
+    """A reason without its numbers."""
+    return NUMBER.sub("#", text)
+
+
+def with_ranges(kind: str, numbers: Sequence[Sequence[str]]) -> str:
+    """A reason with the least and the most of each of its numbers in their places."""
+    for values in zip(*numbers, strict=True):
+        low, high = min(values, key=float), max(values, key=float)
+        kind = kind.replace("#", low if float(low) == float(high) else f"{low} to {high}", 1)
+    return kind
