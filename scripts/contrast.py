@@ -16,7 +16,7 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.figures.accuracy import learning_curves
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.draw import draw
-from fourier_lightning.readings.learning import LEVELS, reached, times_as_late
+from fourier_lightning.readings.onset import LEVELS, reached, times_as_late
 from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.sweep import markdown_table
 from scripts.mechanism import FROZEN, Row, collect, groups, report

@@ -1,41 +1,49 @@
-"""How soon a model learns: the first epoch at which its validation accuracy reaches a level."""
+"""What accuracy says: near before exact over the layers, near misses, how fast a run learned."""
 
-import math
-from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
+from fourier_lightning.readings.filters import ADDS
+from fourier_lightning.record.runs import Run
 
-from fourier_lightning.readings.seeds import t_reach
-
-LEVELS = (0.5, 0.9, 0.98)
-
-
-def reached(curve: Sequence[tuple[float, float]], level: float) -> float | None:
-    """The x of the first point of a curve (x, accuracy) that is at a level or above; None if there is none."""
-    return next((x for x, accuracy in curve if accuracy >= level), None)
+FITS = 0.8  # accuracy on the training pairs below which a run says nothing about its arm
+UNSEEN = ("test/accuracy", "val/accuracy")  # pairs that it was not trained on, the first that was measured
 
 
-def times_as_late(late: Sequence[float], early: Sequence[float]) -> tuple[float, float, float]:
-    """How many times as late one group of runs is as another: ratio of geometric means, with its 95 % interval.
+def near_before_exact(run: Run) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The row of ``lens_accuracy`` below the last layer that is most often near but not exact, and the last row."""
+    rows = run.table("lens_accuracy")
+    below = [row for row in rows if 0 <= row["layer"] < rows[-1]["layer"]]
+    return (max(below, key=lambda row: row["within_10"] - row["accuracy"]), rows[-1]) if below else None
 
-    Welch's t interval of the difference of mean logarithms: the groups' spreads may differ, and runs are not paired.
 
-    Args:
-        late, early: times (epochs, steps, seconds), at least two of each.
+def near_misses(run: Run) -> tuple[float, int, int] | None:
+    """Share of the wrong test answers that are within 2, how many were wrong, of how many (figure 23)."""
+    accuracy, within = run.metrics.get("test/accuracy"), run.metrics.get("test/within_2")
+    rows = run.info.get("rows", {}).get("test", 0)
+    wrong = round((1 - accuracy) * rows) if accuracy is not None else 0
+    return ((within - accuracy) / (1 - accuracy), wrong, rows) if wrong else None
 
-    Returns:
-        ratio, low, high.
 
-    Raises:
-        ValueError: fewer than two times in a group.
-    """
-    if min(len(late), len(early)) < 2:
-        raise ValueError("an interval over seeds needs two of them")
-    logs = [np.log(np.asarray(times, dtype=float)) for times in (late, early)]
-    difference = float(logs[0].mean() - logs[1].mean())
-    errors = [float(values.var(ddof=1)) / len(values) for values in logs]
-    if not sum(errors):
-        return (math.exp(difference),) * 3
-    freedom = sum(errors) ** 2 / sum(e**2 / (len(v) - 1) for e, v in zip(errors, logs, strict=True))
-    reach = t_reach(freedom) * math.sqrt(sum(errors))
-    return math.exp(difference), math.exp(difference - reach), math.exp(difference + reach)
+def epochs_to(run: Run, level: float = ADDS) -> tuple[int | None, int]:
+    """Epochs to a validation accuracy of ``level``, None if it was never reached, and all of its epochs."""
+    x, y = run.curve("val/accuracy")
+    return next((epoch for epoch, value in zip(x, y, strict=True) if value >= level), None), x[-1] if x else 0
+
+
+def unfit(run: Run) -> str:
+    """Why a run says nothing about its arm: it did not learn its own training pairs; "" if it did, or does not say."""
+    fitted = run.metrics.get("train/accuracy", 1.0)
+    return "" if fitted >= FITS else f"it did not fit its training pairs ({fitted:.0%})"
+
+
+def without_mechanism(run: Run) -> str:
+    """Why a run says nothing about how its arm adds: it fits nothing, or its training pairs alone, or can't add."""
+    if why := unfit(run):
+        return why
+    unseen = next((run.metrics[name] for name in UNSEEN if name in run.metrics), None)
+    if unseen is None or unseen >= ADDS:
+        return ""
+    memorised = run.arm.trained and "train/accuracy" in run.metrics
+    return (
+        f"it memorised its training pairs ({unseen:.0%} of others)" if memorised else f"it does not add ({unseen:.0%})"
+    )

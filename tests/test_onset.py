@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from fourier_lightning.readings.learning import reached, times_as_late
+from fourier_lightning.readings.onset import reached, times_as_late
 
 
 def test_the_first_epoch_at_a_level():
