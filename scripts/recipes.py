@@ -24,7 +24,7 @@ class Recipe:
 
 
 RECIPES = {
-    "ours": Recipe("optimizer=mechanism", ({**ADAMW, "weight_decay": 1.0, "batch": 128},)),
+    "ours": Recipe("optimizer=mechanism", ({**ADAMW, "lr": 1.25e-3, "weight_decay": 1.0, "batch": 128},)),
     "AdamW, weight decay 1": Recipe(
         "Nanda et al. (arXiv 2301.05217): whole batches",
         tuple({**ADAMW, "weight_decay": 1.0, "batch": batch} for batch in (10**6, 256)),

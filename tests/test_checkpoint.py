@@ -90,7 +90,7 @@ def test_a_checkpoint_of_another_shape_is_refused(tiny, trained, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        (["trainer.max_epochs=3", "optimizer.lr=1e-6"], "optimizer.lr=0.001 there, 1e-06 here"),
+        (["trainer.max_epochs=3", "optimizer.lr=1e-6"], "optimizer.lr=0.00125 there, 1e-06 here"),
         (["trainer.max_epochs=3", "optimizer=muon"], "optimizer.name=adamw there, muon here"),
         (["trainer.max_epochs=3", "embedding.freeze=false"], "embedding.freeze=True there, False here"),
         (["trainer.max_epochs=3", "data.train_fraction=0.4"], "data.train_fraction=0.8 there, 0.4 here"),

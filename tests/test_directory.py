@@ -47,7 +47,7 @@ def interrupt(where):
     ("other", "named"),
     [
         ("seed=1", "seed=0 there, 1 here"),
-        ("optimizer.lr=2e-3", "optimizer.lr=0.001 there, 0.002 here"),
+        ("optimizer.lr=2e-3", "optimizer.lr=0.00125 there, 0.002 here"),
         ("data.train_fraction=0.5", "data.train_fraction=0.8 there, 0.5 here"),
         ("instruments=logit_lens", "callbacks.logit_lens._target_=absent there, fourier_lightning.instruments"),
         ("test=false", "test=True there, False here"),

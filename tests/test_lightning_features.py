@@ -85,7 +85,7 @@ REFUSED = {
     # numbers
     "trainer.max_epochs=0": "trainer.max_epochs=0: nothing would be trained; use fit=false",
     "trainer.limit_train_batches=0": "trainer.limit_train_batches=0: nothing would be trained; use fit=false",
-    "trainer.min_epochs=70": "trainer.min_epochs=70: more than trainer.max_epochs=60; use trainer.max_epochs=70 or",
+    "trainer.min_epochs=70": "trainer.min_epochs=70: more than trainer.max_epochs=50; use trainer.max_epochs=70 or",
     "trainer.accumulate_grad_batches=0": "trainer.accumulate_grad_batches=0: too small; use 1 or more",
     "trainer.num_sanity_val_steps=-2": "trainer.num_sanity_val_steps=-2: too small; use -1 or more",
     "trainer.limit_val_batches=0.5": "trainer.limit_val_batches=0.5: less than one of the 1 batches of val; use a num",

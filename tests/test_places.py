@@ -124,7 +124,7 @@ def test_a_later_end_goes_on_in_place_unless_the_sweep_is_over_ends(tmp_path):
     finish(tmp_path, planned(tmp_path, ("seed=0",), ("seed=1",)))
     longer = planned(tmp_path, ("seed=1", "trainer.max_epochs=90"), ("seed=0", "trainer.max_epochs=90"))
     assert longer.names == {0: "1", 1: "0"} and not longer.reserved
-    ends = planned(tmp_path, ("seed=0", "trainer.max_epochs=60"), ("seed=0", "trainer.max_epochs=90"))
+    ends = planned(tmp_path, ("seed=0", "trainer.max_epochs=50"), ("seed=0", "trainer.max_epochs=90"))
     assert ends.names == {1: "2"} and [path.name for path in ends.reserved] == ["2"]
 
 

@@ -59,5 +59,5 @@ def test_the_table_has_medians_of_those_that_got_there():
         for name in time_to_98.RECIPES for task in time_to_98.TASKS for seed in (1, 2, 3)
     ]  # fmt: skip
     text = time_to_98.table([*rows, {**rows[0], "seconds": 1.0, "search": True}])
-    assert "| rescue | ours | lr 0.001, batch 128, weight_decay 1.0 | 3 of 3 | 20 (10 to 30) |" in text
+    assert "| rescue | ours | lr 0.00125, batch 128, weight_decay 1.0 | 3 of 3 | 20 (10 to 30) |" in text
     assert text.count("| 0 of 3 | - | - | - | 50.0 % |") == 2
