@@ -13,7 +13,7 @@ from fourier_lightning.errors import ConfigError
 
 SET_BY = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # the environment variables that torch obeys
 MAX_THREADS = 4096
-SECONDS = 0.4  # of the whole measurement, shared among the candidates
+SECONDS = 0.2  # of the whole measurement, shared among the candidates
 ROUNDS = 3
 WORTH = 0.9  # more threads have to take at most this share of the time of fewer
 SHAPE = (512, 256, 1024)  # a product as in the default training step: rows, width, width of an MLP

@@ -11,6 +11,7 @@ from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.table import markdown, number
 from fourier_lightning.claims.verdict import Verdict
 from fourier_lightning.readings import words
+from fourier_lightning.terminal import our_command
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,12 +92,12 @@ def test_one_run_says_that_seeds_are_missing_and_how_to_train_them(mechanism, co
         f"scratch + frozen pretrained table (whisper-tiny-en-text): {len(waiting)} of these verdicts are undecided "
         "because 1 seed is too few. Most rules need 2 seeds, those on what modules write 3; 5 decide most claims. "
         "Train more, then give their directory, too: "
-        "python train.py -m seed=1,2,3,4 optimizer.lr=0.01 'data.templates=[format]'"
+        f"{our_command('train', '-m', 'seed=1,2,3,4')} optimizer.lr=0.01 'data.templates=[format]'"
     )
     output = tmp_path / "claims.jsonl"
     assert command("claims", tmp_path, "--output", output).code == 0
     told = command("claims", "--from", output).out.splitlines()[-1]
-    assert told.endswith("python train.py -m seed=1,2,3,4 and the settings of these runs")
+    assert told.endswith("train -m seed=1,2,3,4 and the settings of these runs")
 
 
 def test_of_several_models_a_letter_stands_for_a_long_label(mechanism, command):

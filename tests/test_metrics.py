@@ -61,7 +61,7 @@ def test_metrics_are_what_the_errors_say_however_they_are_batched(pairs, batch):
     expected = {"loss": 0, "accuracy": mean(e == 0 for e in errors), "mae": mean(abs(e) for e in errors)}
     expected |= {f"within_{n}": mean(abs(e) <= n for e in errors) for n in (2, 10)}
     expected |= {f"mod_{n}": mean(e % n == 0 for e in errors) for n in (2, 5, 10)}
-    assert got == pytest.approx(expected, abs=1e-6)
+    assert got == pytest.approx(expected, abs=1e-6, rel=1e-6)
     assert got["accuracy"] <= min(got["within_2"], got["mod_10"]) + 1e-6
     assert got["within_2"] <= got["within_10"] and got["mod_10"] <= min(got["mod_2"], got["mod_5"])
     assert tally.histogram() == {e: errors.count(e) for e in sorted(set(errors))}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fourier_lightning.errors import ConfigError
-from scripts import bench_instruments, cutoffs, mechanism, results
+from scripts import bench_instruments, contrast, cutoffs, mechanism, results, time_to_98
 from tests.conftest import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +62,7 @@ def test_tables_and_picture_of_a_study_from_a_real_run(offline_run, tmp_path, mo
 def test_the_committed_table_is_made_from_the_committed_rows(path):
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     reports = {**dict.fromkeys(mechanism.NAMES, mechanism.report), cutoffs.NAME: cutoffs.report}
+    reports |= {"contrast": contrast.text, "time_to_98": time_to_98.table}
     made = reports.get(path.stem, results.table)(rows)
     assert (ROOT / f"docs/results/tables/{path.stem}.md").read_text().endswith(made)
 
@@ -85,9 +86,11 @@ def test_the_readme_says_of_the_grid_what_its_rows_say():
     found = {(one.keep, one.modules, one.cutoff): one for one in cutoffs.grid_of(rows)[0].outcomes}
     readme = " ".join((ROOT / "README.md").read_text().split())
     assert "](docs/results/cutoffs.png)" in readme and rows[0]["command"].removeprefix("python ") in readme
-    for key, score, words in ((("low", "mlp", 17), 2, "within 10 in"), (("high", "attn_mlp", 19), 1, "modulo 10 in")):
-        own, control = found[key].found[score], found[key].control[score]
-        assert f"{words} {100 * own:.0f} % (random directions of equal energy: {100 * control:.0f} %)" in readme
+    short, long = found["high", "mlp", 19], found["low", "mlp", 24]
+    own, control = 100 * short.found.mod_10, 100 * short.control.mod_10
+    assert f"modulo 10 in {own:.0f} % (random directions of equal energy: {control:.0f} %)" in readme
+    own, control, spread = (100 * one.within_10 for one in (long.found, long.control, long.spread))
+    assert f"within 10 in {own:.0f} % ({control:.0f} ± {spread:.0f} %)" in readme
 
 
 def test_an_empty_directory_does_not_empty_the_results(tmp_path):

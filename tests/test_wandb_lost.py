@@ -60,7 +60,7 @@ def test_a_lost_server_is_one_line_and_the_run_is_whole(tiny, tmp_path, monkeypa
     out, err = capfd.readouterr()
     plain = re.sub(r"\x1b\[[0-9;]*m", "", out + err).splitlines()
     said = [line for line in plain if line and not line.startswith("wandb: WARNING")]
-    told = f"W&B was not reached in time: the record is whole, and `{ending.program()} sync --no-skip-online "
+    told = f"W&B was not reached in time: the record is whole, and `{ending.program('wandb')} sync --no-skip-online "
     assert len(said) == 1 and said[0].startswith(told), said
     assert run_json(tmp_path)["status"] == ("interrupted" if stopped else "finished")
     if not stopped:
