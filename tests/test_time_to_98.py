@@ -52,6 +52,12 @@ def test_every_recipe_trains(monkeypatch, name):
     assert found["steps"] >= 1 and found["examples"] >= 80
 
 
+def test_of_tries_that_did_not_get_there_the_nearest_is_taken():
+    late, near, far = ({"there": there, "seconds": s, "best": best}
+                       for there, s, best in ((True, 50.0, 0.98), (False, 60.3, 0.95), (False, 60.1, 0.1)))  # fmt: skip
+    assert time_to_98.sooner([far, near]) is near and time_to_98.sooner([far, near, late]) is late
+
+
 def test_the_table_has_medians_of_those_that_got_there():
     rows = [
         {"recipe": name, "setting": 0, "task": task, "seed": seed, "best": 0.5 if name == "torch's Muon" else 0.99,
