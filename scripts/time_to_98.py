@@ -147,7 +147,8 @@ def table(rows: Sequence[Row]) -> str:
                     if not values
                     else f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
                 )
-            best = "" if len(there) == len(runs) else f"{100 * max(row['best'] for row in runs):.1f} %"
+            missed = [row["best"] for row in runs if not row["there"]]
+            best = f"{100 * max(missed):.1f} %" if missed else ""
             lines.append(line | {"best of those that did not": best or "-", "settings from": recipe.source})
     return markdown_table(lines)
 
