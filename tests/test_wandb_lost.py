@@ -173,6 +173,8 @@ def test_a_killed_service_leaves_the_exit_code_alone(tmp_path):
     """The whole process: what W&B does when it ends, too."""
     options = [*TINY, *broken("kill_service"), "instruments=none", f"hydra.run.dir={tmp_path}"]
     command = [sys.executable, "-m", "fourier_lightning", "train", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    # a service of its own: one that an earlier test started here would be shared, and is no child of it
+    alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    done = subprocess.run(command, env=alone, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert done.stdout.count("W&B failed") == 1
