@@ -136,7 +136,8 @@ def orthogonalise(matrix: Tensor, steps: int = 5, eps: float = 1e-7, dtype: torc
             polynomial = add(gram, gram, gram, beta=b, alpha=c)
             polynomial.diagonal(dim1=-2, dim2=-1).add_(a)
             factor = polynomial @ factor if step else polynomial
-            gram = polynomial @ gram @ polynomial
+            if step < steps - 1:  # nothing is made of the last one
+                gram = polynomial @ gram @ polynomial
         x = factor @ x
     return x.mT if tall else x
 

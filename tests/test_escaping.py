@@ -25,7 +25,7 @@ from fourier_lightning.record.sweep import write_summary
 from fourier_lightning.report.page import plot_json
 from fourier_lightning.terminal import terminal, typed
 from tests.conftest import TINY
-from tests.test_report import chromium  # noqa: F401  # a fixture
+from tests.test_report import chromium, drawn_plots  # noqa: F401  # a fixture
 from tests.test_sweep import job
 
 EVIL = (
@@ -86,12 +86,7 @@ def test_a_record_full_of_scripts_is_a_page_full_of_text(tiny_runs, tmp_path, co
     problems = []
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.goto(page.as_uri())
-    for fold in tab.locator("details").all():
-        fold.evaluate("element => element.open = true")
-    plots = tab.locator(".plot")
-    for index in range(plots.count()):
-        plots.nth(index).scroll_into_view_if_needed()
-        tab.locator(f"#plot{index}.js-plotly-plot").wait_for(timeout=20_000)
+    plots = drawn_plots(tab)
     assert plots.count() > 5 and problems == []
     assert tab.evaluate("window.hacked") is None and tab.locator("img").count() == 0
     assert tab.evaluate("document.scripts.length") == plots.count() + 2  # a chart each, plotly, and the page's own

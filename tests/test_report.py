@@ -60,13 +60,19 @@ def opened(chromium, page):
     tab.close()
 
 
-def test_it_loads_alone_and_without_errors(opened, page):
-    for place in opened.locator("details").all():
-        place.evaluate("element => element.open = true")
-    plots = opened.locator(".plot")
+def drawn_plots(tab):
+    """The plots of a page, each unfolded, scrolled to and drawn."""
+    for fold in tab.locator("details").all():
+        fold.evaluate("element => element.open = true")
+    plots = tab.locator(".plot")
     for index in range(plots.count()):
         plots.nth(index).scroll_into_view_if_needed()
-        opened.locator(f"#plot{index}.js-plotly-plot").wait_for(timeout=20_000)
+        tab.locator(f"#plot{index}.js-plotly-plot").wait_for(timeout=20_000)
+    return plots
+
+
+def test_it_loads_alone_and_without_errors(opened, page):
+    plots = drawn_plots(opened)
     assert plots.count() > 20 and opened.locator("#claims").count() == 1
     assert opened.problems == []
     assert {url for url in opened.requested if not url.startswith(("data:", "blob:"))} == {page.as_uri()}

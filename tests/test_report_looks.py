@@ -12,7 +12,7 @@ from fourier_lightning.report import sections
 from fourier_lightning.report.blocks import Plot
 from fourier_lightning.report.page import build
 from fourier_lightning.report.sections import table_1
-from tests.test_report import chromium  # noqa: F401  # a fixture
+from tests.test_report import chromium, drawn_plots  # noqa: F401  # a fixture
 
 
 def test_a_run_that_did_not_finish_is_drawn_only_where_no_finished_one_can_be(dissected):
@@ -82,12 +82,7 @@ def test_no_words_of_a_plot_cover_others_or_leave_it(dissected, tmp_path, chromi
     page.write_text(build(find_runs([dissected / "1", dissected / "4"])))
     tab = chromium.new_page(viewport={"width": width, "height": 900})
     tab.goto(page.as_uri())
-    for fold in tab.locator("details").all():
-        fold.evaluate("element => element.open = true")
-    plots = tab.locator(".plot")
-    for index in range(plots.count()):
-        plots.nth(index).scroll_into_view_if_needed()
-        tab.locator(f"#plot{index}.js-plotly-plot").wait_for(timeout=20_000)
+    plots = drawn_plots(tab)
     assert plots.count() > 15 and tab.evaluate(COLLISIONS) == []
     assert tab.evaluate("document.documentElement.scrollWidth") == width
     tab.close()
