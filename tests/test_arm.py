@@ -75,4 +75,5 @@ def test_presets_make_their_arms(overrides, key, tmp_path):
 def test_committed_rows_name_known_arms():
     known = {arm.key: arm.words for arm in ARMS}
     rows = [row for path in (OUT / "rows").glob("*.jsonl") for row in read_jsonl(path)]
+    rows = [row for row in rows if "arm" in row]  # times to 98 % are of recipes, on one arm
     assert rows and all(row["words"] == known[row["arm"]] for row in rows)
