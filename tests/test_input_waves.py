@@ -81,7 +81,8 @@ def test_removing_waves_is_editing_the_input_rows_of_an_untied_copy(name, spaced
     tokens = OWN[VALUES.argsort()] if spaced else torch.arange(31)
     q, weight = len(tokens), view.decoder.table.weight.detach().double()[tokens]
     used = weight[:16] - weight[:16].mean(dim=0)
-    share = lambda gone: float(gone[:16].square().sum() / used.square().sum())  # noqa: E731
+    varying = lambda gone: gone[:16] - gone[:16].mean(dim=0)  # noqa: E731
+    share = lambda gone: float(varying(gone).square().sum() / used.square().sum())  # noqa: E731
     for row in table:
         assert row["line"] == ("operands" if spaced else "numbers")
         waves = waves_of(row, q)

@@ -15,15 +15,17 @@ def leading_energies(
 ) -> Float[Tensor, " r"]:
     """Share of the used rows' centred power that goes with the first row, the first two, and so on.
 
-    Of the used numbers alone, where orthonormal rows over the whole line are orthonormal no more: the power of a sum
-    has cross terms.
+    Numerator and denominator are both centred over the used numbers: what goes from all of them alike is a constant
+    that tells no number from another. (Waves over the whole line do have a mean over a part of it.) Over the used
+    numbers orthonormal rows are orthonormal no more: the power of a sum has cross terms.
 
     Args:
         rows: orthonormal, over the whole number line.
         table: the vectors of all numbers of the line.
         used: which of them are ever looked at.
     """
-    coefs, mine = rows @ table, rows[:, used]
-    sums = ((mine @ mine.T) * (coefs @ coefs.T)).cumsum(dim=0).cumsum(dim=1).diagonal()
+    coefs, seen = rows @ table, rows[:, used]
+    seen = seen - seen.mean(dim=1, keepdim=True)
+    sums = ((seen @ seen.T) * (coefs @ coefs.T)).cumsum(dim=0).cumsum(dim=1).diagonal()
     whole = (table[used] - table[used].mean(dim=0)).square().sum()
     return sums / whole.clamp_min(torch.finfo(torch.float64).tiny)
