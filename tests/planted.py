@@ -54,7 +54,7 @@ def sure(share, kind):
     return max(0.0, (share - LUCK[kind]) / (1 - LUCK[kind]))
 
 
-def phases(planted, written, layers=2, control=1.0):
+def phases(planted, written, layers=2, control=1.0, beside=0.0):
     """A record in which these (module, layer, period): (alignment, amount, p_value) are written, and nothing else."""
     rows = []
     for module in ("mlp", "attn"):
@@ -64,7 +64,7 @@ def phases(planted, written, layers=2, control=1.0):
                 one = dict(
                     zip(("alignment", "amount", "p_value"), written.get((module, layer, t), nothing), strict=True)
                 )
-                rows.append({"module": module, "layer": layer, "period": t, **one})
+                rows.append({"module": module, "layer": layer, "period": t, "bracket_amount": beside, **one})
     return put(planted, answer_phase=rows)
 
 

@@ -12,6 +12,7 @@ from fourier_lightning.fourier.basis import fourier_basis, period_waves
 from fourier_lightning.fourier.phase import (
     Phases,
     answer_phases,
+    brackets,
     direction_scores,
     permuted_alignments,
     test_phases,
@@ -115,12 +116,39 @@ def test_phases_are_those_of_the_full_number_logits(name, centred):
     answers = np.concatenate([group.answer.numpy() for group in view.examples])
     rows = rows_by_place(AnswerPhase(batch_size=30), view)
     assert len(rows) == 7 * len(PERIODS)
+    beside = {t: [1 / (1 / t + bins / 41) for bins in (-3.5, -2, 2, 3.5) if 1 / t + bins / 41 <= 0.5] for t in PERIODS}
+    beside[10.0], beside[40.0] = [t for t in beside[10.0] if 0 < t < 41], []  # 40 is long: there is no beside
     for (where, layer, period), row in rows.items():
         coefs = fits(logits[where, layer], period, 41)
         coefs = coefs - coefs.mean()
         amount = (coefs * np.exp(-2j * np.pi * answers / period)).real.mean()
         assert row["amount"] == pytest.approx(amount, abs=1e-5)
         assert row["alignment"] == pytest.approx(amount / np.sqrt((abs(coefs) ** 2).mean()), abs=1e-5)
+        controls = []
+        for t in beside[period]:
+            coefs = fits(logits[where, layer], t, 41)
+            controls.append((((coefs - coefs.mean()) * np.exp(-2j * np.pi * answers / t)).real.mean(), t))
+        largest = max(controls, default=(None, None))
+        assert row["bracket_amount"] == pytest.approx(largest[0], abs=1e-5)
+        assert row["bracket_period"] == pytest.approx(largest[1])
+
+
+def test_periods_are_bracketed_on_both_sides_where_the_line_tells_them_apart():
+    assert [round(t, 2) for t in brackets(10.0, 201)] == [9.1, 8.52, 11.1, 12.11]
+    assert [round(t, 2) for t in brackets(2.5, 201)] == [2.44, 2.4, 2.56, 2.61]
+    assert [round(t, 3) for t in brackets(2.0, 201)] == [2.041, 2.072]  # nothing is shorter than T = 2
+    assert brackets(200.0, 201) == brackets(11.0, 201) == []  # a magnitude is a bump of long waves
+    for p in (61, 121, 521):
+        apart = [p * abs(1 / t - 1 / 10) for t in brackets(10.0, p)]
+        assert apart == pytest.approx([2, 3.5, 2, 3.5])
+    x = torch.arange(201)
+    waves = torch.cos(2 * torch.pi * (x[None] - x[:, None]) / 10).double()
+    bump = torch.exp(-((x[None] - x[:, None]).double() ** 2) / 8)
+    for logits, specific in ((waves, True), (bump, False)):
+        periods = [10.0, *brackets(10.0, 201)]
+        seen = written(logits[None, 30:170], torch.eye(201, dtype=torch.float64), x[30:170], periods)
+        assert bool(seen.amount[0, 0] >= 2 * seen.amount[0, 1:].max()) == specific
+        assert seen.alignment[0, 0] > 0.5 and seen.p_answers[0, 0] <= 0.05  # a bump passes all but its brackets
 
 
 def test_a_last_token_that_never_varies_writes_nothing(pretrained, tokenizer):

@@ -13,7 +13,8 @@ THIRDS = 10 / 3
 
 
 def phase(module: str, period: float, alignment: float, amount: float) -> dict:
-    return {"module": module, "layer": 0, "period": period, "alignment": alignment, "amount": amount, "p_value": 0.001}
+    row = {"module": module, "layer": 0, "period": period, "alignment": alignment, "amount": amount, "p_value": 0.001}
+    return {**row, "bracket_amount": 0.0}
 
 
 def made(seed: int, task: str = "multiplication", body: str = "random") -> Run:

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from fourier_lightning.errors import ConfigError
+from fourier_lightning.fourier.controls import random_rows
 from fourier_lightning.instruments import FinalLogits
+from fourier_lightning.instruments.final_logits import peak_share
 from tests.test_answer_phase import random_view
 
 
@@ -38,8 +40,12 @@ def test_the_strongest_waves_against_a_transform_of_each_prompt():
         FinalLogits(draws=1)
 
 
-def test_random_waves_do_it_for_a_peak_and_not_for_lines(monkeypatch):
-    """Logits made by hand: a peak at the answer holds all waves alike; a line is one wave."""
+def test_the_control_of_a_selection_is_selected_too(monkeypatch):
+    """Logits made by hand. Any five of the strongest pairs hold a peak at the answer; only waves hold a wave.
+
+    Five random pairs, not the strongest, were the control once: they missed the peak of a bump that five strongest
+    pairs of any basis show (70.8 % where waves gave 65.8 on a trained model).
+    """
     view, x = asked(), np.arange(41)
 
     def measured(curve):
@@ -52,4 +58,18 @@ def test_random_waves_do_it_for_a_peak_and_not_for_lines(monkeypatch):
     line = measured(lambda d: np.cos(2 * np.pi * d / 41) + 1e-3 * rng.standard_normal(41))
     assert line["exact"] == line["accuracy"] == 1 and line["control_exact_mean"] < 0.6
     peak = measured(lambda d: (d == 0) * 9.0)
-    assert peak["accuracy"] == peak["exact"] == peak["control_exact_mean"] == 1 and peak["control_exact_std"] == 0
+    assert peak["accuracy"] == 1 and peak["control_exact_mean"] > 0.9  # as good as the waves
+    mixed = measured(lambda d: np.cos(2 * np.pi * d / 10) + np.cos(2 * np.pi * d / 41) + np.cos(np.pi * d))
+    assert mixed["exact"] == 1 and mixed["control_exact_mean"] < 0.7
+
+
+def test_strongest_groups_of_any_rows_against_a_loop():
+    rng, rows = torch.Generator().manual_seed(1), random_rows(12, 11, 3)
+    logits, answers = torch.randn(30, 12, generator=rng, dtype=torch.float64), torch.arange(30) % 12
+    group = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5])
+    right = 0
+    for signal, answer in zip(logits, answers, strict=True):
+        parts = [sum((signal @ row) * row for row in rows[group == g]) for g in range(6)]
+        parts.sort(key=lambda part: -float(part.square().sum()))
+        right += int((parts[0] + parts[1]).argmax() == answer)
+    assert 0 < right < 30 and peak_share(logits, answers, rows, group, 2) == pytest.approx(right / 30)

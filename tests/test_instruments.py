@@ -62,7 +62,8 @@ def test_a_plain_run_leaves_every_table_and_array(finished):
         "direct_path": "modules removed period rank energy accuracy control_mod_10_mean control_energy_mod_10_std",
         "direct_knock_out": "component period energy loss_increase limit p_value",
         "single_component_errors": "component period method error count",
-        "answer_phase": "module layer period alignment amount limit p_value p_value_answers p_value_directions",
+        "answer_phase": "module layer period alignment amount limit p_value p_value_answers p_value_directions "
+        "bracket_amount bracket_period",
         "input_waves": "line removed period rank energy accuracy mod_10 control_mod_10_std control_energy_mod_10_mean",
         "breakdown": "by low high examples accuracy mod_10 within_10 mae",
         "layer_periods": "module layer period share expected z p_value z_permutation",

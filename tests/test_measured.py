@@ -180,7 +180,7 @@ def phases(*written) -> Run:
         for t in (*SHORT, 40.0, 3.0, 7.0):
             amount = 4.0 if (module, layer, t) in written else 1.0
             rows.append({"module": module, "layer": layer, "period": t, "alignment": 0.9, "amount": amount,
-                         "p_value": 0.01})  # fmt: skip
+                         "p_value": 0.01, "bracket_amount": 0.5})  # fmt: skip
     return run_of({"p": 41}, answer_phase=rows)
 
 
@@ -190,8 +190,8 @@ def test_what_is_measured_of_waves():
     found = waves.few_waves(run_of(few_waves=[few]), [])
     assert found == Measured(0.7, 0.2, 0.05, 20, 500, detail="5 waves, 500 prompts, 90% right with all")
     written = phases(("mlp", 0, 5.0), ("mlp", 0, 2.0), ("attn", 1, 2.5), ("mlp", 1, 40.0))
-    told = ["mlp 0 T=2 (alignment 0.90, 4.0 times T = 3, 7)", "mlp 0 T=5 (alignment 0.90, 4.0 times T = 3, 7)",
-            "attn 1 T=2.5 (alignment 0.90, 4.0 times T = 3, 7)"]  # fmt: skip
+    told = ["mlp 0 T=2 (alignment 0.90, 4.0 times its controls)", "mlp 0 T=5 (alignment 0.90, 4.0 times its controls)",
+            "attn 1 T=2.5 (alignment 0.90, 4.0 times its controls)"]  # fmt: skip
     assert waves.writes("mlp", "attn")(written, []) == Measured(0.75, tested=True, detail=", ".join(told))
     assert waves.writes("attn", periods=(2.0,))(written, []) == Measured(0.0, tested=True, detail="none written")
     assert waves.writes("mlp", "head")(written, []) is None

@@ -27,12 +27,23 @@ def test_a_wave_is_written_if_real_aligned_and_more_than_meaningless_ones(plante
     assert wave_claims.writes("attn", periods=(2.0,))(planted, []).value == 0
 
 
+def test_a_bump_is_no_period(planted):
+    """T = 10 that stands over T = 3 and 7 and not over T = 9 and 11: what a trained scratch arm has."""
+    row = {("mlp", 1, 10.0): (0.9, 2.0, 0.01)}
+    for beside, written in ((0.0, True), (1.0, True), (1.0 + 1e-6, False), (2.0, False), (None, True)):
+        found = wave_claims.writes("mlp", periods=(10.0,))(phases(planted, row, beside=beside), [])
+        assert found.value == float(written), beside
+    for old in planted.table("answer_phase"):
+        del old["bracket_amount"]
+    assert wave_claims.writes("mlp", periods=(10.0,))(planted, []) is None  # of before there were brackets
+
+
 def test_layers_that_write_waves(planted):
     real = (0.9, 5.0, 0.01)
     keys = [("mlp", 0, 2.0), ("mlp", 1, 2.5), ("mlp", 1, 5.0), ("attn", 0, 5.0), ("attn", 1, 10.0), ("mlp", 0, 40.0)]
     phases(planted, dict.fromkeys(keys, real))
     found = wave_claims.writes("mlp")(planted, [])
-    assert found.value == 0.75 and "mlp 1 T=5 (alignment 0.90, 5.0 times T = 3, 7)" in found.detail
+    assert found.value == 0.75 and "mlp 1 T=5 (alignment 0.90, 5.0 times its controls)" in found.detail
     both = wave_claims.writes("attn", periods=(5.0, 10.0))(planted, [])
     one = wave_claims.writes("attn", periods=(5.0, 10.0), together=True)(planted, [])
     assert (both.value, one.value) == (1.0, 0.5)  # in two layers, not in one

@@ -43,7 +43,7 @@ SPECTRUM = (
 )
 PHASE = (
     "answer_phase: share of T = 2, 2.5, 5, 10 that some layer writes: beyond permuted answers and random directions, "
-    "alignment with the answer at least 0.5, at least twice as much as at T = 3 and 7"
+    "alignment with the answer at least 0.5, at least twice as much as at T = 3 and 7 and at the periods just beside"
 )
 THREE_OF_FOUR = Bound(0.75, "above", "at least 3 of the 4 periods")
 NONE_OF_FOUR = Bound(0.0, "below", "none of the 4 periods", specific=False)
@@ -131,7 +131,8 @@ CLAIMS: tuple[Claim, ...] = (
           Bound(1.0, "above", "by an MLP, by no attention"), fact="long_in_mlp_alone"),
     Claim("few_waves", "The five strongest waves of the final logits add up to a peak at the answer.", "Figure 4b",
           "peak at 108 for 15 + 93", HOLDS, holds_pretrained,
-          "few_waves: share of prompts whose sum peaks at the answer; control: five random waves of the same logits",
+          "few_waves: share of prompts whose sum peaks at the answer; control: the five strongest pairs of "
+          "directions of random bases",
           waves.few_waves, Bound(0.5, "above", "for at least half of the prompts"), fact="few_waves"),
     *(table_1(modules, removed) for modules, removed in paper.TABLE_1 if removed != "none"),
     Claim("division_of_labour", "MLPs need the long waves, attention the short ones.", "Table 1",

@@ -15,7 +15,7 @@ KEPT = 0.5  # of its power before training, that a line has to have still
 def few_waves(run: Run, peers: Sequence[Run]) -> Measured | None:
     """How often the sum of the strongest waves of the final logits peaks at the answer (figure 4b).
 
-    Its control: as many random waves of the same logits. Where these do it too, the curve has a peak and no few waves.
+    Its control: the strongest pairs of directions of random bases. Where these do it too, waves have no say in it.
     """
     row = waves.few_waves(run)
     if row is None:
@@ -43,7 +43,7 @@ def writes(*modules: str, periods: Sequence[float] = SHORT, together: bool = Fal
                 return None
             for layer, found in enumerate(layers):
                 seen.append(set(found))
-                told += [f"{module} {layer} T={t:g} (alignment {alignment:.2f}, {over:.1f} times T = 3, 7)"
+                told += [f"{module} {layer} T={t:g} (alignment {alignment:.2f}, {over:.1f} times its controls)"
                          for t, (alignment, over) in sorted(found.items())]  # fmt: skip
         return Measured(share(seen, periods, together), tested=True, detail=", ".join(told) or "none written")
 

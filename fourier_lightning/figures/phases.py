@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fourier_lightning.figures.chart import BLACK, GREY, Axis, Chart, Heatmap, Panel, Points
-from fourier_lightning.readings.phase import MEANINGLESS, written_in
+from fourier_lightning.figures.chart import BLACK, BLUE, GREY, ORANGE, Axis, Bars, Chart, Heatmap, Panel, Points
+from fourier_lightning.readings.phase import MEANINGLESS, heights, written_in
 from fourier_lightning.readings.waves import LEVEL
 
 NAMES = {"embed": "embedding", "attn": "attention", "mlp": "MLP", "resid": "stream after"}
@@ -40,9 +40,27 @@ def answer_phase(rows: Sequence[dict[str, Any]]) -> Chart:
     y = Axis("module, layer", ticks=names[::every], limits=(len(places) - 0.5, -0.5))
     return Chart(
         "Who writes which wave of the answer",
-        [Panel("", Axis("period", ticks=controls), y, marks)],
+        [Panel("", Axis("period", ticks=controls), y, marks), *amounts(rows)],
         "Alignment 1: the wave that a module adds to the number logits always peaks at the answer (mean over prompts "
         "removed). A star: beyond permuted answers and random directions (5 %, corrected), aligned by half at least, "
-        "and twice as high as at T = 3 and 7, which mean nothing. A dot: beyond them, but no more than those.",
-        height=1.2 + 0.22 * min(len(places), 40),
+        "and twice as high as at T = 3 and 7, which mean nothing, and at the periods just beside T. A dot: beyond the "
+        "nulls, but no more than those. Right: how high, in the layer that has most, beside the highest control.",
+        columns=2,
+        height=2.2 + 0.22 * min(len(places), 40),
+        width=11,
     )
+
+
+def amounts(rows: Sequence[dict[str, Any]]) -> list[Panel]:
+    """How high each module's waves stand at the answer, beside the periods that bracket them; none without these."""
+    marks: list[Any] = []
+    periods: list[float] = []
+    for module, colour, aside in (("mlp", BLUE, -0.2), ("attn", ORANGE, 0.2)):
+        found = heights(rows, module)
+        periods = periods or [height.period for height in found]
+        x = [index + aside for index in range(len(found))]
+        marks.append(Bars(x, [height.amount for height in found], NAMES[module], colour, 0.38))
+        marks.append(Points(x, [height.control for height in found], "highest control", GREY, size=6))
+    ticks = [(float(i), f"T={t:.3g}") for i, t in enumerate(periods)]
+    height = Axis("height at the answer (logits)")
+    return [Panel("in the layer with most of it", Axis("period", ticks=ticks), height, marks)] if periods else []

@@ -3,12 +3,14 @@
 from itertools import zip_longest
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from fourier_lightning.data.batches import Batches
 from fourier_lightning.data.task import Task
 from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.basis import BasisKind, fourier_basis
+from fourier_lightning.fourier.controls import random_rows
 from fourier_lightning.fourier.selection import Selection
 from fourier_lightning.fourier.spectrum import strongest_waves
 from fourier_lightning.instruments.base import Findings, Instrument, Row, View, spread
@@ -28,8 +30,9 @@ class FinalLogits(Instrument):
     p), each module's contribution to the logits.
 
     And of many prompts, ``few_waves``: waves (``top_k``), prompts, accuracy, exact (share whose strongest waves alone
-    add up to a peak at the answer), and ``control_exact_mean`` and ``_std`` of as many random waves of the same logits:
-    a curve with a peak has it in any few of its waves, the model's own few are those that random ones can't replace.
+    add up to a peak at the answer), and ``control_exact_mean`` and ``_std``: the same in random bases of the number
+    line, whose strongest pairs of directions are chosen prompt by prompt as the waves are. Any curve with one peak has
+    it in the strongest few of any pairs of directions; waves mean something where they do better than those.
 
     Args:
         prompts: operands [a, b], each with the first of ``data.templates``; null for the paper's [15, 93], or the
@@ -39,7 +42,7 @@ class FinalLogits(Instrument):
         ln: the final LayerNorm in the heatmaps, see ``models.decoder``.
         basis: of the waves.
         many: prompts of ``few_waves``, at most; 0 for none.
-        draws: sets of random waves, the same for all prompts.
+        draws: random bases, the same for all prompts.
         seed: of the draws.
         every_n_epochs, batch_size: see ``Instrument``.
     """
@@ -105,34 +108,20 @@ class FinalLogits(Instrument):
         return found
 
     def _few_waves(self, view: View) -> Row:
-        """How often the strongest waves alone, and random ones, peak at the answer."""
+        """How often the strongest waves alone, and the strongest of as many random pairs, peak at the answer."""
         groups = spread([group.to(view.device) for group in view.examples], self.many)
-        asked = list(Batches(groups, self.batch_size))
-        said = [view.decoder.uncapped(view.decoder.answer_logits(batch["prompt"], share=True)) for batch in asked]
-        logits = torch.cat([one[:, view.numbers].double().cpu() for one in said])  # (prompts, p)
-        answers, basis = torch.cat([batch["answer"].cpu() for batch in asked]), view.basis(self.basis)
-        coefficient = logits @ basis.rows.T  # (prompts, rows)
-        power = torch.zeros(len(logits), basis.n_components + 1, dtype=torch.float64)
-        power.index_add_(1, basis.component, coefficient.square())
-
-        def right(chosen: Tensor) -> float:
-            """Share of the prompts whose chosen components (prompts, K + 1) add up to a peak at the answer."""
-            sums = (coefficient * chosen[:, basis.component]) @ basis.rows
-            return float((sums.argmax(dim=1) == answers).double().mean())
-
-        def only(components: Tensor) -> Tensor:
-            """Components (prompts or 1, n) as a mask, for every prompt."""
-            mask = torch.zeros_like(power)
-            return mask.scatter_(1, components.expand(len(power), -1), 1.0)
-
-        power[:, 0] = -1.0  # the constant is no wave
-        count, rng = min(self.top_k, basis.n_components), torch.Generator().manual_seed(self.seed)
-        drawn = [1 + torch.randperm(basis.n_components, generator=rng)[None, :count] for _ in range(self.draws)]
-        control = torch.tensor([right(only(components)) for components in drawn])
+        batches = list(Batches(groups, self.batch_size))
+        said = [view.decoder.uncapped(view.decoder.answer_logits(batch["prompt"], share=True)) for batch in batches]
+        logits = torch.cat([part[:, view.numbers].double().cpu() for part in said])  # (prompts, p)
+        answers, basis = torch.cat([batch["answer"].cpu() for batch in batches]), view.basis(self.basis)
+        waves, group = basis.rows[1:], basis.component[1:] - 1
+        count = min(self.top_k, basis.n_components)
+        drawn = (random_rows(view.p, len(waves), self.seed + draw) for draw in range(self.draws))
+        control = torch.tensor([peak_share(logits, answers, rows, group, count) for rows in drawn])
         return {
             "waves": count, "prompts": len(logits),
             "accuracy": float((logits.argmax(dim=1) == answers).double().mean()),
-            "exact": right(only(power.topk(count, dim=1).indices)), "control_exact_mean": float(control.mean()),
+            "exact": peak_share(logits, answers, waves, group, count), "control_exact_mean": float(control.mean()),
             "control_exact_std": float(control.std()), "control_draws": self.draws,
         }  # fmt: skip
 
@@ -154,3 +143,25 @@ class FinalLogits(Instrument):
                 shape = {"amplitude": float(waves.amplitude[i]), "peak": nearest, "value": float(waves.wave[i, answer])}
                 rows.append({**prompt, **wave, **shape})
         return rows
+
+
+def peak_share(
+    logits: Float[Tensor, "n p"],
+    answers: Int[Tensor, " n"],
+    rows: Float[Tensor, "r p"],
+    group: Int[Tensor, " r"],
+    count: int,
+) -> float:
+    """Share of prompts in which the strongest groups of rows alone add up to a peak at the answer (figure 4b).
+
+    Args:
+        logits: of the numbers, float64.
+        rows: of the number line: sine and cosine of each component, or as many random directions.
+        group: 0..K-1, which rows belong together.
+        count: how many groups are kept, chosen for each prompt by their power in its logits.
+    """
+    coefs = logits @ rows.T
+    power = coefs.new_zeros(len(logits), int(group.max()) + 1).index_add_(1, group, coefs.square())
+    kept = torch.zeros_like(power).scatter_(1, power.topk(count, dim=1).indices, 1.0)
+    sums = (coefs * kept[:, group]) @ rows
+    return float((sums.argmax(dim=1) == answers).double().mean())

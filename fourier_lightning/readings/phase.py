@@ -1,6 +1,7 @@
 """Which waves of the answer modules write: beyond their nulls, aligned with it, more than periods without meaning."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fourier_lightning.readings.filters import same
@@ -9,15 +10,16 @@ from fourier_lightning.record.runs import Run
 
 LEVEL = 0.05  # of the p-value, corrected over modules and periods
 ALIGNED = 0.5  # alignment from which a wave points at the answer more than it does not
-TWICE = 2.0  # the least over the largest amount at periods without meaning: a peak by heart has all of them alike
-MEANINGLESS = (3.0, 7.0)  # negative controls: no period of decimal numbers
+TWICE = 2.0  # the least over the largest amount at the controls: a peak by heart has all periods alike, a bump all long
+MEANINGLESS = (3.0, 7.0)  # negative controls: no period of decimal numbers; beside each period stand its brackets
 
 
 def written(run: Run, module: str, periods: Sequence[float] = SHORT) -> list[dict[float, tuple[float, float]]] | None:
     """Of each layer's "mlp" or "attn": the periods that it writes, with alignment and amount over the controls'.
 
     A period is written if its p-value in ``answer_phase`` is at most 5 %, its alignment at least ``ALIGNED``, and its
-    amount at least ``TWICE`` the largest at T = 3 and 7 in the same module of the same layer.
+    amount at least ``TWICE`` the largest of its negative controls in the same module of the same layer: T = 3 and 7,
+    and the periods that bracket it.
 
     Returns:
         one dictionary a layer; None if the record lacks the table, one of these periods, or the controls.
@@ -48,15 +50,54 @@ def counts(runs: Sequence[Run], module: str) -> tuple[dict[float, int], int]:
     return found, measured
 
 
+@dataclass(frozen=True)
+class Height:
+    """How high a wave stands at the answer in the layer that writes most of it, beside its negative controls.
+
+    Attributes:
+        period: T.
+        layer: which.
+        amount: logits.
+        control: the largest amount at T = 3 and 7 and at the periods that bracket T, same module, same layer.
+    """
+
+    period: float
+    layer: int
+    amount: float
+    control: float
+
+
+def heights(rows: Sequence[dict[str, Any]], module: str) -> list[Height]:
+    """Of "mlp" or "attn": each bracketed period in the layer with the most of it; none of records without brackets."""
+    mine = [row for row in rows if row["module"] == module]
+    meaningless = {
+        layer: max(
+            (row["amount"] for row in mine if row["layer"] == layer and row["period"] in MEANINGLESS), default=0.0
+        )
+        for layer in {row["layer"] for row in mine}
+    }
+    asked = [row for row in mine if row.get("bracket_amount") is not None and row["period"] not in MEANINGLESS]
+    best: dict[float, dict[str, Any]] = {}
+    for row in sorted(asked, key=lambda row: row["amount"]):
+        best[row["period"]] = row
+    return [
+        Height(t, row["layer"], row["amount"], max(0.0, row["bracket_amount"], meaningless[row["layer"]]))
+        for t, row in sorted(best.items())
+    ]
+
+
 def written_in(rows: Sequence[dict[str, Any]], periods: Sequence[float]) -> dict[float, tuple[float, float]] | None:
     """The periods that one module of one layer writes, from its rows; None if it was not asked for one of them."""
     asked = {t: next((row for row in rows if same(row["period"], t)), None) for t in (*periods, *MEANINGLESS)}
     if None in asked.values():
         return None
     known = {t: row for t, row in asked.items() if row is not None}
-    floor = max(*(known[t]["amount"] for t in MEANINGLESS), 0.0)
+    if any("bracket_amount" not in row for row in known.values()):
+        return None  # a record from before there were brackets
+    meaningless = max(*(known[t]["amount"] for t in MEANINGLESS), 0.0)
+    floors = {t: max(meaningless, known[t]["bracket_amount"] or 0.0) for t in periods}
     return {
         t: (known[t]["alignment"], known[t]["amount"] / floor if floor else float("inf"))
-        for t in periods
+        for t, floor in floors.items()
         if known[t]["p_value"] <= LEVEL and known[t]["alignment"] >= ALIGNED and known[t]["amount"] >= TWICE * floor
     }

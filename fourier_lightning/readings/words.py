@@ -94,6 +94,13 @@ def written(runs: Sequence[Run], module: str) -> str:
     return "; ".join(told) or "none" + ("" if measured == 1 else f" in any of {measured} seeds")
 
 
+def beside_periods(run: Run, module: str) -> str:
+    """Heights in logits, beside the highest control's: "; height at the answer (highest control): T = 2 0.2 (0.1)"."""
+    found = phase.heights(run.table("answer_phase"), module)
+    told = ", ".join(f"T = {height.period:.3g} {height.amount:.2f} ({height.control:.2f})" for height in found)
+    return f"; height at the answer (highest control): {told}" if told else ""
+
+
 def lines(run: Run, module: str) -> str:
     """The paper's periods that stand out from their neighbours in what some layer of a module writes."""
     found = waves.lines_of(run, module)

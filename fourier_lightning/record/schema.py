@@ -55,6 +55,8 @@ TABLES: dict[str, Table] = {
         ("p_value", "float", "the larger of the two"),
         ("p_value_answers", "float", "of the alignment, against permuted answers; corrected for modules and periods"),
         ("p_value_directions", "float", "of the amount, against states in random directions; corrected likewise"),
+        ("bracket_amount", "float?", "the largest amount at the periods just beside T; null of long waves"),
+        ("bracket_period", "float?", "which of them has it"),
     )),
     "input_waves": Table("input_waves", "waves removed from the operands' input rows alone", cols(
         ("line", "str", "`numbers` (operands are the answers' tokens) or `operands` (tokens of their own)"),
@@ -76,8 +78,8 @@ TABLES: dict[str, Table] = {
     "few_waves": Table("final_logits", "the strongest waves of many prompts' final logits", cols(
         ("waves", "int", "how many are added up"), ("prompts", "int", "of the validation split"),
         ("accuracy", "float", METRICS["accuracy"]), ("exact", "float", "share whose sum peaks at the answer"),
-        ("control_exact_mean", "float", "the same of as many random waves, mean over the draws"),
-        ("control_exact_std", "float", "sample standard deviation"), ("control_draws", "int", "sets of random waves"),
+        ("control_exact_mean", "float", "the same of the strongest pairs in random bases, mean over these"),
+        ("control_exact_std", "float", "sample standard deviation"), ("control_draws", "int", "random bases"),
     )),
     "filter_ablation": Table("filter_ablation", "a row of Table 1 by one method", WHERE + cols(
         ("cutoff", "int", "k from which waves are high")) + METHOD + POSITIONS + BASIS + cols(

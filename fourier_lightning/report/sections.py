@@ -19,10 +19,10 @@ from fourier_lightning.report.blocks import Block, DataTable, Notice, Plot, Sect
 from fourier_lightning.report.ledger import claims
 
 PERIODS = (
-    "Written of the answer: it points at it, beyond permuted answers, random directions and T = 3 and 7, in some "
-    "layer. Lines: T = 2, 2.5, 5, 10 that stand out from their neighbours in the power of what a seed writes; one not "
-    "beyond random directions (states of the same covariance, read through the same unembedding) is the unembedding's "
-    "own. Costliest: removed from all modules."
+    "Written of the answer: it points at it, beyond permuted answers, random directions, T = 3 and 7 and the periods "
+    "beside it, in some layer. Lines: T = 2, 2.5, 5, 10 that stand out from their neighbours in the power of what "
+    "a seed writes; one not beyond random directions (states of the same covariance, read through the same "
+    "unembedding) is the unembedding's. Costliest: removed from all modules."
 )
 FILTERS = (
     "Arms that add at all; validation split, mean over seeds. From the input: waves taken out of the operands' vectors "
