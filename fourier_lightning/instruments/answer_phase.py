@@ -79,8 +79,8 @@ class AnswerPhase(Instrument):
     def __init__(
         self,
         periods: list[Period] | None = None,
-        draws: int = 100,
-        rotations: int = 40,
+        draws: int = 999,
+        rotations: int = 999,
         seed: int = 0,
         every_n_epochs: int = 0,
         limit_batches: int | None = None,

@@ -17,6 +17,8 @@ from fourier_lightning.fourier.spectrum import (
 )
 from fourier_lightning.instruments.base import Findings, Instrument, Row, View
 
+ROUGH = 60  # draws where nothing is decided: the smallest p-value is 1/61
+
 
 class EmbeddingSpectrum(Instrument):
     """Spectrum of the number vectors, held against three nulls.
@@ -41,7 +43,8 @@ class EmbeddingSpectrum(Instrument):
         periods: T's in numbers that get a row at every measurement, on the grid of the basis or off it; "10/3" too.
         cutoff: the trend is k < cutoff; null as in ``filter.cutoff``.
         basis: of the spectrum.
-        draws: from each null.
+        draws: from each null, of the final weights' periods: those decide. While training goes on, and for each
+            component, 60 at most.
         seed: of the draws.
         every_n_epochs: cadence.
     """
@@ -54,7 +57,7 @@ class EmbeddingSpectrum(Instrument):
         periods: list[Period],
         cutoff: int | None = None,
         basis: BasisKind = "orthonormal",
-        draws: int = 60,
+        draws: int = 999,
         seed: int = 0,
         every_n_epochs: int = 1,
     ) -> None:
@@ -65,7 +68,7 @@ class EmbeddingSpectrum(Instrument):
         check_draws(draws, seed)
         self.basis: BasisKind = basis
         self.high, self.draws, self.seed = Selection("high", cutoff), draws, seed
-        self._seen: dict[str, tuple[Tensor, list[Row]]] = {}
+        self._seen: dict[tuple[str, int], tuple[Tensor, list[Row]]] = {}  # by line and draws
 
     def check(self, task: Task, width: int) -> None:
         check_range(self.periods, task.p, "periods")
@@ -76,7 +79,7 @@ class EmbeddingSpectrum(Instrument):
         rows: list[Row] = []
         components: list[Row] = []
         for line, table in view.number_lines().items():
-            mine = self._periods(line, table, view.p)
+            mine = self._periods(line, table, view.p, self.draws if view.final else min(self.draws, ROUGH))
             rows += mine
             suffix, prefix = ("", "embedding") if line == "numbers" else (f"_{line}", f"embedding/{line}")
             spectrum = table_spectrum(table, fourier_basis(len(table), self.basis))
@@ -98,38 +101,40 @@ class EmbeddingSpectrum(Instrument):
             found.arrays["number_embedding"] = view.number_lines()["numbers"]
         return found
 
-    def _periods(self, line: str, table: Tensor, p: int) -> list[Row]:
-        seen = self._seen.get(line)
+    def _periods(self, line: str, table: Tensor, p: int, draws: int) -> list[Row]:
+        seen = self._seen.get((line, draws))
         if seen is None or not seen[0].equal(table):  # a frozen table needs its nulls once
             probes = period_probes(self.periods, len(table))
             frequencies = [len(table) / period for period in self.periods]
-            seen = (table.clone(), self._rows(table, probes, frequencies, p)[0])
-            self._seen[line] = seen
+            seen = (table.clone(), self._rows(table, probes, frequencies, p, draws)[0])
+            self._seen[line, draws] = seen
         return [{"line": line, "period": t, **row} for t, row in zip(self.periods, seen[1], strict=True)]
 
     def _components(self, line: str, table: Tensor, p: int) -> tuple[list[Row], Tensor]:
         basis = fourier_basis(len(table))
         ks = list(range(1, basis.n_components + 1))
-        rows, limit = self._rows(table, component_probes(basis), [float(k) for k in ks], p)
+        draws = min(self.draws, ROUGH)
+        rows, limit = self._rows(table, component_probes(basis), [float(k) for k in ks], p, draws)
         return [
             {"line": line, "component": k, "period": float(basis.periods[k - 1]), **row}
             for k, row in zip(ks, rows, strict=True)
         ], limit
 
-    def _rows(self, table: Tensor, probes: Probes, frequencies: list[float], p: int) -> tuple[list[Row], Tensor]:
+    def _rows(
+        self, table: Tensor, probes: Probes, frequencies: list[float], p: int, draws: int
+    ) -> tuple[list[Row], Tensor]:
         """Table columns of each group of probes, and the magnitude that each needs to be beyond the permutation null.
 
         Args:
             frequencies: the k of each group, on the grid or between.
+            draws: from each null.
         """
-        results: dict[Null, Against] = {
-            null: test_against(table, probes, null, self.draws, self.seed) for null in NULLS
-        }
+        results: dict[Null, Against] = {null: test_against(table, probes, null, draws, self.seed) for null in NULLS}
         first, total, beyond = results["permutation"], float(centred_power(table)), significant(results)
         high = self.high.at_length(len(table), p)
         trend = high.removed_rows(fourier_basis(len(table)))
         short = [i for i, k in enumerate(frequencies) if k > high.cutoff_at(len(table)) - 0.5]
-        detrended = test_detrended(table, probes.some(short), trend, self.draws, self.seed) if short else None
+        detrended = test_detrended(table, probes.some(short), trend, draws, self.seed) if short else None
         rows: list[Row] = []
         for i in range(probes.size):
             row = {"power": float(first.share[i]) * total, "share": float(first.share[i])}

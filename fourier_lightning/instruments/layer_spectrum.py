@@ -64,7 +64,7 @@ class LayerSpectrum(Instrument):
         periods: list[Period],
         ln: LnMode = "frozen",
         basis: BasisKind = "orthonormal",
-        draws: int = 20,
+        draws: int = 39,
         seed: int = 0,
         every_n_epochs: int = 0,
         limit_batches: int | None = None,
