@@ -59,9 +59,10 @@ def try_kinds(kinds: Sequence[Kind], records: Path | None = None) -> Iterator[tu
         kinds: of models.
         records: where to keep their records; what is there already is judged as it is. None to keep nothing.
     """
-    cfg = settings()
-    data = data_of(cfg)
+    sizes = {most: settings(most) for most in {kind.max_operand for kind in kinds}}
+    tasks = {most: data_of(cfg) for most, cfg in sizes.items()}
     for kind in kinds:
+        cfg, data = sizes[kind.max_operand], tasks[kind.max_operand]
         with TemporaryDirectory() as passing:
             folder = (records or Path(passing)) / kind.name.replace(", ", "-").replace(" ", "_")
             runs = []

@@ -20,16 +20,19 @@ from fourier_lightning.record.runs import Run, read_run
 from fourier_lightning.record.writer import RunRecord
 
 # A fine-tuned model, as far as its record says: each seed has a table of its own. The task is the paper's, short.
-SETTINGS = ["model=pretrained", "data=format", f"data.max_operand={MAX_OPERAND}", "data.pairs=ordered"]
+SETTINGS = ["model=pretrained", "data=format", "data.pairs=ordered"]
+PROMPTS = 500  # that the instruments look at: as many as a run's validation split has
+SPLIT = "train"  # which of them: its size can be chosen, and nothing is trained on it
 
 
-def settings() -> DictConfig:
-    """The configuration of all these models: instruments with a run's own settings."""
-    return load_config(SETTINGS)
+def settings(max_operand: int = MAX_OPERAND) -> DictConfig:
+    """The configuration of all models with these operands: instruments with a run's own settings."""
+    share = PROMPTS / (max_operand + 1) ** 2
+    return load_config([*SETTINGS, f"data.max_operand={max_operand}", f"data.train_fraction={share:.4f}"])
 
 
 def data_of(cfg: DictConfig) -> ArithmeticDataModule:
-    """The addition task at p = 61."""
+    """The addition task of these operands."""
     return make(cfg.data, tokenizer=make(cfg.backbone).tokenizer(), seed=0)
 
 
@@ -55,7 +58,7 @@ def measure(
     for split in ("train", "val", "test"):
         view = View.of(decoder, data, split)
         metrics |= {f"{split}/{name}": value for name, value in accuracy(view).items()}
-    view = View.of(decoder, data)
+    view = View.of(decoder, data, SPLIT)
     for instrument in make_instruments(cfg, data, decoder.width).values():
         found = instrument.look(view)
         for name, rows in found.tables.items():

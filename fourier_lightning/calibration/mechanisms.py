@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from fourier_lightning.readings.paper import SHORT
+
 Module = Literal["attn", "mlp"]
-Role = Literal["residues", "magnitude", "heart", "edges", "elsewhere"]
+Role = Literal["residues", "magnitude", "heart", "edges", "elsewhere", "thirds", "bump", "comb", "decades", "uneven"]
 Noise = Literal["low", "high"]
 MODULES: tuple[Module, ...] = ("attn", "mlp")
 
@@ -18,7 +20,10 @@ class Mechanism:
         name: of the mechanism.
         attn, mlp: roles of the module classes. ``residues``: waves of T = 2, 2.5, 5, 10 at the answer; ``magnitude``:
             the waves below the cut-off; ``heart``: a look-up of the answer, a peak that holds all waves alike;
-            ``edges``: the same without the waves below the cut-off; ``elsewhere``: these, of another number (a - b).
+            ``edges``: the same without the waves below the cut-off; ``elsewhere``: these, of another number (a - b);
+            ``thirds``: waves of T = 10/3 and 4 at the answer; ``bump``: a look-up of a Gaussian around the answer;
+            ``comb``: of all numbers with the answer's last digit; ``decades``: of all with its other digits;
+            ``uneven``: of a block of 4 to 10 numbers that the answer is in.
         says: the same in words.
         lines: of the number table at low and at high noise, see ``tables.LINES``.
         exact: whether it is meant to be right at high noise too: in more than 95 % of prompts where the stream has a
@@ -68,8 +73,14 @@ MECHANISMS = {
             "decoy_edges", ("edges", "elsewhere"), (), "the same under a table with strong lines",
             ("strong", "strong"),
         ),
+        # Of another kind than those above, which the rules were made with: no rule was changed after these were tried.
+        Mechanism("bump", (), ("bump",), "a smooth bump at the answer, in the MLPs", exact=False),
+        Mechanism("thirds", ("thirds",), ("magnitude",), "residues by T = 10/3 and 4 in attention, magnitude in MLPs"),
+        Mechanism("digits", ("comb",), ("decades",), "the last digit in attention, the other digits in the MLPs"),
+        Mechanism("uneven", ("comb",), ("uneven",), "the last digit in attention, blocks of unequal widths in MLPs"),
     )
 }  # fmt: skip
+THIRDS = (10 / 3, 4.0)
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,8 @@ class Facts:
         table_has_lines: whether the number rows hold more of T = 2, 2.5, 5, 10 than of the periods beside them.
         adds: whether it is right in most prompts.
         spare_residues: whether the magnitude finds the answer alone, so that residues are written and not needed.
+        periods: T's of the residues.
+        unfiltered: whether it is not known what a filter leaves of it: a bump or a block has waves of all lengths.
         by_block: whether every block does a share of whatever its class of modules does. Where it is not known, as in
             trained models, nothing is true or false of single layers.
     """
@@ -95,6 +108,8 @@ class Facts:
     adds: bool
     edges_in: frozenset[str] = frozenset()
     spare_residues: bool = False
+    periods: tuple[float, ...] = SHORT
+    unfiltered: bool = False
     by_block: bool = True
 
     def writes(self, modules: Iterable[str], band: Literal["short", "long"]) -> bool:
@@ -114,7 +129,9 @@ class Facts:
 
 def facts_of(mechanism: Mechanism, noise: Noise) -> Facts:
     """What its building makes true."""
-    residues, magnitude = mechanism.modules("residues"), mechanism.modules("magnitude")
+    residues = mechanism.modules("residues") | mechanism.modules("thirds") | mechanism.modules("comb")
+    blocks = mechanism.modules("bump") | mechanism.modules("decades") | mechanism.modules("uneven")
+    magnitude = mechanism.modules("magnitude") | blocks
     return Facts(
         residues_in=frozenset(residues),
         magnitude_in=frozenset(magnitude),
@@ -122,4 +139,6 @@ def facts_of(mechanism: Mechanism, noise: Noise) -> Facts:
         table_has_lines=mechanism.lines[noise == "high"] != "plain",
         adds=mechanism.exact or (not residues and noise == "low"),
         edges_in=frozenset(mechanism.modules("edges")),
+        periods=THIRDS if mechanism.modules("thirds") else SHORT,
+        unfiltered=bool(blocks),
     )

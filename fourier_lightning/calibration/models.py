@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from fourier_lightning.calibration.mechanisms import MECHANISMS, Facts, Mechanism, Noise, Role, facts_of
+from fourier_lightning.calibration.mechanisms import MECHANISMS, THIRDS, Facts, Mechanism, Noise, Role, facts_of
 from fourier_lightning.calibration.planted import ByHeart, Junk, Part, PlantedAttention, PlantedMLP, Waves
 from fourier_lightning.calibration.tables import LINES, Table, long_periods, make_table, waves_of
 from fourier_lightning.fourier.basis import period_waves
@@ -21,16 +21,19 @@ from fourier_lightning.readings.paper import SHORT
 
 MAX_OPERAND = 30
 P = 2 * MAX_OPERAND + 1
-WIDTHS = {"wide": 160, "narrow": 60}  # with a complement, and d <= p: without one
+ROOM = 99  # directions that a wide stream has beyond the p of the number line; a narrow one has one less than p
+SIZES = ((30, "wide"), (30, "narrow"), (60, "wide"), (100, "wide"))  # largest operand: p = 61, 121, 201
 BLOCKS = 2
 MARGIN = 15.0  # logits between the answer and the next best number
 CODES = 8  # of an operand, for a look-up
-BY_HEART = ("heart", "edges")
+LOOKED_UP = ("heart", "edges", "bump", "comb", "decades", "uneven")
+NARROW = 1.5  # standard deviation of a bump, numbers
 # What is written besides, root mean square over prompts and numbers, as a share of the margin.
 NOISE = {"low": 0.04, "high": 0.08}
 FLAT = 0.03  # a magnitude that has to find the answer alone has a flat peak: so much less is written beside it
 BLUR = 2.0  # numbers by which a magnitude may miss the answer where residues find it
 ALONE = {"low": 0.0, "high": 0.8}  # the same where nothing else does
+SHARE = 5  # long waves at p = 61: each has this part of the margin, and so has every wave of a residue
 ASIDE = 0.3  # of a magnitude's height: long waves of another number that leave a peak of the answer's the highest
 
 
@@ -42,16 +45,28 @@ class Case:
         mechanism: one of ``MECHANISMS``.
         width: ``wide`` (d > p) or ``narrow`` (d <= p).
         noise: how much is written besides.
+        max_operand: the largest operand.
     """
 
     mechanism: str
     width: str
     noise: Noise
+    max_operand: int = MAX_OPERAND
+
+    @property
+    def p(self) -> int:
+        """Length of the number line."""
+        return 2 * self.max_operand + 1
+
+    @property
+    def d(self) -> int:
+        """Width of the stream."""
+        return self.p + ROOM if self.width == "wide" else self.p - 1
 
     @property
     def name(self) -> str:
         """For tables."""
-        return f"{self.mechanism}, {self.width}, {self.noise} noise"
+        return f"{self.mechanism}, p {self.p}, {self.width}, {self.noise} noise"
 
     @property
     def facts(self) -> Facts:
@@ -59,15 +74,15 @@ class Case:
         return facts_of(MECHANISMS[self.mechanism], self.noise)
 
 
-CASES = tuple(Case(name, width, noise) for name in MECHANISMS for width in WIDTHS for noise in NOISE)
+CASES = tuple(Case(name, width, noise, most) for name in MECHANISMS for most, width in SIZES for noise in NOISE)
 
 
 def plant(case: Case, seed: int) -> LlamaForCausalLM:
-    """Build one model of a case. Its table holds the numbers 0..60, "+" and ",", and is the unembedding too."""
-    mechanism, width = MECHANISMS[case.mechanism], WIDTHS[case.width]
+    """Build one model of a case. Its table holds the numbers 0..p-1, "+" and ",", and is the unembedding too."""
+    mechanism, width = MECHANISMS[case.mechanism], case.d
     rng = torch.Generator().manual_seed(1000 * seed + list(MECHANISMS).index(case.mechanism))
-    carriers = 2 * sum(codes_of(role) for role in mechanism.mlp or ("heart",))  # idle MLPs make junk of a look-up's
-    table = make_table(P, width, LINES[mechanism.lines[case.noise == "high"]], carriers, rng)
+    carriers = 2 * sum(codes_of(role, case.p) for role in mechanism.mlp or ("heart",))  # idle MLPs: a look-up's
+    table = make_table(case.p, width, LINES[mechanism.lines[case.noise == "high"]], carriers, rng)
     config = LlamaConfig(
         vocab_size=len(table.rows), hidden_size=width, intermediate_size=4, num_hidden_layers=BLOCKS,
         num_attention_heads=1, num_key_value_heads=1, max_position_embeddings=8, tie_word_embeddings=True,
@@ -83,14 +98,34 @@ def plant(case: Case, seed: int) -> LlamaForCausalLM:
         block.input_layernorm = block.post_attention_layernorm = nn.Identity()
         block.self_attn = _attention(mechanism, writers, table, part, layer, rng)
         block.mlp = _mlp(mechanism, writers, table, part, rng)
-        _soil(block, table, _loudness(case, mechanism))
-    net.model.norm.weight.data.fill_(_scale(net))
+        _soil(block, table, _loudness(case, mechanism), case.max_operand)
+    net.model.norm.weight.data.fill_(_scale(net, case.max_operand))
     return net.requires_grad_(False)
 
 
-def codes_of(role: Role) -> int:
+def codes_of(role: Role, p: int) -> int:
     """How many numbers a role wants to know of an operand."""
-    return CODES if role in BY_HEART else 2 * len(SHORT if role == "residues" else long_periods(P))
+    return CODES if role in LOOKED_UP else 2 * len(periods_of(role, p))
+
+
+def periods_of(role: Role, p: int) -> list[float]:
+    """The waves that a role writes."""
+    return list({"residues": SHORT, "thirds": THIRDS}.get(role, long_periods(p)))
+
+
+def looked_up(role: Role, p: int, rng: torch.Generator) -> Float[Tensor, "p p"]:
+    """What a role that looks answers up writes of each number, for each answer: row s belongs to the answer s."""
+    x = torch.arange(p)
+    if role == "bump":
+        return torch.exp(-((x[None] - x[:, None]).double() ** 2) / (2 * NARROW**2))
+    if role == "comb":
+        return (x[None] % 10 == x[:, None] % 10).double()
+    if role in ("decades", "uneven"):
+        widths = torch.randint(4, 11, (p,), generator=rng) if role == "uneven" else torch.full((p,), 10)
+        block = torch.searchsorted(widths.cumsum(0), x, right=True)
+        return (block[None] == block[:, None]).double()
+    low = torch.linalg.qr(waves_of(long_periods(p), p)).Q  # (p, l)
+    return torch.eye(p, dtype=torch.float64) - (low @ low.T if role == "edges" else 0)
 
 
 class Writer:
@@ -101,21 +136,22 @@ class Writer:
         inverse = torch.linalg.pinv(numbers)  # (d, p): reads any line of codes
         written = table.written.T @ torch.linalg.pinv(numbers @ table.written.T)  # (d, p): writes any line of logits
         holders = max(1, len(mechanism.modules(role)))
-        if role in BY_HEART:
-            codes = torch.randn(P, CODES, generator=rng, dtype=torch.float64)
-            low = torch.linalg.qr(waves_of(long_periods(P), P)).Q  # (p, l)
-            peaks = torch.eye(P, dtype=torch.float64) - (low @ low.T if role == "edges" else 0)
-            self.read, self.write = inverse @ codes, peaks @ written.T * MARGIN / holders
-            self.compute: nn.Module = ByHeart((numbers @ self.read)[: MAX_OPERAND + 1])
+        if role in LOOKED_UP:
+            codes = torch.randn(case.p, CODES, generator=rng, dtype=torch.float64)
+            self.read = inverse @ codes
+            self.write = looked_up(role, case.p, rng) @ written.T * MARGIN / holders
+            self.compute: nn.Module = ByHeart((numbers @ self.read)[: case.max_operand + 1])
             return
-        periods = list(SHORT) if role == "residues" else long_periods(P)
-        waves = period_waves(periods, P).T  # (p, 2w), cosine and sine by turns
+        periods = periods_of(role, case.p)
+        waves = period_waves(periods, case.p).T  # (p, 2w), cosine and sine by turns
         gains = torch.empty(len(periods)).uniform_(0.8, 1.25, generator=rng).double().repeat_interleave(2)
-        blur = BLUR if mechanism.modules("residues") else ALONE[case.noise]
+        blur = BLUR if mechanism.modules("residues") | mechanism.modules("thirds") else ALONE[case.noise]
         blur, sign, height = (0.0, -1, ASIDE) if role == "elsewhere" else (blur, 1, 1.0)
         self.read = inverse @ waves
-        self.compute = Waves(periods, 0.0 if role == "residues" else blur, rng, sign)
-        self.write = (written @ (waves * gains)).T * height * MARGIN / 5 / holders
+        self.compute = Waves(periods, 0.0 if role in ("residues", "thirds") else blur, rng, sign)
+        if periods == long_periods(case.p):  # on longer number lines there are more of them, of less each
+            height *= SHARE / len(periods)
+        self.write = (written @ (waves * gains)).T * height * MARGIN / SHARE / holders
 
 
 def _attention(
@@ -162,10 +198,10 @@ def _loudness(case: Case, mechanism: Mechanism) -> float:
     return MARGIN * NOISE[case.noise] * (FLAT if flat else 1)
 
 
-def _soil(block: nn.Module, table: Table, loudness: float) -> None:
+def _soil(block: nn.Module, table: Table, loudness: float, most: int) -> None:
     """Scale the junk of a block's two modules so that all four of a model reach a root mean square over numbers."""
     numbers = table.numbers.float()
-    a, b = numbers[: MAX_OPERAND + 1].repeat_interleave(MAX_OPERAND + 1, 0), numbers[: MAX_OPERAND + 1].repeat(31, 1)
+    a, b = numbers[: most + 1].repeat_interleave(most + 1, 0), numbers[: most + 1].repeat(most + 1, 1)
     read = block.self_attn.read
     from_table = (a @ read, b @ read)
     codes = block.mlp.read.shape[2]
@@ -180,10 +216,10 @@ def _soil(block: nn.Module, table: Table, loudness: float) -> None:
         junk.write *= loudness / (2 * BLOCKS) ** 0.5 / heard.square().mean().sqrt()
 
 
-def _scale(net: LlamaForCausalLM) -> float:
+def _scale(net: LlamaForCausalLM, most: int) -> float:
     """Mean root mean square of the final states over all prompts: a norm of this gain leaves logits as written."""
-    operands = torch.cartesian_prod(torch.arange(MAX_OPERAND + 1), torch.arange(MAX_OPERAND + 1))
-    plus, comma = torch.full((len(operands), 1), P), torch.full((len(operands), 1), P + 1)
+    operands, p = torch.cartesian_prod(torch.arange(most + 1), torch.arange(most + 1)), 2 * most + 1
+    plus, comma = torch.full((len(operands), 1), p), torch.full((len(operands), 1), p + 1)
     prompt = torch.cat([operands[:, :1], comma, operands[:, 1:], plus], dim=1)
     seen: list[Float[Tensor, "n d"]] = []
     handle = net.model.norm.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0][:, -1]))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from fourier_lightning.calibration.mechanisms import Facts
+from fourier_lightning.readings.paper import SHORT
 
 Answer = bool | None
 
@@ -40,13 +41,19 @@ def writes(facts: Facts, modules: str, periods: str) -> Answer:
 
     Where only sums over layers are known, one layer may write what others take back: then no class is known not to.
     """
-    return facts.writes(classes(modules), "short") or (False if facts.by_block else None)
+    asked = SHORT if periods == "short" else tuple(map(float, periods.split("+")))
+    there = facts.writes(classes(modules), "short") and not set(asked).isdisjoint(facts.periods)
+    return there or (False if facts.by_block else None)
 
 
 def writes_in_one(facts: Facts, modules: str, periods: str) -> Answer:
-    """The same of one layer, all of them."""
+    """The same of one layer, all of them.
+
+    Next to T = 10 a magnitude's own waves begin: where both are written by the same modules it is one of many.
+    """
     answer = writes(facts, modules, periods)
-    return answer if facts.by_block or not answer else None
+    beside = facts.residues_in & facts.magnitude_in & set(classes(modules))
+    return None if answer and (beside or not facts.by_block) else answer
 
 
 def near_first(facts: Facts) -> Answer:
@@ -54,7 +61,7 @@ def near_first(facts: Facts) -> Answer:
 
     Of a magnitude that is all there is, where it becomes exact is a matter of its noise.
     """
-    if not facts.by_block or not (facts.by_heart or facts.residues_in):
+    if not facts.by_block or facts.unfiltered or not (facts.by_heart or facts.residues_in):
         return None
     return facts.magnitude_in >= {"attn"} and not facts.residues_in & {"attn"}
 
@@ -68,7 +75,7 @@ def long_in_mlp_alone(facts: Facts) -> Answer:
 
 def needs(facts: Facts, modules: str, band: str) -> Answer:
     """The answer fails without these waves in these modules."""
-    if not facts.by_heart and not facts.magnitude_in:  # residues alone are no answer that could fail
+    if facts.unfiltered or (not facts.by_heart and not facts.magnitude_in):  # residues alone are no answer
         return None
     if facts.spare_residues and band == "short":
         return False
@@ -92,8 +99,13 @@ def dissociates(facts: Facts, modules: str, band: str) -> Answer:
 
 
 def uses_input(facts: Facts, band: str) -> Answer:
-    """The residue is read from the short waves of the operands' rows, and lost without them."""
-    if facts.spare_residues or (not facts.by_heart and not facts.magnitude_in):
+    """The residue is read from the short waves of the operands' rows, and lost without them.
+
+    What is looked up is read from all of a row; residues by other periods are not among what goes.
+    """
+    if facts.spare_residues or facts.unfiltered or facts.periods != SHORT:
+        return None
+    if not facts.by_heart and not facts.magnitude_in:
         return None
     return bool(facts.residues_in)
 
@@ -111,9 +123,20 @@ def carries(facts: Facts, period: str, what: str) -> Answer:
     Of a magnitude that is all there is, and exact, the longest wave alone may be exact too.
     """
     exact = facts.spare_residues or (facts.adds and not facts.residues_in)
-    if facts.by_heart or (what == "near" and exact):
+    if facts.by_heart or (what == "near" and exact) or (what != "parity" and facts.unfiltered):
         return None
-    return bool(facts.residues_in if what == "parity" else facts.magnitude_in)
+    return bool(facts.residues_in) and 2.0 in facts.periods if what == "parity" else bool(facts.magnitude_in)
+
+
+def few_waves(facts: Facts) -> Answer:
+    """Its strongest waves say more of the answer than the strongest of any other directions: of a peak they don't."""
+    return None if facts.unfiltered else bool(facts.magnitude_in)
+
+
+def divides_labour(facts: Facts) -> Answer:
+    """Residues in attention alone, magnitude in MLPs alone."""
+    unknown = facts.spare_residues or (facts.unfiltered and facts.divides_labour)
+    return None if unknown else facts.divides_labour
 
 
 FACTS: dict[str, Callable[..., Answer]] = {
@@ -126,9 +149,9 @@ FACTS: dict[str, Callable[..., Answer]] = {
     "uses_input": uses_input,
     "left_over": left_over,
     "carries": carries,
-    "few_waves": lambda facts: None if facts.by_heart else bool(facts.magnitude_in),
+    "few_waves": few_waves,
     "long_in_mlp_alone": long_in_mlp_alone,
-    "division_of_labour": lambda facts: None if facts.spare_residues else facts.divides_labour,
+    "division_of_labour": divides_labour,
     "table_has_lines": lambda facts: facts.table_has_lines,
     "table_has_order": lambda facts: facts.table_has_lines,  # every table has magnitude; T = 10 makes the last digit
 }
