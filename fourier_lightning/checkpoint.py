@@ -145,7 +145,8 @@ def check_checkpoint(cfg: DictConfig) -> None:
         raise ConfigError(path, "holds weights alone", "resume from last.ckpt, or evaluate with fit=false")
     ends, epochs = not unfinished(cfg), cfg.trainer.max_epochs
     if cfg.fit and ends and epochs is not None and 0 <= epochs <= behind:
-        raise ConfigError(path, f"has all of trainer.max_epochs={epochs} behind it", "raise trainer.max_epochs")
+        remedy = "raise trainer.max_epochs, or measure it as it is: fit=false"
+        raise ConfigError(path, f"has all of trainer.max_epochs={epochs} behind it", remedy)
 
 
 def unreadable(path: str, error: Exception) -> str:

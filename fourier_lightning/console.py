@@ -103,9 +103,9 @@ def print_findings(console: Console, run: Run) -> None:
         console.print(f"Number embedding: T = {beyond or 'none'} beyond all nulls, of T = {asked}")
     if run.table("answer_phase"):
         for module, name in (("mlp", "MLPs write"), ("attn", "Attention writes")):
-            console.print(
-                f"{name} of the answer's waves: {words.written([run], module)}{words.beside_periods(run, module)}"
-            )
+            console.print(f"{name} of the answer's waves: {words.written([run], module)}")
+            if heights := words.beside_periods(run, module):
+                console.print(f"  height at the answer in logits (highest control): {heights}", soft_wrap=True)
     if told := words.by_carries(run):
         console.print(f"Right in {told}")
     if told := answers.summary(run):

@@ -63,9 +63,12 @@ def line(name: str, codes: list[int | None]) -> str:
 
 
 def table(folder: Path) -> str:
-    """The scores of all modules that mutmut has left in a folder, and of all together."""
+    """The scores of all modules that mutmut has left in a folder, of their folders, and of all together."""
     files = {path: list(json.loads(path.read_text())["exit_code_by_key"].values()) for path in folder.rglob("*.meta")}
     lines = [line(str(path.relative_to(folder)).removesuffix(".meta"), codes) for path, codes in sorted(files.items())]
+    for parent in sorted({path.parent for path in files}):
+        codes = [code for path, some in files.items() if path.parent == parent for code in some]
+        lines.append(line(f"{parent.relative_to(folder)}/", codes))
     lines.append(line("all", [code for codes in files.values() for code in codes]))
     return "\n".join([f"{'module':44}{'noticed':>16}{'score':>9}{'95 %':>18}", *filter(None, lines)])
 

@@ -42,10 +42,10 @@ def value(name: str, runs: list[Run]) -> list[float | None]:
 
 
 def test_multiplication_has_periods_of_its_own(three):
-    assert value("multiplication_periods", three) == [1.0]
+    assert value("multiplication_periods", three) == [pytest.approx(3.0)]
     for run in three:
         run._read["tables/answer_phase"][0]["amount"] = 1.5  # not twice what T = 3 and 7 have
-    assert value("multiplication_periods", three) == [0.0]
+    assert value("multiplication_periods", three) == [pytest.approx(1.5)]
     for run in three:
         run._read["tables/answer_phase"] = run._read["tables/answer_phase"][1:]  # not asked
     assert value("multiplication_periods", three) == [None]
@@ -56,7 +56,7 @@ def test_claims_hear_runs_of_their_task_alone(three):
     assert told == {"multiplication_periods"}  # accuracy is claimed of the fine-tuned arm
     tuned = [made(seed, body="pretrained") for seed in range(3)]
     assert value("multiplication_accuracy", tuned) == [pytest.approx(0.8)]
-    assert value("multiplication_periods", tuned) == [1.0]
+    assert value("multiplication_periods", tuned) == [pytest.approx(3.0)]
     adding = [made(seed, "addition", "pretrained") for seed in range(3)]
     assert value("multiplication_accuracy", adding) == value("multiplication_periods", adding) == [None]
     assert value("fine_tuned_adds", adding) == [pytest.approx(0.8)] and value("fine_tuned_adds", tuned) == [None]

@@ -177,6 +177,12 @@ def phases(**written: tuple[float, ...]) -> Run:
     return run_of(answer_phase=rows)
 
 
+def test_heights_stand_beside_their_highest_control():
+    run = phases(mlp=(2.0,))
+    assert words.beside_periods(run, "mlp").startswith("T = 2 3.00 (1.00), T = 2.5 1.00 (1.00)")
+    assert words.beside_periods(run, "attn") == words.beside_periods(run_of(), "mlp") == ""
+
+
 def test_which_waves_modules_write_is_counted_over_seeds():
     runs = [phases(mlp=(2.0, 5.0, 520.0)), phases(mlp=(2.0, 520.0)), run_of(), phases(mlp=(2.0,), attn=())]
     assert words.written(runs, "mlp") == "T = 2 in each of 3 seeds; T = 520 in 2 of 3 seeds; T = 5 in 1 of 3 seeds"

@@ -38,6 +38,7 @@ def test_the_command_draws_what_a_record_has(tiny_runs, tmp_path, command):
             ["{runs}/0", "--figure", "9"],
             "--figure 9: no such figure, or of a model or task that is not here; choose",
         ),
+        (["{runs}/0", "--figure", "cutoff"], "is not here; did you mean cutoffs?"),
         (["{runs}/nowhere"], "nowhere: no such directory; give run or sweep directories"),
         (["{tmp}"], "no run in it or below"),
         ([], "RUN_DIR: no run directory"),

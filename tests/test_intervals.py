@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from fourier_lightning.claims.intervals import beyond_control, interval
 from fourier_lightning.claims.measures import Measured
-from fourier_lightning.readings.seeds import t_interval, wilson
+from fourier_lightning.claims.verdict import Bound
+from fourier_lightning.readings.seeds import share_interval, t_interval, wilson
 from tests.test_verdict import claim, judge, runs, several
 
 
@@ -30,6 +31,33 @@ def test_intervals_against_references():
         assert interval(several(0.3, **spread), alone=True) == (None, None)
     (found,) = judge(claim(several(0.3, n=50)), runs(1, body="pretrained", table="pretrained", trained=False))
     assert (found.low, found.high) == wilson(0.3, 50)
+
+
+def test_no_interval_of_shares_leaves_zero_to_one():
+    """Student's t of the logits; shares of 0 and 1 are half an example away."""
+    values = [0.98, 0.999, 0.9]
+    inside = np.array([0.98, 0.9975, 0.9])  # half an example of 200
+    low, high = stats.t.interval(0.95, 2, np.mean(special.logit(inside)), stats.sem(special.logit(inside)))
+    assert share_interval(values, 200) == pytest.approx(special.expit([low, high]))
+    assert interval(several(*values, n=200), alone=False) == pytest.approx(special.expit([low, high]))
+    for values in ([1.0, 1.0, 0.4], [0.0, 0.2, 0.0], [1.0, 1.0, 1.0]):
+        low, high = share_interval(values, 100)
+        assert 0 < low <= high < 1 and (t_interval(values)[0] < 0 or t_interval(values)[1] >= 1)
+    assert share_interval([0.9922] * 5, 516) == pytest.approx((0.9922, 0.9922))
+    rng = np.random.default_rng(0)  # seeds whose logits scatter around 2.5: how often is that inside?
+    draws = [share_interval(special.expit(rng.normal(2.5, 0.4, 5)).tolist(), 5000) for _ in range(1000)]
+    assert np.mean([low <= special.expit(2.5) <= high for low, high in draws]) == pytest.approx(0.95, abs=0.02)
+
+
+def test_ratios_are_printed_as_ratios_and_power_grows_with_seeds():
+    """Numbers in log2: a mean of twice is supported by five seeds that one or two can't decide."""
+    bound = Bound(1.0, "above", "at least twice", ratio=True)
+    values = [1.3, 1.9, 1.5, 1.7, 1.4]
+    outcomes = [judge(claim(several(*values[:n]), bound), runs(n))[0].outcome for n in (1, 2, 5)]
+    assert outcomes == ["undecided", "undecided", "supported"]
+    (verdict,) = judge(claim(several(*values), bound), runs(5))
+    low, high = t_interval(values)
+    assert (verdict.value, verdict.low, verdict.high) == pytest.approx((2 ** np.mean(values), 2**low, 2**high))
 
 
 @pytest.mark.parametrize("seeds", [3, 5])

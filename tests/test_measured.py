@@ -114,7 +114,7 @@ MEASURES = {  # made in the test; the metrics that need a fair control, the row 
         Measured(0.75, (MIDDLE <= 4.1).mean(), n=40, incomparable="collapse", detail="mean error 1; direct path"),
     ),
     "input": (
-        lambda: filtered.input_short, ("mod_10", "within_10"), ("input_waves", 1),
+        lambda: filtered.at_the_input("short", "high"), ("mod_10", "within_10"), ("input_waves", 1),
         Measured(SHORT_GONE, None, SPREAD, 5, detail="input rows, " + SAID.format(0.2, 0.25, 0.9)),
     ),
 }  # fmt: skip
@@ -192,8 +192,9 @@ def test_what_is_measured_of_waves():
     written = phases(("mlp", 0, 5.0), ("mlp", 0, 2.0), ("attn", 1, 2.5), ("mlp", 1, 40.0))
     told = ["mlp 0 T=2 (alignment 0.90, 4.0 times its controls)", "mlp 0 T=5 (alignment 0.90, 4.0 times its controls)",
             "attn 1 T=2.5 (alignment 0.90, 4.0 times its controls)"]  # fmt: skip
-    assert waves.writes("mlp", "attn")(written, []) == Measured(0.75, tested=True, detail=", ".join(told))
-    assert waves.writes("attn", periods=(2.0,))(written, []) == Measured(0.0, tested=True, detail="none written")
+    assert waves.writes("mlp", "attn", needed=3)(written, []) == Measured(2.0, detail=", ".join(told))
+    assert waves.writes("mlp", "attn", needed=4)(written, []).value == 0
+    assert waves.writes("attn", periods=(2.0,))(written, []) == Measured(0.0, detail="none written")
     assert waves.writes("mlp", "head")(written, []) is None
     detail = "T=40: 1 of 2 MLPs, 0 of 2 attentions"
     assert waves.longest_in_mlp_alone(written, []) == Measured(1.0, tested=True, detail=detail)

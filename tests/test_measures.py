@@ -167,14 +167,14 @@ def test_what_the_input_needs(planted):
         return [trial({"line": line, "removed": "none"}, (0.9, 0.95, 0.92, 0.99)),
                 trial({"line": line, "removed": "short"}, (0.2, 0.5, 0.2, 0.9), RANDOM)]  # fmt: skip
 
-    found = filtered.input_short(put(planted, input_waves=rows("numbers")), [])
+    found = filtered.at_the_input("short", "high")(put(planted, input_waves=rows("numbers")), [])
     whole = sure(0.99, "near") - sure(0.92, "mod")
     assert found.value == pytest.approx(sure(0.9, "near") - sure(0.2, "mod") - whole)
     other = [{**row, "mod_10": 0.9} for row in rows("operands")]
-    found = filtered.input_short(put(planted, input_waves=[*rows("numbers"), *other]), [])
+    found = filtered.at_the_input("short", "high")(put(planted, input_waves=[*rows("numbers"), *other]), [])
     whole = sure(0.99, "near") - sure(0.9, "mod")
     assert found.value == pytest.approx(sure(0.9, "near") - sure(0.9, "mod") - whole)
-    assert filtered.input_short(put(planted, input_waves=[]), []) is None
+    assert filtered.at_the_input("short", "high")(put(planted, input_waves=[]), []) is None
 
 
 def test_a_metric_is_a_proportion_of_its_splits_rows(planted):

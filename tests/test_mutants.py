@@ -14,7 +14,8 @@ def test_a_score_counts_failures_and_time_outs_and_says_how_sure_it_is(tmp_path)
         path = tmp_path / f"{name}.meta"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"exit_code_by_key": dict(enumerate(codes))}))
-    heading, first, second, both = mutants.table(tmp_path).splitlines()
+    heading, first, second, claims, fourier, both = mutants.table(tmp_path).splitlines()
+    assert claims.split()[:5] == ["claims/", "3", "of", "4", "75.0%"] and fourier.split()[0] == "fourier/"
     assert heading.split() == ["module", "noticed", "score", "95", "%"]
     assert first.split()[:5] == ["claims/a.py", "3", "of", "4", "75.0%"] and "0 without a test, 2 not tried" in first
     assert second.split()[:5] == ["fourier/b.py", "5", "of", "6", "83.3%"] and second.endswith("(1 without a test)")

@@ -9,6 +9,9 @@ from fourier_lightning.calibration.models import CASES, MAX_OPERAND, Case, plant
 from fourier_lightning.calibration.trained import TRAINED, Checked, Trained, check, train
 from fourier_lightning.errors import ConfigError, suggestion
 
+TUNED = 30  # the rules were made with models of these operands, of the mechanisms that there were then
+FIRST = tuple(MECHANISMS)[:15]
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -38,9 +41,9 @@ class Kind:
         return self.of.facts
 
     @property
-    def trained(self) -> bool:
-        """Whether its models were trained to their mechanism, and not built of it."""
-        return isinstance(self.of, Trained)
+    def tuned(self) -> bool:
+        """Whether the rules were made with models of this kind: they say nothing of how often these err."""
+        return self.max_operand == TUNED and self.of.mechanism in FIRST
 
     def check(self, net: Any) -> Checked | None:
         """How far a model has the mechanism that it was trained to; None of one that is built of it."""

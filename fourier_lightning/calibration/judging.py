@@ -27,8 +27,8 @@ class Said:
     """What a claim's rule said of one case.
 
     Attributes:
-        claim, case: names of the claim and of the kind of model.
-        trained: whether these models were trained to their mechanism.
+        claim, case, mechanism: names of the claim, of the kind of model, and of its mechanism.
+        tuned: whether the rules were made with models of this kind.
         truth: whether the fact that the claim asserts is true of it.
         outcome: of the verdict.
         value, control, why: of the verdict.
@@ -36,7 +36,8 @@ class Said:
 
     claim: str
     case: str
-    trained: bool
+    mechanism: str
+    tuned: bool
     truth: bool
     outcome: str
     value: float | None
@@ -91,30 +92,48 @@ def ask(claim: Claim, kind: Kind, runs: Sequence[Run]) -> Said | None:
     # Whatever models the claim is about, and as if its rule had never erred: that is what is asked here.
     (verdict,) = judge(replace(claim, of=lambda run: True), runs, rate=0.0)
     found = verdict.outcome, verdict.value, verdict.control, verdict.why
-    return Said(claim.name, kind.name, kind.trained, truth, *found)
+    return Said(claim.name, kind.name, kind.of.mechanism, kind.tuned, truth, *found)
 
 
 def rows_of(said: Sequence[Said]) -> list[dict[str, Any]]:
     """A row for each claim: what ``claims.calibrated`` reads.
 
+    What counts are mechanisms, not the kinds and seeds that differ in size and noise alone: a mechanism is wrong if its
+    rule is wrong in any of its kinds, right if it is right in some and wrong in none. Where it says nothing that is
+    want of power, and no part of the error rate. Kinds that the rules were made with (``cases.TUNED``) are left out.
+
     Returns:
-        claim, fact, models (cases whose truth is known), right, wrong, nothing, low and high (95 % interval of the
-        share that is wrong), right_true and right_false (of the right ones, how often the claim was true, and false),
-        trained and trained_wrong (how many of the cases, and of the wrong ones, were trained), wrong_in and
-        nothing_in (cases).
+        claim; fact; true, false (mechanisms of which the claim is true, and false); right_true, right_false and wrong
+        (of these); low, high (95 % interval of wrong among those decided, by Wilson); kinds, kinds_right, kinds_wrong,
+        kinds_nothing; wrong_in, nothing_in (kinds).
     """
     rows = []
     for claim in CLAIMS:
-        mine = [one for one in said if one.claim == claim.name]
-        if not mine:
+        kinds = [call for call in said if call.claim == claim.name and not call.tuned]
+        if not kinds:
             continue
-        counts = {call: sum(one.call == call for one in mine) for call in CALLS}
-        low, high = wilson(counts["wrong"] / len(mine), len(mine))
-        cases = {f"{call}_in": [one.case for one in mine if one.call == call] for call in CALLS[1:]}
-        row = {"claim": claim.name, "fact": claim.fact, "models": len(mine), **counts}
-        trained = [one.call for one in mine if one.trained]
-        right = [one.truth for one in mine if one.call == "right"]
-        row |= {"low": round(low, 3), "high": round(high, 3)}
-        row |= {"right_true": right.count(True), "right_false": right.count(False)}
-        rows.append({**row, "trained": len(trained), "trained_wrong": trained.count("wrong"), **cases})
+        calls = by_mechanism(kinds)
+        true, false = ([call for (_, truth), call in calls.items() if truth is side] for side in (True, False))
+        wrong = (true + false).count("wrong")
+        decided = len(true) + len(false) - (true + false).count("nothing")
+        low, high = wilson(wrong / decided, decided) if decided else (0.0, 1.0)
+        row = {"claim": claim.name, "fact": claim.fact, "true": len(true), "false": len(false)}
+        row |= {"right_true": true.count("right"), "right_false": false.count("right"), "wrong": wrong}
+        row |= {"low": round(low, 3), "high": round(high, 3), "kinds": len(kinds)}
+        row |= {f"kinds_{call}": sum(kind.call == call for kind in kinds) for call in CALLS}
+        rows.append(row | {f"{call}_in": [kind.case for kind in kinds if kind.call == call] for call in CALLS[1:]})
     return rows
+
+
+def by_mechanism(said: Sequence[Said]) -> dict[tuple[str, bool], str]:
+    """What a rule says of each mechanism, by its name and by whether the claim is true of it: noise can change that."""
+    calls: dict[tuple[str, bool], set[str]] = {}
+    for kind in said:
+        calls.setdefault((kind.mechanism, kind.truth), set()).add(kind.call)
+    return {key: next(call for call in ("wrong", "right", "nothing") if call in of) for key, of in calls.items()}
+
+
+def rules(said: Sequence[Said]) -> list[Said]:
+    """One claim's calls for each rule: claims that ask the same of the same record are one rule."""
+    names = {(claim.measurement, claim.fact.removeprefix("not ")): claim.name for claim in reversed(CLAIMS)}
+    return [call for call in said if call.claim in names.values()]

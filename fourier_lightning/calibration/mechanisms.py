@@ -93,6 +93,7 @@ class Facts:
         by_heart: whether it looks answers up: then every wave points at the answer, and none more than another.
         edges_in: module classes that write a peak by heart without its long waves.
         table_has_lines: whether the number rows hold more of T = 2, 2.5, 5, 10 than of the periods beside them.
+        faint_lines: whether a line is a small part of a row, so that neighbours need not show it.
         adds: whether it is right in most prompts.
         spare_residues: whether the magnitude finds the answer alone, so that residues are written and not needed.
         periods: T's of the residues.
@@ -110,6 +111,7 @@ class Facts:
     spare_residues: bool = False
     periods: tuple[float, ...] = SHORT
     unfiltered: bool = False
+    faint_lines: bool = False
     by_block: bool = True
 
     def writes(self, modules: Iterable[str], band: Literal["short", "long"]) -> bool:

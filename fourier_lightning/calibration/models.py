@@ -5,7 +5,7 @@ unembedding reads it; what MLPs need of the operands attention carries to the la
 amplitudes, gains, which block does how much, and what every module writes besides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch
@@ -71,7 +71,9 @@ class Case:
     @property
     def facts(self) -> Facts:
         """What is true of its models."""
-        return facts_of(MECHANISMS[self.mechanism], self.noise)
+        facts, lines = facts_of(MECHANISMS[self.mechanism], self.noise), MECHANISMS[self.mechanism].lines
+        # A line is as strong as the background's part of it, of which there are more the longer the number line.
+        return replace(facts, faint_lines=self.p > P and lines[self.noise == "high"] != "strong")
 
 
 CASES = tuple(Case(name, width, noise, most) for name in MECHANISMS for most, width in SIZES for noise in NOISE)

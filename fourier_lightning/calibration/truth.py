@@ -99,13 +99,15 @@ def dissociates(facts: Facts, modules: str, band: str) -> Answer:
 
 
 def uses_input(facts: Facts, band: str) -> Answer:
-    """The residue is read from the short waves of the operands' rows, and lost without them.
+    """What these waves of the operands' rows carry is lost without them, and the rest of the answer stays.
 
     What is looked up is read from all of a row; residues by other periods are not among what goes.
     """
-    if facts.spare_residues or facts.unfiltered or facts.periods != SHORT:
+    if facts.spare_residues or facts.unfiltered or (not facts.by_heart and not facts.magnitude_in):
         return None
-    if not facts.by_heart and not facts.magnitude_in:
+    if band == "long":
+        return bool(facts.magnitude_in and facts.residues_in)
+    if facts.periods != SHORT:
         return None
     return bool(facts.residues_in)
 
@@ -129,8 +131,11 @@ def carries(facts: Facts, period: str, what: str) -> Answer:
 
 
 def few_waves(facts: Facts) -> Answer:
-    """Its strongest waves say more of the answer than the strongest of any other directions: of a peak they don't."""
-    return None if facts.unfiltered else bool(facts.magnitude_in)
+    """Its strongest waves say more of the answer than the strongest of any other directions: of a peak they don't.
+
+    Whether five are enough for a sum of many waves is arithmetic that no mechanism decides.
+    """
+    return False if facts.by_heart and not facts.edges_in else None
 
 
 def divides_labour(facts: Facts) -> Answer:
@@ -153,5 +158,6 @@ FACTS: dict[str, Callable[..., Answer]] = {
     "long_in_mlp_alone": long_in_mlp_alone,
     "division_of_labour": divides_labour,
     "table_has_lines": lambda facts: facts.table_has_lines,
-    "table_has_order": lambda facts: facts.table_has_lines,  # every table has magnitude; T = 10 makes the last digit
+    # Every table has magnitude; T = 10 makes the last digit, if it is not too faint beside what belongs to no wave.
+    "table_has_order": lambda facts: None if facts.table_has_lines and facts.faint_lines else facts.table_has_lines,
 }

@@ -56,7 +56,10 @@ def advantage(arm: str) -> Measure:
 
 
 def speed(arm: str, level: float = ADDS) -> Measure:
-    """Epochs to an accuracy of ``level``, over another arm's (its key; over all epochs, if that never does)."""
+    """Epochs to an accuracy of ``level``, over another arm's (its key).
+
+    Over all of its epochs where that never does: then the true ratio is lower, and a high one says nothing.
+    """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
         mine, length = learning.epochs_to(run, level)
@@ -69,6 +72,7 @@ def speed(arm: str, level: float = ADDS) -> Measure:
         theirs = float(np.mean([reached or total for reached, total in others]))
         never = all(reached is None for reached, _ in others)
         told = f"the other never in {theirs:g}" if never else f"the other {theirs:g}"
-        return Measured(mine / theirs, incomparable=unlike, detail=f"{mine} epochs; {told}")
+        blunt = f"the other arm did not get there in {theirs:g} epochs: a longer run has to say" if never else ""
+        return Measured(mine / theirs, incomparable=unlike, blunt=blunt, detail=f"{mine} epochs; {told}")
 
     return measure

@@ -116,7 +116,8 @@ def single_wave(period: Callable[[Run], float], name: str, path: Path = "flow") 
             return None
         control = (row[f"control_energy_{name}_mean"], row.get(f"control_energy_{name}_std"), row["control_draws"])
         detail = f"T={row['period']:g} kept; {row.get('method', 'direct path')}"
-        return Measured(row[name], *control, incomparable=row.get("comparable", ""), detail=detail)
+        prompts = run.info.get("rows", {}).get("val")
+        return Measured(row[name], *control, n=prompts, incomparable=row.get("comparable", ""), detail=detail)
 
     return measure
 
@@ -190,10 +191,19 @@ def small_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
                     detail=f"{row['method']}, {wrong} errors")  # fmt: skip
 
 
-def input_short(run: Run, peers: Sequence[Run]) -> Measured | None:
-    """Without the short waves of the operands' rows: how far the size outlives the residue, beyond equal energy."""
-    rows = input_rows(run)
-    intact, row = rows.get("none"), rows.get("short")
-    if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
-        return None
-    return opened(run, intact, row, "high", detail=told({"method": "input rows", **row}))
+def at_the_input(gone: str, removed: str) -> Measure:
+    """Without these waves of the operands' rows: how far what stays outlives what goes, beyond equal energy.
+
+    Args:
+        gone: "short" (T = 2, 2.5, 10/3, 5, 10) or "low" (below the cut-off), as in the table ``input_waves``.
+        removed: as in ``dissociation``.
+    """
+
+    def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
+        rows = input_rows(run)
+        intact, row = rows.get("none"), rows.get(gone)
+        if intact is None or row is None or not fair_control(row, "mod_10", "within_10"):
+            return None
+        return opened(run, intact, row, removed, detail=told({"method": "input rows", **row}))
+
+    return measure

@@ -7,14 +7,15 @@ import numpy as np
 
 from fourier_lightning.claims.measures import Measured
 from fourier_lightning.readings.controls import draw_reach
-from fourier_lightning.readings.seeds import t_interval, wilson
+from fourier_lightning.readings.seeds import share_interval, t_interval, wilson
 
 
 def interval(numbers: Sequence[Measured], alone: bool) -> tuple[float | None, float | None]:
     """95 % interval of the mean of some seeds' numbers; None, None where there is none.
 
-    Several seeds: Student's t. One model that is all there is: Wilson's, of a proportion of examples. Where a number is
-    a difference to its control already, the spread of the control's draws widens it.
+    Several seeds: Student's t, of shares on the scale of their logits. One model that is all there is: Wilson's, of a
+    proportion of examples. Where a number is a difference to its control already, the spread of the control's draws
+    widens it.
 
     Args:
         numbers: one a seed.
@@ -22,6 +23,8 @@ def interval(numbers: Sequence[Measured], alone: bool) -> tuple[float | None, fl
     """
     values = [one.value for one in numbers]
     drawn = control_reach(numbers) if all(one.control is None for one in numbers) else 0.0
+    if len(values) > 1 and all(number.n is not None for number in numbers):
+        return share_interval(values, min(number.n or 0 for number in numbers))
     if len(values) > 1:
         low, high = t_interval(values)
         return widened(float(np.mean(values)), (high - low) / 2, drawn)

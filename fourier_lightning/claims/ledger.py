@@ -42,9 +42,13 @@ SPECTRUM = (
     "nulls, or beyond the detrended null and more prominent than any component away from the harmonics of 10"
 )
 PHASE = (
-    "answer_phase: share of T = 2, 2.5, 5, 10 that some layer writes: beyond permuted answers and random directions, "
-    "alignment with the answer at least 0.5, at least twice as much as at T = 3 and 7 and at the periods just beside"
+    "answer_phase: height of the wave at the answer over the largest of its negative controls (T = 3 and 7, periods "
+    "just beside T), in the layer with most of it; as much as these where it is not beyond permuted answers and random "
+    "directions, or its alignment with the answer below 0.5. Of T = 2, 2.5, 5, 10 the "
 )
+THIRD, FIRST = f"{PHASE}third largest", f"{PHASE}largest"
+WRITTEN = Bound(1.0, "above", "at least twice its controls", ratio=True)
+NOT_WRITTEN = Bound(1.0, "below", "at most twice its controls", specific=False, ratio=True)
 THREE_OF_FOUR = Bound(0.75, "above", "at least 3 of the 4 periods")
 NONE_OF_FOUR = Bound(0.0, "below", "none of the 4 periods", specific=False)
 APART = Bound(controls.APART, "above", "apart by at least 10 points, beyond equal energy")
@@ -116,15 +120,15 @@ CLAIMS: tuple[Claim, ...] = (
           measures.lens_gap, Bound(0.3, "above", "a gap of at least 30 points"), fact="near_first"),
     Claim("mlp_parity", "Some MLP acts modulo 2.", "Figures 1b, 2a", "MLP 33 of 48", HOLDS, holds_pretrained,
           "as for figure 3, T = 2 in some MLP", waves.writes("mlp", periods=paper.MLP_PERIODS),
-          Bound(1.0, "above", "T = 2 is written"), fact="writes(mlp, 2)"),
+          WRITTEN, fact="writes(mlp, 2)"),
     Claim("attention_tens", "Some attention writes T = 5 and T = 10.", "Figure 2b", "attention 40 of 48", HOLDS,
           holds_pretrained, "as for figure 3, T = 5 and 10 in one layer's attention",
-          waves.writes("attn", periods=paper.ATTENTION_PERIODS, together=True), Bound(1.0, "above", "both periods"),
+          waves.writes("attn", periods=paper.ATTENTION_PERIODS, needed=2, together=True), WRITTEN,
           fact="writes_in_one(attn, 5+10)"),
     Claim("mlp_outliers", "MLPs write waves of T = 2, 2.5, 5, 10 into the logits.", "Figure 3a", "4 of 4 periods",
-          HOLDS, holds_pretrained, PHASE, waves.writes("mlp"), THREE_OF_FOUR, fact="writes(mlp, short)"),
+          HOLDS, holds_pretrained, THIRD, waves.writes("mlp", needed=3), WRITTEN, fact="writes(mlp, short)"),
     Claim("attention_outliers", "Attention writes waves of T = 2, 2.5, 5, 10 into the logits.", "Figure 3b",
-          "4 of 4 periods", HOLDS, holds_pretrained, PHASE, waves.writes("attn"), THREE_OF_FOUR,
+          "4 of 4 periods", HOLDS, holds_pretrained, THIRD, waves.writes("attn", needed=3), WRITTEN,
           fact="writes(attn, short)"),
     Claim("mlp_low_outliers", "MLPs write long waves, attention none.", "Figure 10", "-", HOLDS, holds_pretrained,
           "answer_phase: T = p - 1 is written by some MLP, and by no attention", waves.longest_in_mlp_alone,
@@ -170,7 +174,12 @@ CLAIMS: tuple[Claim, ...] = (
           holds_pretrained,
           "input_waves: within 10 less modulo 10 without T = 2, 2.5, 10/3, 5, 10 in the operands' rows, less the same "
           "with all waves and under random directions of equal energy",
-          filtered.input_short, APART, fact="uses_input(short)"),
+          filtered.at_the_input("short", "high"), APART, fact="uses_input(short)"),
+    Claim("input_long", "The long waves of the operands' vectors carry the magnitude.", "section 4", "-", HOLDS,
+          holds_pretrained,
+          "input_waves: modulo 10 less within 10 without the waves below the cut-off in the operands' rows, less the "
+          "same with all waves and under random directions of equal energy",
+          filtered.at_the_input("low", "low"), APART, fact="uses_input(long)"),
     Claim("embedding_outliers", "The pretrained number embedding has outliers at T = 2, 2.5, 5, 10.", "Figures 5a, 15",
           "4 of 4 periods", "the pretrained number rows", untouched, SPECTRUM, waves.embedding_outliers(),
           THREE_OF_FOUR, about="table", fact="table_has_lines"),
@@ -188,7 +197,7 @@ CLAIMS: tuple[Claim, ...] = (
           "Figure 7a", "none", SCRATCH, is_scratch, SPECTRUM, waves.embedding_outliers(), NONE_OF_FOUR, about="table",
           fact="not table_has_lines"),
     Claim("scratch_layers_plain", "From scratch, the layers write no outliers at short periods.", "Figures 6, 22",
-          "none", SCRATCH, is_scratch, PHASE, waves.writes("mlp", "attn"), NONE_OF_FOUR,
+          "none", SCRATCH, is_scratch, FIRST, waves.writes("mlp", "attn"), NOT_WRITTEN,
           fact="not writes(any, short)"),
     Claim("scratch_near_misses", "From scratch, every error is within 2.", "Figure 23", "100 %", SCRATCH, is_scratch,
           "test metrics: share of the wrong answers within 2", measures.near_misses,
@@ -201,16 +210,17 @@ CLAIMS: tuple[Claim, ...] = (
           contrasts.advantage("scratch"), Bound(0.23, "above", "at least 23 points, half of the paper's gain"),
           about="learning"),
     Claim("rescue_perfect", "With the pretrained embedding, frozen, it reaches 100 %.", "Figure 7b", "100 %", RESCUE,
-          rescued, EXACT, measures.metric("test/accuracy"), Bound(0.99, "above", "at least 99 %"), about="learning"),
+          rescued, EXACT, measures.metric("test/accuracy"),
+          Bound(0.98, "above", "at least 98 %, where a model counts as adding here"), about="learning"),
     Claim("rescue_speed", "With the pretrained embedding it learns far faster.", "Figure 7b", "-", RESCUE, rescued,
           "epochs to 50 % validation accuracy, over the scratch arm's", contrasts.speed("scratch"),
           Bound(0.5, "below", "in at most half of the epochs"), about="learning"),
     Claim("rescue_layers", "With the pretrained embedding, the layers write outliers at T = 2, 2.5, 5, 10.", "Figure 8",
-          "4 of 4 periods", RESCUE, rescued, PHASE, waves.writes("mlp", "attn"), THREE_OF_FOUR,
+          "4 of 4 periods", RESCUE, rescued, THIRD, waves.writes("mlp", "attn", needed=3), WRITTEN,
           fact="writes(any, short)"),
     Claim("format_task", "The format task \"a,b+\" shows the same periods in the layers.", "Figures 17, 18",
           "4 of 4 periods", f"{FT} on \"a,b+\"", lambda run: fine_tuned(run) and uses_format(run),
-          PHASE, waves.writes("mlp", "attn"), THREE_OF_FOUR, fact="writes(any, short)"),
+          THIRD, waves.writes("mlp", "attn", needed=3), WRITTEN, fact="writes(any, short)"),
     Claim("other_embeddings", "RoBERTa's and Phi-2's number embeddings have the same outliers.", "Figure 15", "-",
           OTHERS, of_another_family, SPECTRUM, waves.embedding_outliers(), THREE_OF_FOUR, about="table",
           fact="table_has_lines"),
@@ -220,11 +230,11 @@ CLAIMS: tuple[Claim, ...] = (
           tasks=("multiplication",)),
     Claim("multiplication_periods", "Multiplication adds T = 3.3 to the periods.", "Figure 16", "T = 3.3",
           f"{HOLDS}, on multiplication", holds_pretrained, "as for figure 3, T = 10/3 in some attention or MLP",
-          waves.writes("mlp", "attn", periods=paper.MULTIPLICATION_PERIODS), Bound(1.0, "above", "T = 10/3 is written"),
+          waves.writes("mlp", "attn", periods=paper.MULTIPLICATION_PERIODS), WRITTEN,
           tasks=("multiplication",)),
     Claim("prompted_layers", "Phi-2 and GPT-J, prompted with 4 examples, write the same periods.", "Figures 9, 19",
-          "4 of 4 periods", "a pretrained model, prompted", prompted, PHASE, waves.writes("mlp", "attn"), THREE_OF_FOUR,
-          fact="writes(any, short)", needs=PROMPTED),
+          "4 of 4 periods", "a pretrained model, prompted", prompted, THIRD, waves.writes("mlp", "attn", needed=3),
+          WRITTEN, fact="writes(any, short)", needs=PROMPTED),
     Claim("prompted_errors", "Errors of prompted models are multiples of 10.", "section 5", "GPT-J 93 %, Phi-2 73 %",
           "a pretrained model, prompted", prompted, TENS, measures.tens_in_answers, HALF, needs=PROMPTED,
           about="learning", tasks=("addition", "addition_last_digit", "addition_first_digit")),

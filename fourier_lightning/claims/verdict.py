@@ -28,12 +28,14 @@ class Bound:
         side: which side of it the claim is on; the bound itself belongs to the claim.
         words: the same in words, with the tolerance.
         specific: whether the number has to be beyond its control too, by an interval that holds the spread of both.
+        ratio: whether numbers and limit are log2 of a ratio, which is what is printed.
     """
 
     limit: float
     side: Literal["above", "below"]
     words: str
     specific: bool = True
+    ratio: bool = False
 
     def passes(self, value: float) -> bool:
         """Whether a number is on the claim's side."""
@@ -142,12 +144,14 @@ def judge(claim: Claim, runs: Sequence[Run], rate: float | None = None) -> list[
 
 
 def shown(claim: Claim, verdict: Verdict) -> Verdict:
-    """A verdict, if its rule was ever right to give it to a model of known mechanism; else "not comparable"."""
-    row, way = tried(claim.name), {"supported": "right_true", "not here": "right_false"}.get(verdict.outcome)
-    if claim.about == "learning" or row is None or way is None or row[way]:
+    """A verdict, if its rule was right to say yes of some mechanism and no of another; else "not comparable"."""
+    row, answers = tried(claim.name), {"right_true": "supported", "right_false": "not here"}
+    never = " or ".join(repr(answer) for key, answer in answers.items() if row and not row[key])
+    if claim.about == "learning" or not never or verdict.outcome not in answers.values():
         return verdict
-    why = f"its rule was never right to say {verdict.outcome!r} of models of known mechanism"
-    return replace(verdict, outcome="not comparable", why=why)
+    return replace(
+        verdict, outcome="not comparable", why=f"its rule was never right to say {never} of known mechanisms"
+    )
 
 
 def judge_model(claim: Claim, label: str, found: dict[Run, Measured], rate: float | None) -> Verdict:
@@ -198,8 +202,8 @@ def decide(claim: Claim, label: str, found: Sequence[tuple[Run, Measured]], rate
     elif claim.about == "table" and first.arm.frozen:
         alone = True
     numbers = [measured for _, measured in counted]
-    low, high = interval(numbers, alone)
-    value = float(np.mean([one.value for one in numbers]))
+    printed = (float(np.mean([number.value for number in numbers])), *interval(numbers, alone))
+    value, low, high = (2**end if claim.bound.ratio and end is not None else end for end in printed)
     controls = [one.control for one in numbers if one.control is not None]
     outcome, why = outcome_of(claim.bound, numbers, alone, rate)
     backbone = f" ({first.config['backbone']['name'].replace('_', '-')})" if first.arm.uses_backbone else ""
@@ -224,9 +228,9 @@ def outcome_of(bound: Bound, numbers: Sequence[Measured], alone: bool, rate: flo
         counted = "" if len(numbers) == 1 else f" ({len(unlike)} of {len(numbers)} seeds)"
         return "not comparable", unlike[0] + counted
     if rate is None:
-        return "not comparable", f"its rule was not tried on {FEWEST} models of known mechanism"
+        return "not comparable", f"its rule did not decide {FEWEST} known mechanisms"
     if rate > ERRS:
-        return "not comparable", f"its rule errs in {rate:.0%} of models of known mechanism"
+        return "not comparable", f"its rule was wrong about {rate:.0%} of the known mechanisms that it decided"
     if len(numbers) == 1 and not alone:
         return "undecided", ONE_SEED
     tested = all(one.tested for one in numbers)

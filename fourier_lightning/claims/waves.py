@@ -25,36 +25,44 @@ def few_waves(run: Run, peers: Sequence[Run]) -> Measured | None:
     return Measured(row["exact"], *control, n=row["prompts"], detail=detail)
 
 
-def writes(*modules: str, periods: Sequence[float] = SHORT, together: bool = False) -> Measure:
-    """Share of these periods that some layer of these modules writes of the answer (figures 2, 3, 6, 8).
+def writes(*modules: str, periods: Sequence[float] = SHORT, needed: int = 1, together: bool = False) -> Measure:
+    """How far these modules write periods of the answer beyond their negative controls (figures 2, 3, 6, 8).
+
+    The number is log2 of amount over the largest control (``readings.phase.ratios``), of each period in the layer
+    that has most, and of the periods the one that comes ``needed``-th. A number, so that seeds add up to an interval.
 
     Args:
         modules: "mlp", "attn".
         periods: T's.
-        together: whether one layer has to have all of them.
+        needed: how many of them have to be written.
+        together: whether one layer has to have these.
     """
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
-        seen: list[set[float]] = []
-        told = []
+        layers: list[dict[float, float]] = []
         for module in modules:
-            layers = phase.written(run, module, periods)
-            if layers is None:
+            ratios = phase.ratios(run, module, periods)
+            if ratios is None:
                 return None
-            for layer, found in enumerate(layers):
-                seen.append(set(found))
-                told += [f"{module} {layer} T={t:g} (alignment {alignment:.2f}, {over:.1f} times its controls)"
-                         for t, (alignment, over) in sorted(found.items())]  # fmt: skip
-        return Measured(share(seen, periods, together), tested=True, detail=", ".join(told) or "none written")
+            layers += ratios
+        if together:
+            value = max(sorted(layer.values(), reverse=True)[needed - 1] for layer in layers)
+        else:
+            most = [max(layer[t] for layer in layers) for t in periods]
+            value = sorted(most, reverse=True)[needed - 1]
+        return Measured(value, detail=", ".join(in_words(run, modules, periods)) or "none written")
 
     return measure
 
 
-def share(found: Sequence[set[float]], periods: Sequence[float], together: bool) -> float:
-    """Share of the periods found in any layer, or the largest share in one layer."""
-    if together:
-        return max(len(ts) for ts in found) / len(periods)
-    return len(set().union(*found)) / len(periods)
+def in_words(run: Run, modules: Sequence[str], periods: Sequence[float]) -> list[str]:
+    """What is written where: "mlp 0 T=5 (alignment 0.88, 40 times its controls)"."""
+    return [
+        f"{module} {layer} T={t:g} (alignment {alignment:.2f}, {over:.1f} times its controls)"
+        for module in modules
+        for layer, written in enumerate(phase.written(run, module, periods) or [])
+        for t, (alignment, over) in sorted(written.items())
+    ]
 
 
 def longest_in_mlp_alone(run: Run, peers: Sequence[Run]) -> Measured | None:

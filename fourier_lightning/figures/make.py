@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
-from fourier_lightning.errors import ConfigError
+from fourier_lightning.errors import ConfigError, suggestion
 from fourier_lightning.figures.catalogue import FIGURES
 from fourier_lightning.figures.chart import Chart
 from fourier_lightning.figures.comparisons import COMPARISONS, comparison, figure_names
@@ -94,8 +94,7 @@ def named(asked: str) -> list[str]:
     """What --figure means."""
     found = figure_names(asked)
     if not found:
-        known = ", ".join([*FIGURES, *COMPARISONS])
-        raise ConfigError(
-            f"--figure {asked}", "no such figure, or of a model or task that is not here", f"choose from {known}"
-        )
+        names = [*FIGURES, *COMPARISONS]
+        remedy = suggestion(asked, names, f"choose from {', '.join(names)}")
+        raise ConfigError(f"--figure {asked}", "no such figure, or of a model or task that is not here", remedy)
     return found

@@ -44,7 +44,8 @@ def answer_phase(rows: Sequence[dict[str, Any]]) -> Chart:
         "Alignment 1: the wave that a module adds to the number logits always peaks at the answer (mean over prompts "
         "removed). A star: beyond permuted answers and random directions (5 %, corrected), aligned by half at least, "
         "and twice as high as at T = 3 and 7, which mean nothing, and at the periods just beside T. A dot: beyond the "
-        "nulls, but no more than those. Right: how high, in the layer that has most, beside the highest control.",
+        "nulls, but no more than those. Right: how high, in the layer that has most (blue: "
+        "MLPs, orange: attention), beside the highest of these controls (grey).",
         columns=2,
         height=2.2 + 0.22 * min(len(places), 40),
         width=11,

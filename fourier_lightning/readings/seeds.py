@@ -36,6 +36,21 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - reach, mean + reach
 
 
+def share_interval(values: Sequence[float], n: int = 500) -> tuple[float, float]:
+    """95 % interval of shares over seeds: Student's t of their logits, so that it never leaves 0 to 1.
+
+    Args:
+        values: of each seed, 0 to 1.
+        n: examples that each is of: a share of 0 or 1 counts as half an example from there.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    inside = np.clip(values, 0.5 / n, 1 - 0.5 / n)
+    low, high = t_interval(np.log(inside / (1 - inside)).tolist())
+    return float(1 / (1 + np.exp(-low))), float(1 / (1 + np.exp(-high)))
+
+
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a proportion of n examples."""
     return shares.wilson(round(min(1.0, max(0.0, share)) * n), n)
@@ -48,22 +63,19 @@ class Spread:
     Attributes:
         mean: over the seeds.
         deviation: sample standard deviation; None of one seed.
-        low, high: the 95 % t interval; None of one seed.
     """
 
     mean: float
     deviation: float | None = None
-    low: float | None = None
-    high: float | None = None
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Mean, deviation and interval; None of nothing."""
+    """Mean and deviation; None of nothing."""
     if not values:
         return None
     if len(values) == 1:
         return Spread(float(values[0]))
-    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)), *t_interval(values))
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)))
 
 
 def finished(runs: Sequence[Run]) -> list[Run]:

@@ -95,10 +95,9 @@ def written(runs: Sequence[Run], module: str) -> str:
 
 
 def beside_periods(run: Run, module: str) -> str:
-    """Heights in logits, beside the highest control's: "; height at the answer (highest control): T = 2 0.2 (0.1)"."""
+    """Heights of waves at the answer in logits, beside the highest control's: "T = 2 0.16 (0.05)"; "" of none."""
     found = phase.heights(run.table("answer_phase"), module)
-    told = ", ".join(f"T = {height.period:.3g} {height.amount:.2f} ({height.control:.2f})" for height in found)
-    return f"; height at the answer (highest control): {told}" if told else ""
+    return ", ".join(f"T = {h.period:.3g} {round(h.amount, 2) + 0:.2f} ({round(h.control, 2):.2f})" for h in found)
 
 
 def lines(run: Run, module: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fourier_lightning.claims.calibrated import tried
+from fourier_lightning.claims.calibrated import decided, tried
 from fourier_lightning.claims.ledger import CLAIMS
 from fourier_lightning.claims.more_seeds import advice
 from fourier_lightning.claims.table import by_claim, count, number, whose
@@ -33,7 +33,8 @@ def claims(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> Section:
             })  # fmt: skip
     intro = (f"{count(verdicts)}. Supported or not here: for these models, at this size. Undecided: the interval "
              "covers the bound, or a control does the same. Not comparable: nothing that this model or filter could "
-             "tell. The bounds are ours.")  # fmt: skip
+             "tell. The bounds are ours. Each verdict is at 95 % by itself: nothing corrects for how many they "
+             "are.")  # fmt: skip
     table = DataTable(rows, long=("how it was decided",))
     heading = "How often is each rule wrong? Tried on models whose mechanism was built in"
     calibration = DataTable(calibrated_rules(), CALIBRATION, heading=heading, folded=True)
@@ -41,16 +42,18 @@ def claims(verdicts: Sequence[Verdict], runs: Sequence[Run]) -> Section:
 
 
 def errs(claim: str) -> str:
-    """How often a claim's rule was wrong: "0 of 36 [0, 10 %]", the interval of the rate."""
+    """Of the known mechanisms that its rule decided, how many wrong: "0 of 12 [0, 24 %]", the interval of the rate."""
     row = tried(claim)
-    return (
-        f"{row['wrong']} of {row['models']} [{100 * row['low']:.0f}, {100 * row['high']:.0f} %]" if row else "not tried"
-    )
+    if not row:
+        return "not tried"
+    return f"{row['wrong']} of {decided(row)} [{100 * row['low']:.0f}, {100 * row['high']:.0f} %]"
 
 
 def calibrated_rules() -> list[dict[str, Any]]:
     """A row for each rule that was tried."""
     rows = [(claim, row) for claim in CLAIMS if (row := tried(claim.name))]
-    return [{"claim": f"{claim.statement} ({claim.where})", "cases": row["models"], "right": row["right"],
-             "wrong": row["wrong"], "not at all": row["nothing"], "error rate [95 %]": errs(claim.name),
+    return [{"claim": f"{claim.statement} ({claim.where})",
+             "right where true": f"{row['right_true']} of {row['true']}",
+             "right where false": f"{row['right_false']} of {row['false']}", "wrong": row["wrong"],
+             "wrong of those decided [95 %]": errs(claim.name),
              "wrong in": ", ".join(row["wrong_in"]) or "-"} for claim, row in rows]  # fmt: skip

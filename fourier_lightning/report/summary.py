@@ -65,13 +65,12 @@ def deviating(values: Sequence[float]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """ "99.51 ± 0.14 % [99.40, 99.61]": mean, standard deviation and t interval over seeds."""
+    """ "99.51 ± 0.14 % [99.40, 99.61]": mean, standard deviation and interval of shares over seeds."""
     found = seeds.spread(values)
-    if found is None or found.deviation is None or found.low is None or found.high is None:
+    if found is None or found.deviation is None:
         return words.percent(found and found.mean)
-    mean, deviation = 100 * found.mean, 100 * found.deviation
-    low, high = 100 * max(found.low, 0.0), 100 * min(found.high, 1.0)
-    return f"{mean:.2f} ± {deviation:.2f} % [{low:.2f}, {high:.2f}]"
+    low, high = seeds.share_interval(values)
+    return f"{100 * found.mean:.2f} ± {100 * found.deviation:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def winner(runs: Sequence[Run]) -> list[str]:
