@@ -39,6 +39,32 @@ def test_contrasts_compare_the_same_task(trained):
     assert (faster(found[0], found).value, faster(found[0], found).detail) == (1.0, "never reaches 50%")
 
 
+def curves(members, *accuracies):
+    """The runs of a contrast with these validation accuracies, an epoch each."""
+    for run, curve in zip(members, accuracies, strict=True):
+        run._read["metrics"] = [{"epoch": e, "val/accuracy": value} for e, value in enumerate(curve)]
+
+
+@pytest.mark.parametrize(
+    ("peers", "others"),
+    [
+        (([0.1, 0.6], [0.1, 0.2, 0.3, 0.7]), (2 + 4) / 2),
+        (([0.1, 0.6], [0.1] * 10), (2 + 10) / 2),  # it counts with all its epochs
+        (([0.1] * 6, [0.1] * 10), (6 + 10) / 2),
+    ],
+)
+def test_a_peer_that_never_gets_there_counts_with_all_its_epochs(trained, peers, others):
+    """A run whose seed no peer has is held against the mean of all of them; in one epoch it is there itself."""
+    members = contrast(trained)
+    members[0].info["seed"] = 7
+    contrasts.by_question.cache_clear()
+    curves(members, [0.6, 0.7], [0.1, 0.1], *peers)
+    seen = contrasts.speed("scratch")(members[0], members)
+    assert contrasts.matching(members[0], members, "scratch") == members[2:]
+    assert seen.value == pytest.approx(1 / others) and f"{others:g}" in seen.detail
+    assert ("never" in seen.detail) == all(max(curve) < 0.5 for curve in peers)
+
+
 def test_a_contrast_needs_equal_bodies_budgets_and_data(trained):
     found = contrast(trained)
     for run, accuracy in zip(found, (0.9, 0.8, 0.3, 0.5), strict=True):

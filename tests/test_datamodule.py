@@ -49,6 +49,28 @@ def test_counts_templates_and_number_axis(tokenizer):
     assert [group.prompt.shape[1] for group in data.examples("val")] == [8, 9, 11]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_templates_are_drawn_whatever_a_rows_place(tokenizer, again):
+    """A row's template has nothing to do with its number, its answer or the row before, and another seed draws others.
+
+    ``again``: drawn anew where a model is asked something else. Each template is as frequent among the rows of every
+    remainder: counts within five deviations of a fair draw.
+    """
+    made = [make(tokenizer, templates=FIVE, max_operand=120, split_seed=seed, vocabulary="full") for seed in (0, 0, 1)]
+    for data in made if again else ():
+        data.ask(FIVE[:3], 0, 120)
+    first, same, other = (data.template_of_row for data in made)
+    count, rows = 3 if again else 5, torch.arange(len(first))
+    assert len(rows) == 121 * 122 // 2 and first.equal(same)
+    fair = lambda share, n: abs(share * n - n / count) < 5 * (n * (count - 1)) ** 0.5 / count  # noqa: E731
+    assert fair(float((first == other).double().mean()), len(rows))
+    for places in (rows % count, rows * count // len(rows), made[0].task.answers(made[0].operands) % count):
+        for place in range(count):
+            inside = first[places == place]
+            assert all(fair(float((inside == template).double().mean()), len(inside)) for template in range(count))
+    assert fair(float((first[1:] == first[:-1]).double().mean()), len(rows) - 1)
+
+
 def test_order_inside_unordered_pairs_is_random_and_fixed(tokenizer):
     data = make(tokenizer, max_operand=260)
     different = data.shown[data.operands[:, 0] != data.operands[:, 1]]

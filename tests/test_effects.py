@@ -5,6 +5,7 @@ import pytest
 
 from fourier_lightning.console import print_findings
 from fourier_lightning.readings import words
+from fourier_lightning.readings.controls import opening
 from fourier_lightning.readings.effects import Effect, Scores, effects, input_rows
 from fourier_lightning.record.runs import Run, find_runs
 from fourier_lightning.terminal import terminal
@@ -82,6 +83,29 @@ def often(digit: str, magnitude: str) -> str:
 )
 def test_what_a_filter_breaks_is_said_beside_equal_energy(found, control, said):
     assert reading(found, control, ALL) == said
+
+
+@pytest.mark.parametrize("removed", ["low", "high"])
+@pytest.mark.parametrize(
+    ("whole", "control", "value"),  # each: what should stay, what should go
+    [
+        ((0.9, 0.9), (0.5, 0.5), 0.7),
+        ((0.9, 0.5), (0.5, 0.5), 0.3),  # the whole model has a gap of 0.4 already
+        ((0.9, 0.5), (0.5, 0.2), 0.3),  # the control's gap is less than that
+        ((0.9, 0.5), (0.7, 0.1), 0.1),  # it opens 0.2 of its own, beyond the whole model's
+        ((0.9, 0.9), (0.7, 0.1), 0.1),
+        ((0.5, 0.9), (0.7, 0.1), 0.1),  # a gap the other way is no credit, to the filter or to its control
+        ((0.5, 0.9), (0.1, 0.7), 0.7),
+    ],
+)
+def test_how_far_a_filter_opens_a_gap_by_hand(removed, whole, control, value):
+    """Shares beyond luck: with the filter 0.8 of what should stay, 0.1 of what should go."""
+
+    def scores(stays, goes):
+        return with_luck((0.5, stays, goes) if removed == "low" else (0.5, goes, stays))
+
+    opened = opening(row("none", scores(*whole)), row(removed, scores(0.8, 0.1), scores(*control)), removed, 521)
+    assert opened == pytest.approx(value)
 
 
 def test_no_magnitude_survives_that_random_directions_keep_as_often():

@@ -19,6 +19,15 @@ def asked():
     return replace(view, prompts_of=lambda operands: view.examples[0][torch.tensor([0])])
 
 
+def planted(view, monkeypatch, curve):
+    """Makes the model say curve(x - answer) over the numbers x."""
+    x, made = np.arange(41), []
+    for group in view.examples:
+        logits = torch.tensor(np.stack([curve(x - a) for a in group.answer.tolist()]))
+        made.append(torch.nn.functional.pad(logits, (0, 19)))
+    monkeypatch.setattr(type(view.decoder), "uncapped", lambda self, logits: made.pop(0)[: len(logits)])
+
+
 @torch.no_grad()
 def test_the_strongest_waves_against_a_transform_of_each_prompt():
     view, count = asked(), 5
@@ -46,12 +55,10 @@ def test_the_control_of_a_selection_is_selected_too(monkeypatch):
     Five random pairs, not the strongest, were the control once: they missed the peak of a bump that five strongest
     pairs of any basis show (70.8 % where waves gave 65.8 on a trained model).
     """
-    view, x = asked(), np.arange(41)
+    view = asked()
 
     def measured(curve):
-        made = iter(torch.tensor(np.stack([curve(x - a) for a in group.answer.tolist()])) for group in view.examples)
-        logits = [torch.nn.functional.pad(part, (0, 19)) for part in made]
-        monkeypatch.setattr(type(view.decoder), "answer_logits", lambda self, prompt, **how: logits.pop(0))
+        planted(view, monkeypatch, curve)
         return FinalLogits(batch_size=512)._few_waves(view)
 
     rng = np.random.default_rng(0)
@@ -73,3 +80,61 @@ def test_strongest_groups_of_any_rows_against_a_loop():
         parts.sort(key=lambda part: -float(part.square().sum()))
         right += int((parts[0] + parts[1]).argmax() == answer)
     assert 0 < right < 30 and peak_share(logits, answers, rows, group, 2) == pytest.approx(right / 30)
+
+
+def short_beside_long(d):
+    """A long wave whose top is on the next number, and a short one of half its height that puts it right."""
+    return np.cos(2 * np.pi * (d - 0.6) / 41) + 0.5 * np.cos(2 * np.pi * 20 * d / 41)
+
+
+@pytest.mark.parametrize("constant", [100.0, -100.0])
+def test_a_constant_is_no_wave(monkeypatch, constant):
+    """Two waves are the two strongest, whatever all logits have in common, and however much stronger that is.
+
+    The controls of a model with and without it are the same: no random pair of directions holds a constant.
+    """
+    view, rows = asked(), []
+    for added in (0.0, constant):
+        planted(view, monkeypatch, lambda d, added=added: added + short_beside_long(d))
+        rows.append(FinalLogits(top_k=2, draws=4)._few_waves(view))
+    assert rows[1]["exact"] == rows[1]["accuracy"] == 1 and rows[0] == rows[1]
+    planted(view, monkeypatch, lambda d: constant + short_beside_long(d))
+    assert FinalLogits(top_k=1, draws=4)._few_waves(view)["exact"] == 0  # either of them alone would not do
+
+
+@pytest.mark.parametrize("constant", [0.0, 100.0])
+def test_waves_of_single_prompts_are_never_the_constant(monkeypatch, constant):
+    """In each band: by numpy's own Fourier transform, without its first coefficient."""
+    view = asked()
+    answer = int(view.examples[0].answer[0])
+    planted(view, monkeypatch, lambda d: constant + short_beside_long(d))
+    shown = FinalLogits(prompts=[[1, 2]], top_k=3, many=0)(view)
+    signal = shown.arrays["final_logits"][0].numpy()
+    assert signal.mean() == pytest.approx(constant) and signal.argmax() == answer
+    sizes = np.abs(np.fft.rfft(signal))[1:] * 2 / 41
+    for band, ks in (("all", range(1, 21)), ("low", range(1, 4)), ("high", range(4, 21))):  # 50 / 521 of 41: k below 4
+        rows = [row for row in shown.tables["final_logit_waves"] if row["band"] == band]
+        assert len(rows) == 3 and {row["component"] for row in rows} <= set(ks)
+        assert rows[0]["component"] == max(ks, key=lambda k: sizes[k - 1])
+        assert [row["amplitude"] for row in rows] == pytest.approx([sizes[row["component"] - 1] for row in rows])
+    topk = shown.arrays["final_logits_topk_sum"][0]
+    assert float(topk.mean()) == pytest.approx(0, abs=1e-9) and int(topk.argmax()) == answer
+    planted(view, monkeypatch, lambda d: constant + short_beside_long(d))
+    every = FinalLogits(prompts=[[1, 2]], top_k=50, many=0)(view).tables["final_logit_waves"]
+    assert sorted(row["component"] for row in every if row["band"] == "all") == list(range(1, 21))
+
+
+def test_the_spread_of_random_bases_is_that_of_a_sample():
+    """By numpy from shares counted prompt by prompt: the strongest three of twenty pairs of random directions."""
+    view, shares = asked(), []
+    row = FinalLogits(top_k=3, draws=3, seed=5)._few_waves(view)
+    logits = torch.cat([view.decoder.answer_logits(group.prompt)[:, :41] for group in view.examples]).detach().double()
+    answers = np.concatenate([group.answer.numpy() for group in view.examples])
+    for draw in range(3):
+        pairs = random_rows(41, 40, 5 + draw).numpy().reshape(20, 2, 41)
+        parts = np.einsum("np,kcp,kcq->nkq", logits.numpy(), pairs, pairs)
+        power = (parts**2).sum(axis=2)
+        kept = np.argsort(-power, axis=1)[:, :3]
+        shares.append((np.take_along_axis(parts, kept[:, :, None], 1).sum(axis=1).argmax(axis=1) == answers).mean())
+    assert row["control_exact_mean"] == pytest.approx(np.mean(shares)) and len(set(shares)) > 1
+    assert row["control_exact_std"] == pytest.approx(np.std(shares, ddof=1))

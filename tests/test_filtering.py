@@ -3,6 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,9 +14,11 @@ from fourier_lightning.errors import ConfigError
 from fourier_lightning.fourier.filters import Filter, FilterSettings
 from fourier_lightning.instruments.base import View
 from fourier_lightning.instruments.filtering import (
+    SHOWN,
     Tally,
     Variant,
     check_components,
+    control_columns,
     error_rows,
     evaluate,
     filter_modules,
@@ -106,6 +109,18 @@ def test_a_tally_counts_every_error_on_the_line_and_on_a_circle(view):
     rows = [{"removed": name, "loss": 0} for name in ("low", "high")]
     counted = [{"removed": "low", "error": e, "count": 1} for e in (-2, -1, 0, 1)]
     assert error_rows(rows, [circle, None], ["removed"]) == counted
+
+
+def test_controls_have_the_deviation_of_a_sample():
+    """Three draws say less than all that could be drawn: by numpy, with one degree of freedom less."""
+    values = np.random.default_rng(0).uniform(size=(3, len(SHOWN)))
+    columns = control_columns("control", [dict(zip(SHOWN, row, strict=True)) for row in values])
+    for index, name in enumerate(SHOWN):
+        assert columns[f"control_{name}_mean"] == pytest.approx(values[:, index].mean())
+        assert columns[f"control_{name}_std"] == pytest.approx(values[:, index].std(ddof=1))
+    assert len(columns) == 2 * len(SHOWN)
+    single, none = (control_columns("x", [dict.fromkeys(SHOWN, 0.5)] * count) for count in (1, 0))
+    assert (single["x_loss_mean"], single["x_loss_std"], none["x_loss_mean"], none["x_loss_std"]) == (0.5, *[None] * 3)
 
 
 @pytest.mark.parametrize(("basis", "most"), [("orthonormal", 21), ("paper", 20)])

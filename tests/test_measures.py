@@ -120,6 +120,26 @@ def test_labour_is_divided_only_both_ways(planted):
     assert filtered.division_of_labour("direct")(planted, []) is None
 
 
+@pytest.mark.parametrize(("mod_10", "within_10"), [(0.99, 0.8), (0.6, 0.99)])
+def test_what_the_whole_model_lacks_is_no_labour_of_a_module(planted, mod_10, within_10):
+    """The other modules' filters break everything, so that no difference to them takes the whole model's own gap away.
+
+    Of a model that is better at residues anyway, MLPs without long waves open so much less; of one that is better at
+    the size, attention without short ones.
+    """
+    residue, size, neither = (0.2, 0.9, 0.9, 0.3), (0.2, 0.5, 0.2, 0.9), (0.0, 0.5, 0.05, 0.1)
+    rows = {"mlp_low": (residue, RANDOM, {}), "attn_low": (neither, RANDOM, {}), "attn_high": (size, RANDOM, {}),
+            "mlp_high": (neither, RANDOM, {})}  # fmt: skip
+    table = table_1(**rows)
+    table[0] |= {"mod_10": mod_10, "within_10": within_10}
+    labour = filtered.division_of_labour()(put(planted, filter_ablation=table), [])
+    assert sure(0.05, "mod") == sure(0.1, "near") == 0
+    own = sure(mod_10, "mod") - sure(within_10, "near")
+    low, high = sure(0.9, "mod") - sure(0.3, "near"), sure(0.9, "near") - sure(0.2, "mod")
+    assert labour.value == pytest.approx(min(low - max(0, own), high - max(0, -own))) and abs(own) > 0.2
+    assert labour.value < min(low, high) - 0.05 and not labour.incomparable
+
+
 def test_errors_without_waves(planted):
     low = ((0.2, 0.9, 0.6, 0.3), RANDOM, {})
     tens = filtered.tens_among_errors(put(planted, filter_ablation=table_1(mlp_low=low)), [])

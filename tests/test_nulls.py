@@ -10,6 +10,7 @@ from fourier_lightning.fourier.basis import fourier_basis, period_waves, span
 from fourier_lightning.fourier.nulls import (
     NULLS,
     Against,
+    compare,
     null_shares,
     rotated,
     significant,
@@ -151,6 +152,23 @@ def test_rotation_by_hand():
     torch.testing.assert_close(turned[0] @ turned[0].T, reader @ reader.T, rtol=1e-5, atol=1e-5)
     assert len(turned) == 19 and not turned[0].equal(turned[1])
     assert turned[1].equal(rotated(reader.float(), 2, 3)[1]) and not turned[1].equal(rotated(reader.float(), 2, 4)[1])
+
+
+def test_a_spread_is_around_what_is_expected():
+    """By numpy: draws that all miss the expectation to one side are far from it, however close to one another."""
+    rng = np.random.default_rng(0)
+    expected, counts = np.array([0.1, 0.2, 0.05]), np.array([2.0, 2.0, 1.0])
+    shares = expected * (1.5 + 0.05 * rng.standard_normal((40, 3)))
+    share = expected * np.array([1.9, 1.2, 1.4])
+    against = compare(*(torch.tensor(values) for values in (share, shares, expected, counts)))
+    ratios = shares / expected - 1
+    pair, single = np.sqrt((ratios[:, :2] ** 2).mean()), np.sqrt((ratios[:, 2] ** 2).mean())
+    spread = np.array([pair, pair, single])
+    z = (share / expected - 1) / spread
+    np.testing.assert_allclose(against.z, z)
+    largest = (ratios / spread).max(axis=1)
+    assert against.p_value.tolist() == pytest.approx([(1 + (largest >= value).sum()) / 41 for value in z])
+    np.testing.assert_allclose(against.limit, expected * (1 + spread * np.sort(largest)[-2]))  # 2 of 41 may be as large
 
 
 def test_significant_is_beyond_every_null_at_the_level():

@@ -91,6 +91,26 @@ def test_controls_keep_what_they_promise_and_no_more(p, d, seed):
     torch.testing.assert_close(scrambled.mean(dim=0), rows.mean(dim=0), atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("p", [40, 41])
+def test_each_columns_waves_get_phases_of_their_own(p):
+    """600 columns that are one column, before; their phases after, by numpy's Fourier transform.
+
+    Means of unit vectors: of uniform and unrelated phases they are about 1 / sqrt(600), of equal ones 1.
+    """
+    column = torch.randn(p, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    scrambled = np.fft.rfft(phase_scrambled(column.expand(p, 600), 1).numpy(), axis=0)[1:]  # (K, 600)
+    waves = scrambled[: (p - 1) // 2]  # an even p's last wave is a cosine alone
+    phases = waves / abs(waves)
+    bound = 4 / 600**0.5
+    assert abs(phases.mean(axis=1)).max() < bound  # over columns: everywhere on the circle
+    assert abs((phases**2).mean(axis=1)).max() < bound
+    beside = phases[:, 1:] * phases[:, :-1].conj()
+    assert abs(beside.mean(axis=1)).max() < bound  # unlike the next column's
+    assert abs((phases[1:] * phases[:-1].conj()).mean(axis=1)).max() < bound  # and unlike the next wave's
+    if p % 2 == 0:
+        assert abs(np.sign(scrambled[-1].real).mean()) < bound
+
+
 def test_fourier_features_are_cosines_and_sines():
     features = fourier_features(torch.tensor([0, 5, 10, 13]), [10, 100], 6)
     assert features.shape == (4, 6) and features[:, 4:].abs().max() == 0

@@ -101,6 +101,19 @@ def test_a_planted_wave_is_found_with_its_phase():
     assert strongest_waves(signal, fourier_basis(521), 5, range(1, 50)).component[0] == 7
 
 
+@pytest.mark.parametrize("p", [40, 41])
+def test_the_constant_is_no_wave_however_strong(p):
+    """Nothing changes with it: neither which waves are strongest, nor their phases; asked for all, it is left."""
+    signal, basis = table(p, 1)[:, 0], fourier_basis(p)
+    for count, among in ((3, None), (2, range(1, 4)), (p, None)):
+        plain, raised = (strongest_waves(signal + constant, basis, count, among) for constant in (0.0, 1e4))
+        assert plain.component.equal(raised.component) and raised.component.min() > 0
+        assert len(raised.component) == min(count, p // 2)
+        for name in ("amplitude", "peak", "wave"):
+            torch.testing.assert_close(getattr(raised, name), getattr(plain, name), atol=1e-7, rtol=1e-7)
+        assert raised.wave.sum(dim=1).abs().max() < 1e-7
+
+
 def test_top_share():
     assert top_share(torch.tensor([4.0, 0.0, 1.0, 3.0, 2.0]), 2) == pytest.approx(0.7)
     assert top_share(torch.ones(10), 3) == pytest.approx(0.3)

@@ -1,5 +1,6 @@
 """Fair controls of filters in the flow: energies from captured contributions, and rows that are no fair question."""
 
+import numpy as np
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -10,8 +11,9 @@ from fourier_lightning.fourier.basis import fourier_basis
 from fourier_lightning.fourier.energy import ALIKE, FAR, Energy
 from fourier_lightning.fourier.filters import METHODS, FilterMaker, FilterSettings
 from fourier_lightning.fourier.selection import Selection
+from fourier_lightning.instruments import trials
 from fourier_lightning.instruments.base import View
-from fourier_lightning.instruments.filtering import Tally
+from fourier_lightning.instruments.filtering import Tally, evaluate, filter_modules
 from fourier_lightning.instruments.logit_lens import LogitLens
 from fourier_lightning.instruments.trials import Trials
 from fourier_lightning.models.decoder import Decoder
@@ -114,13 +116,41 @@ def test_one_row_of_equal_rank_that_holds_as_much_is_the_control_of_equal_energy
 
 
 def test_a_control_that_misses_the_energy_by_a_tenth_is_none():
-    """Of four numbers random rows come in large steps: some draws have one, some have none."""
+    """Of four numbers random rows come in large steps: some draws have one, some miss it by little more, or by far."""
     maker = FilterMaker(torch.randn(4, 6, generator=torch.Generator().manual_seed(0)), fourier_basis(4))
     energy, chosen = Energy(maker, torch.eye(6)), maker.make(Selection("notch", components=[2]), "readout")
     nearest = [min(abs(energy.of(maker.control(n, "readout", draw)) - energy.of(chosen)) for n in (1, 2, 3))
                for draw in range(40)]  # fmt: skip
-    found = [energy.control(chosen, "readout", draw) for draw in range(40)]
-    assert [one is None for one in found] == [miss > FAR for miss in nearest] and 0 < found.count(None) < 40
+    controls = [energy.control(chosen, "readout", draw) for draw in range(40)]
+    assert [control is None for control in controls] == [miss > 0.1 for miss in nearest]
+    assert any(0.1 < miss < 0.2 for miss in nearest) and any(0.05 < miss < 0.1 for miss in nearest)
+
+
+@pytest.mark.parametrize(("least", "parts"), [(10, 4), (20, 2), (21, 1)])
+@torch.inference_mode()
+def test_draws_share_the_examples_each_its_own_part(monkeypatch, least, parts):
+    """Draw i answers the prompts i, i + parts, ... of each batch: all draws together answer every prompt alike often.
+
+    40 prompts in batches of 13, of which the last has one alone; losses by a pass over exactly these prompts.
+    """
+    monkeypatch.setattr(trials, "PROMPTS", least)
+    view = view_of(64)
+    bench, prompt = Trials(LogitLens(batch_size=13), view, FilterSettings(draws=4)), view.examples[0].prompt
+    trial = bench.make(Selection("low", 12), "mlp", "readout", {})
+    (row,), _ = bench.run([trial])
+    chosen = [[n for n in range(40) if n % 13 % parts == draw % parts] for draw in range(4)]
+    assert sorted(n for some in chosen for n in some) == sorted(list(range(40)) * (4 // parts))
+    for prefix, drawn in (("control", trial.controls), ("control_energy", trial.energy_controls)):
+        losses = []
+        for some, control in zip(chosen, drawn, strict=True):
+            asked = {"prompt": prompt[some], "answer": view.examples[0].answer[some]}
+            (tally,) = evaluate(view, [asked], [filter_modules("mlp", control)], "last")
+            losses.append(tally.means()["loss"])
+        assert len({round(loss, 3) for loss in losses}) == 4  # as different draws as these are
+        assert row[f"{prefix}_loss_mean"] == pytest.approx(np.mean(losses), rel=1e-4)
+        assert row[f"{prefix}_loss_std"] == pytest.approx(np.std(losses, ddof=1), rel=1e-3)
+        alone = bench.run([trial], share=False)[0][0]
+        assert (alone[f"{prefix}_loss_mean"] == pytest.approx(np.mean(losses), rel=1e-4)) == (parts == 1)
 
 
 @torch.inference_mode()
