@@ -84,8 +84,9 @@ def table(rows: Sequence[Row]) -> str:
         values = np.array([[cell[seed, split][name] for split in splits] for seed in seeds], dtype=float)
         found = components(values)
         lines.append({"number": words, **{key: f"{value:.4f}" for key, value in found.items()}})
-        cells += [{"number": words, "seed": seed, **{f"split {t}": f"{value:.4f}" for t, value in zip(splits, row, strict=True)}}
-                  for seed, row in zip(seeds, values, strict=True)]  # fmt: skip
+        for seed, row in zip(seeds, values, strict=True):
+            shown = {f"split {split}": f"{value:.4f}" for split, value in zip(splits, row, strict=True)}
+            cells.append({"number": words, "seed": seed, **shown})
     return f"{markdown_table(lines)}\n\n{markdown_table(cells)}\n"
 
 
