@@ -25,7 +25,7 @@ from fourier_lightning.record.sweep import markdown_table
 from scripts.results import OUT, percent, places
 
 Row = dict[str, Any]
-NAMES = ["mechanism", "default", "regimes", "fine_tuning", "sentences", "tasks", "splits"]
+NAMES = ["mechanism", "regimes", "fine_tuning", "sentences", "tasks", "splits"]
 TABLES = ("filter_ablation", "single_component", "direct_path", "input_waves", "answer_phase", "lens_accuracy")
 METRICS = ("val/accuracy", "test/accuracy", "test/mod_10", "test/within_10", "train/accuracy")
 FROZEN = "scratch-pretrained-frozen"

@@ -1,6 +1,5 @@
 """The headline over seeds and splits: planted variances, and rows of planted runs."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +43,3 @@ def test_every_seed_with_every_split_once(monkeypatch):
     runs.pop()
     with pytest.raises(ConfigError, match="not every seed with every split"):
         headline.collect([Path("x")])
-
-
-def test_the_committed_table_is_of_the_committed_rows():
-    out = Path(__file__).resolve().parents[1] / "docs" / "results"
-    rows = [json.loads(line) for line in (out / "rows" / "headline.jsonl").read_text().splitlines()]
-    made = f"<!-- made by python -m scripts.headline -->\n\n{headline.table(rows)}"
-    assert (out / "tables" / "headline.md").read_text() == made

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fourier_lightning.errors import ConfigError
-from scripts import bench_instruments, contrast, cutoffs, mechanism, results, time_to_98
+from scripts import bench_instruments, contrast, cutoffs, headline, mechanism, results, time_to_98
 from tests.conftest import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,7 +62,7 @@ def test_tables_and_picture_of_a_study_from_a_real_run(offline_run, tmp_path, mo
 def test_the_committed_table_is_made_from_the_committed_rows(path):
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     reports = {**dict.fromkeys(mechanism.NAMES, mechanism.report), cutoffs.NAME: cutoffs.report}
-    reports |= {"contrast": contrast.text, "time_to_98": time_to_98.table}
+    reports |= {"contrast": contrast.text, "time_to_98": time_to_98.table, "headline": headline.table}
     made = reports.get(path.stem, results.table)(rows)
     assert (ROOT / f"docs/results/tables/{path.stem}.md").read_text().endswith(made)
 

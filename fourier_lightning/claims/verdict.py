@@ -134,12 +134,8 @@ def judge(claim: Claim, runs: Sequence[Run], rate: float | None = None) -> list[
     ]
     if verdicts:
         return [shown(claim, verdict) for verdict in verdicts] if rate is None else verdicts
-    if claim.needs or absent:
-        why = claim.needs or absent
-    elif candidates:
-        why = f"the records lack it: {claim.measurement}"
-    else:
-        why = f"no finished run of it: {claim.subject}"
+    lacking = f"the records lack it: {claim.measurement}" if candidates else f"no finished run of it: {claim.subject}"
+    why = claim.needs or absent or lacking
     return [Verdict(claim.name, "not measured", "-", [], None, None, None, None, why, "")]
 
 

@@ -123,7 +123,7 @@ def periods(members: Sequence[Run], name: str) -> list[str]:
     if set(written.values()) == {"not measured"}:
         return ["No finished run was measured with the answer_phase instrument."]
     return [f"In <b>{escape(name)}</b> MLPs write {written['mlp']}; attention writes {written['attn']}. "
-            "<span class=soft>A period is written if its wave points at the answer, beyond permuted answers and random "
+            "<span class=soft>Written: the wave points at the answer, beyond permuted answers, periods beside it and random "
             "directions.</span>"]  # fmt: skip
 
 
