@@ -123,8 +123,8 @@ def periods(members: Sequence[Run], name: str) -> list[str]:
     if set(written.values()) == {"not measured"}:
         return ["No finished run was measured with the answer_phase instrument."]
     return [f"In <b>{escape(name)}</b> MLPs write {written['mlp']}; attention writes {written['attn']}. "
-            "<span class=soft>Written: the wave points at the answer, beyond permuted answers, random directions and the "
-            "periods beside it.</span>"]  # fmt: skip
+            "<span class=soft>Written: the wave points at the answer, beyond permuted answers, random directions and "
+            "the periods beside it.</span>"]  # fmt: skip
 
 
 def breaks(found: Sequence[Effect], name: str) -> list[str]:
