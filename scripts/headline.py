@@ -27,8 +27,12 @@ from scripts.results import OUT
 Row = dict[str, Any]
 NUMBERS = {  # column, what it is, and the claim whose measure gives it
     "test/accuracy": ("test accuracy", "rescue_perfect"),
-    "mlp_third_log2": ("log2 of what MLPs write over its controls, third of T = 2, 2.5, 5, 10", "mlp_outliers"),
-    "input_short": ("magnitude over last digit without the short waves of the operands' rows", "input_short"),
+    "input_short": ("within 10 less modulo 10 without T = 2, 2.5, 10/3, 5, 10 at the input", "input_short"),
+    "input_long": ("modulo 10 less within 10 without the frequencies below the cut-off there", "input_long"),
+}
+CAPPED = {  # ratios that end at 16 times, log2: cell by cell alone
+    "mlp_third_log2": ("log2 of MLPs over their controls, third-highest of T = 2, 2.5, 5, 10", "mlp_outliers"),
+    "attn_third_log2": ("the same of attention", "attention_outliers"),
 }
 
 
@@ -43,7 +47,7 @@ def collect(directories: Sequence[Path]) -> list[Row]:
     for run in finished(find_runs(directories)):
         row: Row = {"arm": run.arm.key, "words": run.arm.words, "seed": run.seed}
         row |= {"split_seed": run.config["data"]["split_seed"]}
-        for name, (_, claim) in NUMBERS.items():
+        for name, (_, claim) in {**NUMBERS, **CAPPED}.items():
             measure = measures[claim]
             measured = measure(run, []) if measure else None
             row[name] = None if measured is None else measured.value
@@ -80,10 +84,10 @@ def table(rows: Sequence[Row]) -> str:
     seeds, splits = (sorted({row[name] for row in rows}) for name in ("seed", "split_seed"))
     cell = {(row["seed"], row["split_seed"]): row for row in rows}
     lines, cells = [], []
-    for name, (words, _) in NUMBERS.items():
+    for name, (words, _) in {**NUMBERS, **CAPPED}.items():
         values = np.array([[cell[seed, split][name] for split in splits] for seed in seeds], dtype=float)
-        found = components(values)
-        lines.append({"number": words, **{key: f"{value:.4f}" for key, value in found.items()}})
+        if name in NUMBERS:
+            lines.append({"number": words, **{key: f"{value:.4f}" for key, value in components(values).items()}})
         for seed, row in zip(seeds, values, strict=True):
             shown = {f"split {split}": f"{value:.4f}" for split, value in zip(splits, row, strict=True)}
             cells.append({"number": words, "seed": seed, **shown})

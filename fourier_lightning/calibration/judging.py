@@ -134,6 +134,9 @@ def by_mechanism(said: Sequence[Said]) -> dict[tuple[str, bool], str]:
 
 
 def rules(said: Sequence[Said]) -> list[Said]:
-    """One claim's calls for each rule: claims that ask the same of the same record are one rule."""
-    names = {(claim.measurement, claim.fact.removeprefix("not ")): claim.name for claim in reversed(CLAIMS)}
+    """One claim's calls for each rule: claims about one fact whose calls agree in every kind are one rule."""
+    names = {}
+    for claim in reversed(CLAIMS):
+        calls = tuple((call.case, call.call) for call in said if call.claim == claim.name)
+        names[claim.fact.removeprefix("not "), calls] = claim.name
     return [call for call in said if call.claim in names.values()]
