@@ -13,7 +13,6 @@ from tests.records import run_of
 def test_spreads_curves_and_sizes_by_hand():
     found = seeds.spread([0.5, 1.0, 0.9])
     assert np.allclose([found.mean, found.deviation], [0.8, np.std([0.5, 1.0, 0.9], ddof=1)])
-    assert (found.low, found.high) == seeds.t_interval([0.5, 1.0, 0.9])
     assert seeds.spread([0.5]) == seeds.Spread(0.5) and seeds.spread([]) is None
     x, mean, deviation = seeds.mean_curve([([1, 2, 3], [1, 2, 3]), ([1, 2], [3, 6])])
     assert (x.tolist(), mean.tolist()) == ([1, 2], [2, 4]) and np.allclose(
