@@ -116,8 +116,10 @@ def test_phases_are_those_of_the_full_number_logits(name, centred):
     answers = np.concatenate([group.answer.numpy() for group in view.examples])
     rows = rows_by_place(AnswerPhase(batch_size=30), view)
     assert len(rows) == 7 * len(PERIODS)
-    beside = {t: [1 / (1 / t + bins / 41) for bins in (-3.5, -2, 2, 3.5) if 1 / t + bins / 41 <= 0.5] for t in PERIODS}
-    beside[10.0], beside[40.0] = [t for t in beside[10.0] if 0 < t < 41], []  # 40 is long: there is no beside
+    bins = {2: [18.5], 2.5: [18.4, 14.4], 5: [10.2, 6.2], 10: [6.1, 2.1], 40: [], 3: [41 / 3 - 3.5], 7: [41 / 7 - 3.5]}
+    beside = {
+        t: [41 / k for k in ks] for t, ks in bins.items()
+    }  # those that are no neighbours of another decimal period
     for (where, layer, period), row in rows.items():
         coefs = fits(logits[where, layer], period, 41)
         coefs = coefs - coefs.mean()
@@ -138,6 +140,7 @@ def test_periods_are_bracketed_on_both_sides_where_the_line_tells_them_apart():
     assert [round(t, 2) for t in brackets(2.5, 201)] == [2.44, 2.4, 2.56, 2.61]
     assert [round(t, 3) for t in brackets(2.0, 201)] == [2.041, 2.072]  # nothing is shorter than T = 2
     assert brackets(200.0, 201) == brackets(11.0, 201) == []  # a magnitude is a bump of long waves
+    assert [round(41 / t, 1) for t in brackets(10.0, 41)] == [6.1, 2.1]  # 7.6 is next to T = 5, at 8.2
     for p in (61, 121, 521):
         apart = [p * abs(1 / t - 1 / 10) for t in brackets(10.0, p)]
         assert apart == pytest.approx([2, 3.5, 2, 3.5])

@@ -26,6 +26,7 @@ from fourier_lightning.fourier.selection import Selection
 
 # A module's wave below this part of what its states could write is rounding of float32 passes.
 ROUNDING = 1e-6
+LEAK = 1.5  # bins: nearer than this a wave of another period shines through
 BINS = (2.0, 3.5)  # how far from a period its brackets lie, in 1/p cycles a number: p numbers can tell these apart
 
 
@@ -74,12 +75,15 @@ def brackets(period: float, p: int) -> list[float]:
     """The periods that bracket T: two on each side, 2 and 3.5 bins away, T = 8.5, 9.1, 11.1, 12.1 of T = 10 at p = 201.
 
     Negative controls: whoever writes a smooth bump, or any other mix of many waves, writes these as well as T; whoever
-    writes T itself does not. None for long waves (k below the cut-off): a magnitude is such a bump.
+    writes T itself does not. None for long waves (k below the cut-off): a magnitude is such a bump. On short number
+    lines those next to another period of the last digit (10 / n) are left out: who writes that one writes them, too.
     """
     if p / period <= Selection("high").cutoff_at(p) - 0.5:
         return []
+    others = [n / 10 for n in range(1, 6) if abs(n / 10 - 1 / period) > 1e-9]
     frequencies = [1 / period + side * bins / p for side in (1, -1) for bins in BINS]
-    return [1 / frequency for frequency in frequencies if 1 / p <= frequency <= 0.5]
+    apart = [f for f in frequencies if all(p * abs(f - other) > LEAK for other in others)]
+    return [1 / frequency for frequency in apart if 1 / p <= frequency <= 0.5]
 
 
 def answer_phases(answers: Int[Tensor, " n"], periods: list[float]) -> Float[Tensor, "m 2 n"]:
