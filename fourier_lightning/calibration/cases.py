@@ -9,8 +9,7 @@ from fourier_lightning.calibration.models import CASES, MAX_OPERAND, Case, plant
 from fourier_lightning.calibration.trained import TRAINED, Checked, Trained, check, train
 from fourier_lightning.errors import ConfigError, suggestion
 
-TUNED = 30  # the rules were made with models of these operands, of the mechanisms that there were then
-FIRST = tuple(MECHANISMS)[:15]
+TUNED = 30  # the largest operand of the models that the rules were made with
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Kind:
     @property
     def tuned(self) -> bool:
         """Whether the rules were made with models of this kind: they say nothing of how often these err."""
-        return self.max_operand == TUNED and self.of.mechanism in FIRST
+        return self.max_operand == TUNED and MECHANISMS[self.of.mechanism].tuned
 
     def check(self, net: Any) -> Checked | None:
         """How far a model has the mechanism that it was trained to; None of one that is built of it."""

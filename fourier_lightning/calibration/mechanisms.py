@@ -28,6 +28,7 @@ class Mechanism:
         lines: of the number table at low and at high noise, see ``tables.LINES``.
         exact: whether it is meant to be right at high noise too: in more than 95 % of prompts where the stream has a
             complement, in more than 70 % where it has none.
+        tuned: whether the ledger's rules were made with models of it (at p = 61).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Mechanism:
     says: str
     lines: tuple[str, str] = ("lines", "lines")
     exact: bool = True
+    tuned: bool = True
 
     def modules(self, role: Role) -> set[Module]:
         """The module classes that have a role."""
@@ -73,11 +75,19 @@ MECHANISMS = {
             "decoy_edges", ("edges", "elsewhere"), (), "the same under a table with strong lines",
             ("strong", "strong"),
         ),
-        # Of another kind than those above, which the rules were made with: no rule was changed after these were tried.
-        Mechanism("bump", (), ("bump",), "a smooth bump at the answer, in the MLPs", exact=False),
-        Mechanism("thirds", ("thirds",), ("magnitude",), "residues by T = 10/3 and 4 in attention, magnitude in MLPs"),
-        Mechanism("digits", ("comb",), ("decades",), "the last digit in attention, the other digits in the MLPs"),
-        Mechanism("uneven", ("comb",), ("uneven",), "the last digit in attention, blocks of unequal widths in MLPs"),
+        # Of another kind than those above: no rule was changed after these were tried.
+        Mechanism("bump", (), ("bump",), "a smooth bump at the answer, in the MLPs", exact=False, tuned=False),
+        Mechanism(
+            "thirds", ("thirds",), ("magnitude",), "residues by T = 10/3 and 4 in attention, magnitude in MLPs",
+            tuned=False,
+        ),
+        Mechanism(
+            "digits", ("comb",), ("decades",), "the last digit in attention, the other digits in the MLPs", tuned=False,
+        ),
+        Mechanism(
+            "uneven", ("comb",), ("uneven",), "the last digit in attention, blocks of unequal widths in MLPs",
+            tuned=False,
+        ),
     )
 }  # fmt: skip
 THIRDS = (10 / 3, 4.0)
