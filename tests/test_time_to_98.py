@@ -1,11 +1,13 @@
 """What other recipes do to gradients and to the loss, by their papers' formulas, and the table of times."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from fourier_lightning.record.files import read_jsonl
 from scripts import recipes, time_to_98
 
 
@@ -67,3 +69,14 @@ def test_the_table_has_medians_of_those_that_got_there():
     text = time_to_98.table([*rows, {**rows[0], "seconds": 1.0, "search": True}])
     assert "| rescue | ours | lr 0.00125, batch 128, weight_decay 1.0 | 3 of 3 | 20 (10 to 30) |" in text
     assert text.count("| 0 of 3 | - | - | - | 50.0 % |") == 2
+
+
+def test_the_picture_has_a_point_for_each_reported_run():
+    rows = read_jsonl(Path(__file__).resolve().parents[1] / "docs/results/rows/time_to_98.jsonl")
+    reported = [row for row in rows if not row.get("search")]
+    for panel in time_to_98.picture(rows).panels:
+        there, missed = panel.marks
+        mine = [row for row in reported if row["task"] == panel.title]
+        assert sorted(there.x) == sorted(row["seconds"] for row in mine if row["there"]) and not there.hollow
+        assert len(there.x) + len(missed.x) == len(mine) == 3 * len(recipes.RECIPES) and missed.hollow
+        assert min(missed.x) >= time_to_98.CAP
