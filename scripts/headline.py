@@ -22,7 +22,7 @@ from fourier_lightning.record.files import read_jsonl
 from fourier_lightning.record.runs import find_runs
 from fourier_lightning.record.sweep import markdown_table
 from scripts.mechanism import FROZEN
-from scripts.results import OUT
+from scripts.results import places
 
 Row = dict[str, Any]
 NUMBERS = {  # column, what it is, and the claim whose measure gives it
@@ -45,6 +45,8 @@ def collect(directories: Sequence[Path]) -> list[Row]:
     measures = {claim.name: claim.measure for claim in CLAIMS}
     rows = []
     for run in finished(find_runs(directories)):
+        if run.arm.key != FROZEN:
+            continue
         row: Row = {"arm": run.arm.key, "words": run.arm.words, "seed": run.seed}
         row |= {"split_seed": run.config["data"]["split_seed"]}
         for name, (_, claim) in {**NUMBERS, **CAPPED}.items():
@@ -54,10 +56,10 @@ def collect(directories: Sequence[Path]) -> list[Row]:
         rows.append({**row, **{name: run.info.get(name) for name in ("git", "device", "train_seconds", "overrides")}})
     cells = sorted((row["seed"], row["split_seed"]) for row in rows)
     whole = sorted((seed, split) for seed in {s for s, _ in cells} for split in {t for _, t in cells})
-    if cells != whole:
-        raise ConfigError(
-            " ".join(map(str, directories)), "not every seed with every split, once", "run what is missing"
-        )
+    some = min(len({seed for seed, _ in cells}), len({split for _, split in cells})) if cells else 0
+    if cells != whole or some < 2:
+        problem = "not every seed with every split, once" if some > 1 else "not several seeds on several splits"
+        raise ConfigError(" ".join(map(str, directories)), problem, "run what is missing")
     return rows
 
 
@@ -98,13 +100,14 @@ def main() -> None:
     """Write the rows of runs, if any are given, and the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directories", nargs="*", type=Path, help="of the sweep")
-    args, path = parser.parse_args(), OUT / "rows" / "headline.jsonl"
-    if args.directories:
-        rows = [row for row in collect(args.directories) if row["arm"] == FROZEN]
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (OUT / "tables" / "headline.md").write_text(
-        f"<!-- made by python -m scripts.headline -->\n\n{table(read_jsonl(path))}"
-    )
+    args, (path, shown) = parser.parse_args(), places("headline")
+    try:
+        rows = collect(args.directories) if args.directories else read_jsonl(path)
+        text = table(rows)
+    except (OSError, ValueError, KeyError, ConfigError) as error:
+        parser.exit(2, f"error: {error}\n")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shown.write_text(f"<!-- made by python -m scripts.headline -->\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -43,3 +43,7 @@ def test_every_seed_with_every_split_once(monkeypatch):
     runs.pop()
     with pytest.raises(ConfigError, match="not every seed with every split"):
         headline.collect([Path("x")])
+    for few in ([run(0, 0)], [run(0, 0), run(0, 1)], [run(0, 0), run(1, 0)]):
+        monkeypatch.setattr(headline, "find_runs", lambda directories, few=few: few)
+        with pytest.raises(ConfigError, match="not several seeds on several splits"):
+            headline.collect([Path("x")])
