@@ -33,6 +33,14 @@ def test_intervals_against_references():
     assert (found.low, found.high) == wilson(0.3, 50)
 
 
+def test_a_controls_spread_widens_only_what_has_the_control_in_it():
+    """Beside its control a number has that spread in ``beyond_control``; a difference has it in its interval."""
+    spread = {"control_std": 0.3, "draws": 5}
+    assert interval(several(0.9, 0.8, 0.7, control=0.1, **spread), alone=False) == t_interval([0.9, 0.8, 0.7])
+    low, high = interval(several(0.9, 0.8, 0.7, **spread), alone=False)
+    assert low < t_interval([0.9, 0.8, 0.7])[0] - 0.3 and high > t_interval([0.9, 0.8, 0.7])[1] + 0.3
+
+
 def test_no_interval_of_shares_leaves_zero_to_one():
     """Student's t of the logits; shares of 0 and 1 are half an example away."""
     values = [0.98, 0.999, 0.9]
