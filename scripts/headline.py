@@ -56,10 +56,14 @@ def collect(directories: Sequence[Path]) -> list[Row]:
         rows.append({**row, **{name: run.info.get(name) for name in ("git", "device", "train_seconds", "overrides")}})
     cells = sorted((row["seed"], row["split_seed"]) for row in rows)
     whole = sorted((seed, split) for seed in {s for s, _ in cells} for split in {t for _, t in cells})
-    some = min(len({seed for seed, _ in cells}), len({split for _, split in cells})) if cells else 0
-    if cells != whole or some < 2:
-        problem = "not every seed with every split, once" if some > 1 else "not several seeds on several splits"
-        raise ConfigError(" ".join(map(str, directories)), problem, "run what is missing")
+    where = " ".join(map(str, directories))
+    if len({seed for seed, _ in cells}) < 2 or len({split for _, split in cells}) < 2:
+        remedy = "give runs of train -m seed=0,1,2,3,4 data.split_seed=0,1,2"
+        raise ConfigError(where, "not several seeds on several splits", remedy)
+    if cells != whole:
+        missing = [f"seed={seed} data.split_seed={split}" for seed, split in whole if (seed, split) not in cells]
+        remedy = f"train {missing[0]}" if missing else "leave out what is there twice"
+        raise ConfigError(where, "not every seed with every split, once", remedy)
     return rows
 
 

@@ -30,6 +30,7 @@ def test_every_seed_with_every_split_once(monkeypatch):
     def run(seed, split):
         info = {
             "seed": seed,
+            "id": f"{seed}-{split}",
             "arm": {"body": "random", "table": "pretrained", "frozen": True},
             "metrics": {"test/accuracy": 0.9 + seed / 100 + split / 1000},
         }
@@ -37,11 +38,10 @@ def test_every_seed_with_every_split_once(monkeypatch):
 
     runs = [run(seed, split) for seed in (0, 1) for split in (0, 1, 2)]
     monkeypatch.setattr(headline, "find_runs", lambda directories: runs)
-    monkeypatch.setattr(headline, "finished", lambda found: found)
     rows = headline.collect([Path("x")])
     assert len(rows) == 6 and {row["mlp_third_log2"] for row in rows} == {None}
     runs.pop()
-    with pytest.raises(ConfigError, match="not every seed with every split"):
+    with pytest.raises(ConfigError, match=r"not every seed with every split, once; train seed=1 data\.split_seed=2"):
         headline.collect([Path("x")])
     for few in ([run(0, 0)], [run(0, 0), run(0, 1)], [run(0, 0), run(1, 0)]):
         monkeypatch.setattr(headline, "find_runs", lambda directories, few=few: few)

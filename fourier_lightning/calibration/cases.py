@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fourier_lightning.calibration.mechanisms import MECHANISMS, Facts
-from fourier_lightning.calibration.models import CASES, MAX_OPERAND, Case, plant
+from fourier_lightning.calibration.models import CASES, Case, plant
 from fourier_lightning.calibration.trained import TRAINED, Checked, Trained, check, train
 from fourier_lightning.errors import ConfigError, suggestion
 
@@ -32,7 +32,7 @@ class Kind:
     @property
     def max_operand(self) -> int:
         """The largest operand that its models are asked."""
-        return self.of.max_operand if isinstance(self.of, Case) else MAX_OPERAND
+        return self.of.max_operand
 
     @property
     def facts(self) -> Facts:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from fourier_lightning.calibration.judging import Said, by_mechanism, rules
 from fourier_lightning.claims.calibrated import ERRS, rate
 from fourier_lightning.terminal import terminal
 
@@ -42,3 +43,16 @@ def markdown(rows: Sequence[Row]) -> str:
         fact, wrong = f"`{row['fact']}`", "; ".join(row["wrong_in"]) or "-"
         lines.append(f"| {' | '.join([*cells(row), fact, wrong])} |")
     return "\n".join([*lines, ""])
+
+
+def summary(said: Sequence[Said]) -> str:
+    """All rules together, each once, mechanism by mechanism; without kinds that the rules were made with."""
+    counted = [call for call in rules(said) if not call.tuned]
+    names = {call.claim for call in counted}
+    calls = [item for name in names for item in by_mechanism([c for c in counted if c.claim == name]).items()]
+    wrong = sum(call == "wrong" for _, call in calls)
+    power = [[call == "right" for (_, truth), call in calls if truth is side] for side in (True, False)]
+    right = " and ".join(
+        f"{sum(part)} of {len(part)} where {side}" for part, side in zip(power, ("true", "false"), strict=True)
+    )
+    return f"{len(names)} rules; right in {right}; wrong in {wrong} of {sum(map(sum, power)) + wrong} decided"

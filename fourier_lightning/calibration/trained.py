@@ -9,6 +9,7 @@ mechanism is not known, and it says nothing about any rule.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +42,7 @@ class Trained:
 
     mechanism: str
     steps: int = STEPS
+    max_operand: ClassVar[int] = MAX_OPERAND
 
     @property
     def name(self) -> str:

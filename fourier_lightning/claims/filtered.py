@@ -8,7 +8,7 @@ final logits alone (``direct_path``).
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from fourier_lightning.claims.measures import Measure, Measured
+from fourier_lightning.claims.measures import Measure, Measured, examples
 from fourier_lightning.readings import filters
 from fourier_lightning.readings.controls import (
     APART,
@@ -100,8 +100,8 @@ def kept_accuracy(modules: str, removed: str) -> Measure:
             return None
         control = controlled(row, "accuracy") / intact["accuracy"]
         return Measured(
-            row["accuracy"] / intact["accuracy"], control, n=prompts(run), incomparable=row.get("comparable", ""),
-            detail=told(row),
+            row["accuracy"] / intact["accuracy"], control, n=examples(run, "val"),
+            incomparable=row.get("comparable", ""), detail=told(row),
             blunt=f"random directions of equal {equal(row)} break it as well" if control < filters.HARMLESS else "",
         )  # fmt: skip
 
@@ -117,7 +117,9 @@ def single_wave(period: Callable[[Run], float], name: str, path: Path = "flow") 
             return None
         control = (row[f"control_energy_{name}_mean"], row.get(f"control_energy_{name}_std"), row["control_draws"])
         detail = f"T={row['period']:g} kept; {row.get('method', 'direct path')}"
-        return Measured(row[name], *control, n=prompts(run), incomparable=row.get("comparable", ""), detail=detail)
+        return Measured(
+            row[name], *control, n=examples(run, "val"), incomparable=row.get("comparable", ""), detail=detail
+        )
 
     return measure
 
@@ -146,12 +148,6 @@ def longest_wave(path: Path = "flow", exact: bool = False) -> Measure:
     return measure
 
 
-def prompts(run: Run) -> int | None:
-    """How many prompts of the validation split the shares under filters are of."""
-    count: int | None = run.info.get("rows", {}).get("val")
-    return count
-
-
 def errors_to_look_at(run: Run, modules: str, removed: str) -> tuple[Row, str] | None:
     """A row of Table 1, and why its errors can't tell anything; None where there is none with a fair control."""
     table = filters.rows_of(run, "flow")
@@ -177,7 +173,7 @@ def tens_among_errors(run: Run, peers: Sequence[Run]) -> Measured | None:
     if found is None or found[0]["accuracy"] == 1:
         return None
     row, why = found
-    wrong, (control, spread), count = 1 - row["accuracy"], among_errors(row, "mod_10"), prompts(run)
+    wrong, (control, spread), count = 1 - row["accuracy"], among_errors(row, "mod_10"), examples(run, "val")
     return Measured(
         (row["mod_10"] - row["accuracy"]) / wrong, control, spread, row["control_draws"],
         n=count and max(1, round(wrong * count)), incomparable=why,

@@ -46,13 +46,18 @@ class Measured:
 Measure = Callable[[Run, Sequence[Run]], Measured | None]
 
 
+def examples(run: Run, split: str) -> int | None:
+    """How many rows of a split the metrics of a run are of; None if its record does not say."""
+    count: int | None = run.info.get("rows", {}).get(split)
+    return count
+
+
 def metric(name: str) -> Measure:
     """A final metric, e.g. "test/accuracy": a proportion of that split's rows."""
 
     def measure(run: Run, peers: Sequence[Run]) -> Measured | None:
         value = run.metrics.get(name)
-        rows = run.info.get("rows", {}).get(name.split("/")[0])
-        return None if value is None else Measured(value, n=rows)
+        return None if value is None else Measured(value, n=examples(run, name.split("/")[0]))
 
     return measure
 

@@ -14,13 +14,9 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fourier_lightning.commands.parser import CommandParser
 from fourier_lightning.errors import ConfigError
-
-if TYPE_CHECKING:
-    from fourier_lightning.calibration.judging import Said
 
 
 def main(argv: Sequence[str]) -> None:
@@ -37,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
     check(args)
     from fourier_lightning.calibration.cases import kinds
     from fourier_lightning.calibration.judging import CALLS, rows_of, try_kinds
-    from fourier_lightning.calibration.table import markdown, print_rows
+    from fourier_lightning.calibration.table import markdown, print_rows, summary
     from fourier_lightning.claims.table import replace_between
     from fourier_lightning.record.files import write_jsonl
 
@@ -62,20 +58,6 @@ def main(argv: Sequence[str]) -> None:
         raise ConfigError(str(error.filename), error.strerror or str(error), remedy) from error
     print_rows(rows)
     print(summary(said))
-
-
-def summary(said: "Sequence[Said]") -> str:
-    """All rules together, claims that ask the same counted once, mechanism by mechanism."""
-    from fourier_lightning.calibration.judging import by_mechanism, rules
-
-    counted = [call for call in rules(said) if not call.tuned]
-    names = {call.claim for call in counted}
-    calls = [item for name in names for item in by_mechanism([c for c in counted if c.claim == name]).items()]
-    wrong = sum(call == "wrong" for _, call in calls)
-    power = [[call == "right" for (_, truth), call in calls if truth is side] for side in (True, False)]
-    found = [f"{sum(right)} of {len(right)} where {side}" for right, side in zip(power, ("true", "false"), strict=True)]
-    decided = sum(map(sum, power)) + wrong
-    return f"{len(names)} rules; right in {' and '.join(found)}; wrong in {wrong} of {decided} decided"
 
 
 def check(args: argparse.Namespace) -> None:

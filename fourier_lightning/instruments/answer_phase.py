@@ -65,8 +65,8 @@ class AnswerPhase(Instrument):
     over all modules and periods, and p_value, the larger of the two; bracket_amount and bracket_period: the largest
     amount among the periods just beside T (``fourier.phase.brackets``), and which one has it. A table by heart has all
     periods aligned, a smooth bump all long ones: look at T = 3 and 7 and at the brackets before you believe T = 10. On
-    a cyclic task a T that does not divide p is that of the written
-    numbers. Logs ``phase/<attn|mlp>/period_<T>/alignment``, the largest over the layers, for T = 2, 10 and p - 1.
+    a cyclic task a T that does not divide p is that of the written numbers. Logs
+    ``phase/<attn|mlp>/period_<T>/alignment``, the largest over the layers, for T = 2, 10 and p - 1.
 
     Args:
         periods: T's; null for 2, 2.5, 5, 10, p - 1, 3, 7, and the task's own (multiplication: 10/3).
@@ -103,9 +103,9 @@ class AnswerPhase(Instrument):
         places, found, amounts = self._phases(view, periods, [t for some in beside for t in some])
         rows: list[Row] = []
         for s, (module, layer) in enumerate(places):
-            left = iter(amounts[s].tolist())
+            by_period = amounts[s].split([len(some) for some in beside])
             for m, period in enumerate(periods):
-                largest = max(((next(left), t) for t in beside[m]), default=(None, None))
+                largest = max(zip(by_period[m].tolist(), beside[m], strict=True), default=(None, None))
                 answers, directions = float(found.p_answers[s, m]), float(found.p_directions[s, m])
                 rows.append({
                     "module": module, "layer": layer, "period": period,
